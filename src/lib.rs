@@ -2,6 +2,8 @@
 
 pub mod config;
 pub mod error;
+pub mod gpu;
+pub mod kernels;
 
 pub use config::Config;
 pub use error::{Error, Result};

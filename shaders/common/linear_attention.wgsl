@@ -1,0 +1,91 @@
+// The linear transformer of one prompt in moment form (docs/MATH.md): with G = (1/N) sum z z^T, a layer is
+// z <- T z, G <- T G T^T, T = I + (1/H) sum_h V_h G Q_h^T; the last computes the query's last coordinate alone.
+// Everything lives in private memory; matrices are row-major [D, D], weights [L, H, D, D].
+
+const DD: u32 = D * D;
+const LAST: u32 = LAYERS - 1u;
+const SCALE: f32 = 1.0 / f32(HEADS);
+
+var<private> w_v: array<f32, LAYERS * HEADS * DD>;
+var<private> w_qk: array<f32, LAYERS * HEADS * DD>;
+var<private> z: array<f32, LAYERS * D>;       // the query's token at each layer's input
+var<private> g: array<f32, LAYERS * DD>;      // G at each layer's input
+var<private> t: array<f32, DD>;
+var<private> tmp: array<f32, DD>;
+
+// weights: per layer V [H, D, D] then QK [H, D, D].
+fn load_weights() {
+  /*unroll*/ for (var i = 0u; i < LAYERS * 2u * HEADS * DD; i++) {
+    let w = weights[i / 4u][i % 4u];
+    let layer = i / (2u * HEADS * DD);
+    let rest = i % (2u * HEADS * DD);
+    if (rest < HEADS * DD) {
+      w_v[layer * HEADS * DD + rest] = w;
+    } else {
+      w_qk[layer * HEADS * DD + rest - HEADS * DD] = w;
+    }
+  }
+}
+
+// T of layer l, from G of layer l.
+fn layer_matrix(l: u32) {
+  /*unroll*/ for (var i = 0u; i < DD; i++) { t[i] = select(0.0, 1.0, i % (D + 1u) == 0u); }
+  /*unroll*/ for (var h = 0u; h < HEADS; h++) {
+    let w = (l * HEADS + h) * DD;
+    /*unroll*/ for (var a = 0u; a < D; a++) {
+      /*unroll*/ for (var b = 0u; b < D; b++) {
+        var sum = 0.0;
+        /*unroll*/ for (var c = 0u; c < D; c++) { sum += w_v[w + a * D + c] * g[l * DD + c * D + b]; }
+        tmp[a * D + b] = sum * SCALE;
+      }
+    }
+    /*unroll*/ for (var a = 0u; a < D; a++) {
+      /*unroll*/ for (var b = 0u; b < D; b++) {
+        var sum = 0.0;
+        /*unroll*/ for (var c = 0u; c < D; c++) { sum += tmp[a * D + c] * w_qk[w + b * D + c]; }
+        t[a * D + b] += sum;
+      }
+    }
+  }
+}
+
+// Layer l to l + 1: z <- T z, G <- T G T^T.
+fn advance(l: u32) {
+  layer_matrix(l);
+  /*unroll*/ for (var a = 0u; a < D; a++) {
+    var sum = 0.0;
+    /*unroll*/ for (var b = 0u; b < D; b++) { sum += t[a * D + b] * z[l * D + b]; }
+    z[(l + 1u) * D + a] = sum;
+    /*unroll*/ for (var c = 0u; c < D; c++) {
+      var s = 0.0;
+      /*unroll*/ for (var b = 0u; b < D; b++) { s += t[a * D + b] * g[l * DD + b * D + c]; }
+      tmp[a * D + c] = s;
+    }
+  }
+  /*unroll*/ for (var a = 0u; a < D; a++) {
+    /*unroll*/ for (var c = 0u; c < D; c++) {
+      var s = 0.0;
+      /*unroll*/ for (var b = 0u; b < D; b++) { s += tmp[a * D + b] * t[c * D + b]; }
+      g[(l + 1u) * DD + a * D + c] = s;
+    }
+  }
+}
+
+// The prediction, from G of layer 0 in `g` and the query's token in `z`.
+fn predict() -> f32 {
+  /*unroll*/ for (var l = 0u; l < LAST; l++) { advance(l); }
+  var sum = z[LAST * D + D - 1u];
+  /*unroll*/ for (var h = 0u; h < HEADS; h++) {
+    let w = (LAST * HEADS + h) * DD;
+    /*unroll*/ for (var a = 0u; a < D; a++) {
+      var key = 0.0;    // (Q^T z)_a
+      var value = 0.0;  // (G v)_a
+      /*unroll*/ for (var b = 0u; b < D; b++) {
+        key += w_qk[w + b * D + a] * z[LAST * D + b];
+        value += g[LAST * DD + a * D + b] * w_v[w + (D - 1u) * D + b];
+      }
+      sum += SCALE * key * value;
+    }
+  }
+  return sum;
+}

@@ -1,0 +1,11 @@
+//! The only place that names wgpu: devices, and an engine that executes recordings.
+//!
+//! Everything above builds [`Recording`]s out of plain handles; nothing above sees a wgpu type.
+
+mod device;
+mod engine;
+mod recording;
+
+pub use device::{AdapterSummary, adapters, open};
+pub use engine::{Engine, ReadBack};
+pub use recording::{Access, Binding, Buffer, Consts, Dispatch, Program, Recording};

@@ -1,0 +1,119 @@
+//! Which adapters there are, and which one to use.
+
+use super::Engine;
+use crate::error::{Error, Result};
+use serde::Serialize;
+use wgpu::{Backends, DeviceType, Features};
+
+/// What `floe devices` prints and `run.json` records of an adapter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AdapterSummary {
+    pub name: String,
+    pub backend: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub driver: String,
+    pub driver_info: String,
+    /// Largest storage binding, bytes.
+    #[serde(skip)]
+    pub storage_bytes: u64,
+    /// Storage buffers a kernel may bind.
+    #[serde(skip)]
+    pub storage_buffers: u32,
+    /// Workgroup memory, bytes.
+    #[serde(skip)]
+    pub workgroup_bytes: u32,
+    /// Invocations a workgroup.
+    #[serde(skip)]
+    pub invocations: u32,
+    /// Optional features that floe uses where they are.
+    #[serde(skip)]
+    pub features: Vec<&'static str>,
+}
+
+/// Optional features and the names they are shown under.
+const USED: &[(Features, &str)] =
+    &[(Features::TIMESTAMP_QUERY, "timestamps"), (Features::PIPELINE_CACHE, "pipeline-cache")];
+
+const INSTALL: &str = "no Vulkan, Metal or DX12 adapter was found. Install a driver: \
+     Debian/Ubuntu `apt install mesa-vulkan-drivers`, Fedora `dnf install mesa-vulkan-drivers`, \
+     Arch `pacman -S vulkan-swrast` (or your GPU's vulkan-* package), macOS 12 or later (Metal is built in), \
+     Windows 10 or later (update the GPU driver; WARP is the software fallback)";
+
+fn instance() -> wgpu::Instance {
+    let mut desc = wgpu::InstanceDescriptor::new_without_display_handle();
+    desc.backends = Backends::VULKAN | Backends::METAL | Backends::DX12;
+    wgpu::Instance::new(desc)
+}
+
+fn enumerate() -> Vec<wgpu::Adapter> {
+    pollster::block_on(instance().enumerate_adapters(Backends::all()))
+}
+
+impl AdapterSummary {
+    pub(super) fn of(adapter: &wgpu::Adapter) -> Self {
+        let (info, limits) = (adapter.get_info(), adapter.limits());
+        let offered = adapter.features();
+        AdapterSummary {
+            name: info.name,
+            backend: format!("{:?}", info.backend),
+            kind: format!("{:?}", info.device_type),
+            driver: info.driver,
+            driver_info: info.driver_info,
+            storage_bytes: limits.max_storage_buffer_binding_size,
+            storage_buffers: limits.max_storage_buffers_per_shader_stage,
+            workgroup_bytes: limits.max_compute_workgroup_storage_size,
+            invocations: limits.max_compute_invocations_per_workgroup,
+            features: USED.iter().filter(|(f, _)| offered.contains(*f)).map(|(_, name)| *name).collect(),
+        }
+    }
+
+    /// Whether kernels run on the processor (llvmpipe, WARP), where memory and launches are priced differently.
+    pub fn is_software(&self) -> bool {
+        self.kind == "Cpu"
+    }
+}
+
+/// Every adapter, in the order `--device <index>` counts.
+pub fn adapters() -> Vec<AdapterSummary> {
+    enumerate().iter().map(AdapterSummary::of).collect()
+}
+
+/// Lower is preferred by `auto`.
+fn rank(kind: DeviceType) -> u32 {
+    match kind {
+        DeviceType::DiscreteGpu => 0,
+        DeviceType::IntegratedGpu => 1,
+        DeviceType::VirtualGpu => 2,
+        DeviceType::Cpu => 3,
+        DeviceType::Other => 4,
+    }
+}
+
+/// Opens the adapter that `select` names: `auto`, an index of [`adapters`], or a part of a name (any case).
+///
+/// # Errors
+/// No adapter at all (with the package to install), none that fits, or one that refuses to open.
+pub fn open(select: &str) -> Result<Engine> {
+    let all = enumerate();
+    if all.is_empty() {
+        return Err(Error::NoDevice(INSTALL.into()));
+    }
+    let position = if select == "auto" {
+        (0..all.len()).min_by_key(|&i| rank(all[i].get_info().device_type))
+    } else if let Ok(index) = select.parse::<usize>() {
+        (index < all.len()).then_some(index)
+    } else {
+        let wanted = select.to_lowercase();
+        all.iter().position(|a| a.get_info().name.to_lowercase().contains(&wanted))
+    };
+    let Some(position) = position else {
+        let names: Vec<String> =
+            all.iter().enumerate().map(|(i, a)| format!("{i}: {}", a.get_info().name)).collect();
+        return Err(Error::Usage(format!(
+            "--device `{select}` fits no adapter; there are {}",
+            names.join(", ")
+        )));
+    };
+    Engine::new(&all[position], USED.iter().fold(Features::empty(), |all, (f, _)| all | *f))
+}

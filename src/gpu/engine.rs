@@ -1,0 +1,363 @@
+//! Executes recordings on one wgpu device.
+
+use super::{Access, AdapterSummary, Buffer, Dispatch, Program, Recording};
+use crate::error::{Error, Result};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+/// The first thing that went wrong on the device; wgpu reports from its own threads.
+#[derive(Clone, Default)]
+struct Fault(Arc<Mutex<Option<Failure>>>);
+
+enum Failure {
+    Lost(String),
+    Memory(String),
+    Other(String),
+}
+
+impl Fault {
+    fn set(&self, failure: Failure) {
+        if let Ok(mut slot) = self.0.lock() {
+            slot.get_or_insert(failure);
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        match self.0.lock().ok().as_deref() {
+            Some(Some(Failure::Memory(m))) => Err(Error::OutOfMemory(m.clone())),
+            Some(Some(Failure::Lost(m) | Failure::Other(m))) => Err(Error::Device(m.clone())),
+            _ => Ok(()),
+        }
+    }
+}
+
+struct Pipeline {
+    pipeline: wgpu::ComputePipeline,
+    layout: wgpu::BindGroupLayout,
+}
+
+/// A device with its buffers and compiled kernels.
+pub struct Engine {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    summary: AdapterSummary,
+    limits: wgpu::Limits,
+    fault: Fault,
+    buffers: RefCell<HashMap<u64, (Buffer, wgpu::Buffer)>>,
+    pipelines: RefCell<HashMap<u64, Arc<Pipeline>>>,
+}
+
+/// A copy of a buffer on its way to the host.
+pub struct ReadBack {
+    staging: wgpu::Buffer,
+    mapped: futures_intrusive::channel::shared::OneshotReceiver<bool>,
+}
+
+impl Engine {
+    pub(super) fn new(adapter: &wgpu::Adapter, wanted: wgpu::Features) -> Result<Self> {
+        let summary = AdapterSummary::of(adapter);
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("floe"),
+            required_features: adapter.features() & wanted,
+            required_limits: adapter.limits(),
+            ..Default::default()
+        };
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
+            .map_err(|e| Error::NoDevice(format!("{} can't be opened: {e}", summary.name)))?;
+        let fault = Fault::default();
+        let seen = fault.clone();
+        device.on_uncaptured_error(Arc::new(move |error| {
+            seen.set(match error {
+                wgpu::Error::OutOfMemory { source } => Failure::Memory(source.to_string()),
+                other => Failure::Other(other.to_string().replace('\n', " ")),
+            });
+        }));
+        let seen = fault.clone();
+        device.set_device_lost_callback(move |reason, message| {
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                seen.set(Failure::Lost(message));
+            }
+        });
+        let limits = device.limits();
+        Ok(Engine {
+            device,
+            queue,
+            summary,
+            limits,
+            fault,
+            buffers: RefCell::default(),
+            pipelines: RefCell::default(),
+        })
+    }
+
+    pub fn adapter(&self) -> &AdapterSummary {
+        &self.summary
+    }
+
+    /// Writes words at the start of a buffer.
+    ///
+    /// # Panics
+    /// If the buffer is smaller than the data.
+    pub fn write<T: bytemuck::NoUninit>(&self, buffer: &Buffer, data: &[T]) -> Result<()> {
+        let bytes: &[u8] = bytemuck::cast_slice(data);
+        assert!(bytes.len() as u64 <= buffer.bytes(), "write to buffer `{}`", buffer.label());
+        let target = self.realize(buffer)?;
+        self.queue.write_buffer(&target, 0, bytes);
+        self.fault.check()
+    }
+
+    /// The whole of a buffer, once all work submitted so far is done.
+    pub fn read<T: bytemuck::Pod>(&self, buffer: &Buffer) -> Result<Vec<T>> {
+        let ticket = self.read_later(buffer)?;
+        self.finish(ticket)
+    }
+
+    /// Starts to copy a buffer to the host as it is after the work submitted so far.
+    pub fn read_later(&self, buffer: &Buffer) -> Result<ReadBack> {
+        let source = self.realize(buffer)?;
+        let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(buffer.label()),
+            size: buffer.bytes(),
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(&source, 0, &staging, 0, buffer.bytes());
+        self.queue.submit([encoder.finish()]);
+        let (sender, mapped) = futures_intrusive::channel::shared::oneshot_channel();
+        staging.map_async(wgpu::MapMode::Read, .., move |result| {
+            // The receiver may be gone when a run is torn down; nobody waits then.
+            let _ = sender.send(result.is_ok());
+        });
+        self.fault.check()?;
+        Ok(ReadBack { staging, mapped })
+    }
+
+    /// Waits for a [`ReadBack`] and returns the words.
+    pub fn finish<T: bytemuck::Pod>(&self, ticket: ReadBack) -> Result<Vec<T>> {
+        self.wait()?;
+        if pollster::block_on(ticket.mapped.receive()) != Some(true) {
+            self.fault.check()?;
+            return Err(Error::Device("a buffer could not be mapped".into()));
+        }
+        let view = ticket.staging.get_mapped_range(..).map_err(|e| Error::Device(e.to_string()))?;
+        Ok(bytemuck::pod_collect_to_vec(&view))
+    }
+
+    /// Waits for all submitted work.
+    pub fn wait(&self) -> Result<()> {
+        let polled = self.device.poll(wgpu::PollType::wait_indefinitely());
+        self.fault.check()?;
+        polled.map(|_| ()).map_err(|e| Error::Device(e.to_string()))
+    }
+
+    /// Submits a recording `times` times over, in one submission and one pass.
+    ///
+    /// # Errors
+    /// A limit the adapter doesn't offer, with the kernel's name; a device failure.
+    pub fn submit(&self, recording: &Recording, times: u64) -> Result<()> {
+        self.sweep();
+        let mut launches = Vec::with_capacity(recording.dispatches.len());
+        for dispatch in &recording.dispatches {
+            self.check_limits(dispatch)?;
+            let pipeline = self.pipeline(&dispatch.program)?;
+            launches.push((self.bind(dispatch, &pipeline)?, pipeline, dispatch.groups));
+        }
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            for _ in 0..times {
+                for (group, pipeline, groups) in &launches {
+                    pass.set_pipeline(&pipeline.pipeline);
+                    pass.set_bind_group(0, group, &[]);
+                    pass.dispatch_workgroups(*groups, 1, 1);
+                }
+            }
+        }
+        self.queue.submit([encoder.finish()]);
+        self.fault.check()
+    }
+
+    /// Compiles every kernel of a recording and checks its limits, running nothing.
+    pub fn prepare(&self, recording: &Recording) -> Result<()> {
+        for dispatch in &recording.dispatches {
+            self.check_limits(dispatch)?;
+            self.pipeline(&dispatch.program)?;
+        }
+        Ok(())
+    }
+
+    fn bind(&self, dispatch: &Dispatch, pipeline: &Pipeline) -> Result<wgpu::BindGroup> {
+        let buffers = dispatch.buffers.iter().map(|b| self.realize(b)).collect::<Result<Vec<_>>>()?;
+        let entries: Vec<wgpu::BindGroupEntry> = dispatch
+            .program
+            .bindings
+            .iter()
+            .zip(&buffers)
+            .map(|(b, buffer)| wgpu::BindGroupEntry {
+                binding: b.index,
+                resource: buffer.as_entire_binding(),
+            })
+            .collect();
+        Ok(self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(dispatch.program.kernel),
+            layout: &pipeline.layout,
+            entries: &entries,
+        }))
+    }
+
+    fn realize(&self, buffer: &Buffer) -> Result<wgpu::Buffer> {
+        if let Some((_, made)) = self.buffers.borrow().get(&buffer.id()) {
+            return Ok(made.clone());
+        }
+        if buffer.bytes() > self.limits.max_buffer_size {
+            return Err(Error::OutOfMemory(format!(
+                "buffer `{}` of {} bytes is over the device's {}",
+                buffer.label(),
+                buffer.bytes(),
+                self.limits.max_buffer_size
+            )));
+        }
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
+        let uniform = if buffer.bytes() <= self.limits.max_uniform_buffer_binding_size {
+            wgpu::BufferUsages::UNIFORM
+        } else {
+            wgpu::BufferUsages::empty()
+        };
+        let made = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(buffer.label()),
+            size: buffer.bytes(),
+            usage: usage | uniform,
+            mapped_at_creation: false,
+        });
+        self.queue.write_buffer(&made, 0, bytemuck::cast_slice(buffer.contents()));
+        self.fault.check()?;
+        self.buffers.borrow_mut().insert(buffer.id(), (buffer.clone(), made.clone()));
+        Ok(made)
+    }
+
+    /// Frees buffers whose handles are all gone.
+    fn sweep(&self) {
+        self.buffers.borrow_mut().retain(|_, (handle, _)| !handle.is_last());
+    }
+
+    fn pipeline(&self, program: &Program) -> Result<Arc<Pipeline>> {
+        if let Some(made) = self.pipelines.borrow().get(&program.key) {
+            return Ok(made.clone());
+        }
+        let module = {
+            let descriptor = wgpu::ShaderModuleDescriptor {
+                label: Some(program.kernel),
+                source: wgpu::ShaderSource::Wgsl(program.wgsl.as_str().into()),
+            };
+            // SAFETY: the shaders are floe's own. Every index is bounded by a constant or a compared count, and
+            // every loop by a constant or a uniform count; parity runs with poisoned outputs and canaries.
+            unsafe {
+                self.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())
+            }
+        };
+        let entries: Vec<wgpu::BindGroupLayoutEntry> = program
+            .bindings
+            .iter()
+            .map(|b| wgpu::BindGroupLayoutEntry {
+                binding: b.index,
+                visibility: wgpu::ShaderStages::COMPUTE,
+                ty: wgpu::BindingType::Buffer {
+                    ty: match b.access {
+                        Access::Uniform => wgpu::BufferBindingType::Uniform,
+                        Access::Read => wgpu::BufferBindingType::Storage { read_only: true },
+                        Access::ReadWrite => wgpu::BufferBindingType::Storage { read_only: false },
+                    },
+                    has_dynamic_offset: false,
+                    min_binding_size: None,
+                },
+                count: None,
+            })
+            .collect();
+        let layout = self
+            .device
+            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
+        let pipeline_layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: None,
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(program.kernel),
+            layout: Some(&pipeline_layout),
+            module: &module,
+            entry_point: Some(program.entry),
+            compilation_options: Default::default(),
+            cache: None,
+        });
+        self.fault.check()?;
+        let made = Arc::new(Pipeline { pipeline, layout });
+        self.pipelines.borrow_mut().insert(program.key, made.clone());
+        Ok(made)
+    }
+
+    /// Compares what a launch needs with what the adapter offers.
+    fn check_limits(&self, dispatch: &Dispatch) -> Result<()> {
+        let (program, limits) = (&dispatch.program, &self.limits);
+        let largest = |uniform: bool| {
+            let sizes = program.bindings.iter().zip(&dispatch.buffers);
+            let of_kind = sizes.filter(|(b, _)| (b.access == Access::Uniform) == uniform);
+            of_kind.map(|(_, buffer)| buffer.bytes()).max().unwrap_or(0)
+        };
+        let storage = program.bindings.iter().filter(|b| b.access != Access::Uniform).count() as u64;
+        let smaller = "lower `batch`, the shots or the model's size";
+        let table = [
+            (
+                "workgroup memory in bytes",
+                program.shared_bytes.into(),
+                limits.max_compute_workgroup_storage_size.into(),
+                smaller,
+            ),
+            (
+                "invocations a workgroup",
+                program.workgroup.into(),
+                limits.max_compute_invocations_per_workgroup.into(),
+                "choose another --device",
+            ),
+            (
+                "workgroup size in x",
+                program.workgroup.into(),
+                limits.max_compute_workgroup_size_x.into(),
+                "choose another --device",
+            ),
+            (
+                "workgroups in x",
+                dispatch.groups.into(),
+                limits.max_compute_workgroups_per_dimension.into(),
+                "lower `batch`",
+            ),
+            (
+                "storage buffers a kernel",
+                storage,
+                limits.max_storage_buffers_per_shader_stage.into(),
+                "choose another --device",
+            ),
+            ("storage binding in bytes", largest(false), limits.max_storage_buffer_binding_size, smaller),
+            (
+                "uniform binding in bytes",
+                largest(true),
+                limits.max_uniform_buffer_binding_size,
+                "lower the model's size",
+            ),
+        ];
+        for (limit, need, have, mend) in table {
+            if need > have {
+                return Err(Error::Limit {
+                    kernel: program.kernel.into(),
+                    limit,
+                    need,
+                    have,
+                    device: self.summary.name.clone(),
+                    mend,
+                });
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,191 @@
+//! What the device is asked to do, as plain data. Built without touching wgpu.
+
+use std::fmt::{self, Write};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How a kernel uses a binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Access {
+    Uniform,
+    Read,
+    ReadWrite,
+}
+
+/// One binding of an entry point: `@group(0) @binding(index)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Binding {
+    pub index: u32,
+    pub name: &'static str,
+    pub access: Access,
+}
+
+/// A device buffer's handle. The engine allocates it, zeroed, at its first use and frees it with its last handle.
+#[derive(Clone, Debug)]
+pub struct Buffer(Arc<BufferDesc>);
+
+#[derive(Debug)]
+struct BufferDesc {
+    id: u64,
+    label: &'static str,
+    bytes: u64,
+    contents: Vec<u32>,
+}
+
+impl Buffer {
+    /// A buffer of `words` 4-byte words (at least one; rounded up to a vec4, which uniform bindings need).
+    pub fn words(label: &'static str, words: usize) -> Self {
+        Self::make(label, words, Vec::new())
+    }
+
+    /// A buffer that starts with these words.
+    pub fn holding<T: bytemuck::NoUninit>(label: &'static str, words: &[T]) -> Self {
+        let contents: Vec<u32> = bytemuck::pod_collect_to_vec(words);
+        Self::make(label, contents.len(), contents)
+    }
+
+    fn make(label: &'static str, words: usize, contents: Vec<u32>) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let bytes = (words.max(1) as u64).next_multiple_of(4) * 4;
+        Buffer(Arc::new(BufferDesc { id: NEXT.fetch_add(1, Ordering::Relaxed), label, bytes, contents }))
+    }
+
+    /// What the buffer starts with; zeros follow.
+    pub fn contents(&self) -> &[u32] {
+        &self.0.contents
+    }
+
+    /// Unique in this process.
+    pub fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    pub fn label(&self) -> &'static str {
+        self.0.label
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.0.bytes
+    }
+
+    /// Whether no other handle is left.
+    pub(super) fn is_last(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+}
+
+/// A kernel's entry point with its constants filled in: complete WGSL.
+#[derive(Clone, Debug)]
+pub struct Program(Arc<ProgramDesc>);
+
+#[derive(Debug)]
+pub struct ProgramDesc {
+    pub kernel: &'static str,
+    pub entry: &'static str,
+    pub wgsl: String,
+    pub bindings: Vec<Binding>,
+    /// Invocations in a workgroup.
+    pub workgroup: u32,
+    /// Bytes of workgroup memory.
+    pub shared_bytes: u32,
+    /// Hash of the text and the entry: programs of the same key are the same.
+    pub key: u64,
+}
+
+impl Program {
+    pub fn new(
+        kernel: &'static str,
+        entry: &'static str,
+        wgsl: String,
+        bindings: Vec<Binding>,
+        workgroup: u32,
+        shared_bytes: u32,
+    ) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (&wgsl, entry).hash(&mut hasher);
+        let key = hasher.finish();
+        Program(Arc::new(ProgramDesc { kernel, entry, wgsl, bindings, workgroup, shared_bytes, key }))
+    }
+}
+
+impl std::ops::Deref for Program {
+    type Target = ProgramDesc;
+    fn deref(&self) -> &ProgramDesc {
+        &self.0
+    }
+}
+
+/// Shape constants of a program, written as WGSL `const` declarations in front of its text.
+///
+/// Constants and not `override`s: WGSL sizes private arrays, and [`crate::kernels`] unrolls loops, by constants alone.
+#[derive(Clone, Debug, Default)]
+pub struct Consts(String);
+
+impl Consts {
+    pub fn u32(mut self, name: &str, value: usize) -> Self {
+        let _ = writeln!(self.0, "const {name}: u32 = {value}u;");
+        self
+    }
+
+    pub fn f32(mut self, name: &str, value: f64) -> Self {
+        let _ = writeln!(self.0, "const {name}: f32 = {:?}f;", value as f32);
+        self
+    }
+
+    pub fn flags(mut self, name: &str, values: &[bool]) -> Self {
+        let _ = writeln!(self.0, "const {name} = array<bool, {}>{:?};", values.len(), Tuple(values));
+        self
+    }
+
+    pub fn indexes(mut self, name: &str, values: &[usize]) -> Self {
+        let _ = writeln!(self.0, "const {name} = array<u32, {}>{:?};", values.len(), Tuple(values));
+        self
+    }
+
+    /// The declarations.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+struct Tuple<'a, T>(&'a [T]);
+
+impl<T: fmt::Debug> fmt::Debug for Tuple<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let items: Vec<String> = self.0.iter().map(|v| format!("{v:?}")).collect();
+        write!(f, "({})", items.join(", "))
+    }
+}
+
+/// One kernel launch.
+#[derive(Clone, Debug)]
+pub struct Dispatch {
+    pub program: Program,
+    /// One buffer per binding, in the program's order.
+    pub buffers: Vec<Buffer>,
+    /// Workgroups in x.
+    pub groups: u32,
+}
+
+/// Launches in order; each sees what the ones before it wrote.
+#[derive(Clone, Debug, Default)]
+pub struct Recording {
+    pub dispatches: Vec<Dispatch>,
+}
+
+impl Recording {
+    /// Appends a launch of `groups` workgroups.
+    ///
+    /// # Panics
+    /// If the buffers are not one per binding: a bug in a kernel's `record`.
+    pub fn dispatch(&mut self, program: Program, buffers: Vec<Buffer>, groups: u32) {
+        assert_eq!(buffers.len(), program.bindings.len(), "bindings of kernel `{}`", program.kernel);
+        self.dispatches.push(Dispatch { program, buffers, groups });
+    }
+
+    /// Appends another recording.
+    pub fn extend(&mut self, other: Recording) {
+        self.dispatches.extend(other.dispatches);
+    }
+}

@@ -1,0 +1,101 @@
+//! The kernels: each a triple of the same stem, shader, host side and reference, and one line in [`KERNELS`].
+
+mod case;
+pub mod grad_reduce;
+pub mod masked_update;
+pub mod normal;
+pub mod prompt_eval;
+pub mod prompt_sample;
+pub mod prompt_step;
+pub mod qk;
+mod unroll;
+
+pub use case::{Case, Expect, Values};
+
+use crate::gpu::{AdapterSummary, Access, Binding, Consts, Program};
+use unroll::unroll;
+
+/// A kernel as parity, bench and shader validation see it.
+pub struct Kernel {
+    /// Names `shaders/<stem>.wgsl`, `src/kernels/<stem>.rs` and `src/reference/<stem>.rs`.
+    pub stem: &'static str,
+    /// Parity cases, odd sizes included.
+    pub cases: fn(&Tuning) -> Vec<Case>,
+}
+
+/// Every kernel. A line here is all that parity, bench and validation need.
+pub const KERNELS: &[Kernel] = &[
+    Kernel { stem: "normal", cases: normal::cases },
+    Kernel { stem: "prompt_sample", cases: prompt_sample::cases },
+    Kernel { stem: "prompt_step", cases: prompt_step::cases },
+    Kernel { stem: "prompt_eval", cases: prompt_eval::cases },
+    Kernel { stem: "grad_reduce", cases: grad_reduce::cases },
+    Kernel { stem: "qk", cases: qk::cases },
+    Kernel { stem: "masked_update", cases: masked_update::cases },
+];
+
+/// How work is split on a class of device. Different splits give different last bits, so a run records its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tuning {
+    /// Invocations a workgroup.
+    pub workgroup: usize,
+    /// Most invocations that share a batch of prompts.
+    pub lanes: usize,
+    /// Invocations of the single workgroup that updates parameters.
+    pub update: usize,
+}
+
+impl Tuning {
+    /// On a processor a workgroup is one vector register and few long invocations are best (weights are loaded once
+    /// each); a GPU wants enough of them to fill it.
+    pub fn of(adapter: &AdapterSummary) -> Self {
+        if adapter.is_software() {
+            Tuning { workgroup: 8, lanes: 64, update: 8 }
+        } else {
+            Tuning { workgroup: 64, lanes: 2048, update: 256 }
+        }
+    }
+
+    /// Invocations for a batch: as many as there are prompts, in whole workgroups, at most `lanes`.
+    pub fn lanes(&self, batch: usize) -> usize {
+        batch.next_multiple_of(self.workgroup).min(self.lanes)
+    }
+
+    /// Workgroups of one invocation an item.
+    pub fn groups(&self, items: usize) -> u32 {
+        items.div_ceil(self.workgroup) as u32
+    }
+}
+
+/// Innermost copies up to which a marked loop nest is unrolled: a D³ nest of the paper's D = 7, a D² one to D = 22.
+const UNROLL: usize = 512;
+
+const RANDOM: &str = include_str!("../shaders/common/random.wgsl");
+const LINEAR_ATTENTION: &str = include_str!("../shaders/common/linear_attention.wgsl");
+
+const fn uniform(index: u32, name: &'static str) -> Binding {
+    Binding { index, name, access: Access::Uniform }
+}
+
+const fn read(index: u32, name: &'static str) -> Binding {
+    Binding { index, name, access: Access::Read }
+}
+
+const fn write(index: u32, name: &'static str) -> Binding {
+    Binding { index, name, access: Access::ReadWrite }
+}
+
+/// Constants, then the parts of a shader, unrolled: a program.
+fn program(
+    kernel: &'static str,
+    entry: &'static str,
+    parts: &[&str],
+    consts: Consts,
+    bindings: Vec<Binding>,
+    workgroup: usize,
+    shared_bytes: usize,
+) -> Program {
+    let consts = consts.u32("WG", workgroup);
+    let text = unroll(&[&[consts.text()], parts].concat().concat(), UNROLL);
+    Program::new(kernel, entry, text, bindings, workgroup as u32, shared_bytes as u32)
+}

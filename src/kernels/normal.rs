@@ -1,0 +1,27 @@
+//! `normal`: standard normals from counters. It exists to be tested: every prompt is made of what it draws.
+
+use super::case::{Case, poisoned};
+use super::{RANDOM, Tuning, program, uniform, write};
+use crate::gpu::{Buffer, Consts, Recording};
+use crate::rng;
+
+/// Draws `4 count` normals under `key`: `(recording, words [count, 4], normals [count, 4])`.
+pub fn record(key: u32, count: usize, words: &Buffer, normals: &Buffer, tuning: &Tuning) -> Recording {
+    let bindings = vec![uniform(0, "params"), write(1, "words"), write(2, "normals")];
+    let parts = [RANDOM, include_str!("../../shaders/normal.wgsl")];
+    let consts = Consts::default().u32("COUNT", count);
+    let program = program("normal", "normal", &parts, consts, bindings, tuning.workgroup, 0);
+    let params = Buffer::holding("normal.params", &[key, 0, 0, 0]);
+    let mut recording = Recording::default();
+    recording.dispatch(program, vec![params, words.clone(), normals.clone()], tuning.groups(count));
+    recording
+}
+
+pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
+    let (count, key) = (1001, 0x5eed);
+    let (words, normals) = (poisoned("words", 4 * count), poisoned("normals", 4 * count));
+    let integers: Vec<u32> = (0..count as u32).flat_map(|i| rng::pcg4d([i, 0, 0, key])).collect();
+    let expected = integers.chunks(2).flat_map(|w| rng::normal_pair(w[0], w[1])).collect();
+    let recording = record(key, count, &words, &normals, tuning);
+    vec![Case::new("4004 draws", recording).u32(&words, integers).f32(&normals, expected)]
+}

@@ -1,0 +1,48 @@
+//! `prompt_sample`: the prompts of a step, written out as tokens.
+
+use super::case::{Case, poisoned};
+use super::source::{self, Source};
+use super::{RANDOM, Tuning, program, read, write};
+use crate::gpu::{Buffer, Recording};
+use crate::reference::prompts;
+
+/// Records tokens [B, n + 1, D] (query last, its y 0) and targets [B] of the step in `state`.
+pub fn record(
+    source: &Source,
+    shots: usize,
+    batch: usize,
+    state: &Buffer,
+    out: (&Buffer, &Buffer),
+    tuning: &Tuning,
+) -> Recording {
+    let own = [read(1, "state"), write(2, "tokens"), write(3, "targets")];
+    let (bindings, buffers) = source.bind(&own, &[state, out.0, out.1]);
+    let consts = source.consts(shots).u32("BATCH", batch);
+    let parts = [RANDOM, source.wgsl, include_str!("../../shaders/prompt_sample.wgsl")];
+    let program = program("prompt_sample", "prompt_sample", &parts, consts, bindings, tuning.workgroup, 0);
+    let mut recording = Recording::default();
+    recording.dispatch(program, buffers, tuning.groups(batch));
+    recording
+}
+
+pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
+    let (batch, step) = (37, 11);
+    let mut out = Vec::new();
+    for (name, law) in source::fixtures() {
+        for shots in [0, 5] {
+            let width = law.dim() + 2;
+            let state = Buffer::holding("state", &[step]);
+            let tokens = poisoned("tokens", batch * (shots + 1) * width);
+            let targets = poisoned("targets", batch);
+            let (mut all, mut ys) = (Vec::new(), Vec::new());
+            for prompt in 0..batch as u32 {
+                let (prompt_tokens, y) = prompts::draw(&law, prompt, step, shots);
+                all.extend(prompt_tokens);
+                ys.push(y);
+            }
+            let recording = record(&Source::new(&law), shots, batch, &state, (&tokens, &targets), tuning);
+            out.push(Case::new(format!("{name}, n = {shots}"), recording).f32(&tokens, all).f32(&targets, ys));
+        }
+    }
+    out
+}

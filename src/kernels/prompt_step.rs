@@ -1,0 +1,140 @@
+//! `prompt_step`: loss and gradient of a batch of prompts, sampled, pushed forward and backward in one launch.
+
+use super::case::{Case, poisoned, values, wide};
+use super::source::{self, Source};
+use super::{LINEAR_ATTENTION, RANDOM, Tuning, program, read, uniform, write};
+use crate::config::Loss;
+use crate::gpu::{Buffer, Consts, Recording};
+use crate::reference::{prompts, transformer};
+use crate::shape::{GradLayout, Shape};
+
+/// A step's sizes and what it descends.
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub layout: GradLayout,
+    pub shots: usize,
+    pub batch: usize,
+    pub loss: Loss,
+}
+
+/// The step's buffers.
+pub struct Buffers<'a> {
+    /// Effective weights [L][V | QK][H, D, D].
+    pub weights: &'a Buffer,
+    /// [0]: the step.
+    pub state: &'a Buffer,
+    /// [steps] vec4: y is the few-shot weight.
+    pub schedule: &'a Buffer,
+    /// [entries + 2, lanes]: gradient, then zero-shot and few-shot loss, summed over a lane's prompts.
+    pub partials: &'a Buffer,
+}
+
+/// Words of `partials`.
+pub fn partials(step: &Step, tuning: &Tuning) -> usize {
+    (step.layout.entries + 2) * tuning.lanes(step.batch)
+}
+
+/// The effective weights' constants.
+pub(super) fn model_consts(consts: Consts, shape: &Shape) -> Consts {
+    consts
+        .u32("LAYERS", shape.layers)
+        .u32("HEADS", shape.heads)
+        .u32("WEIGHTS4", shape.weights().div_ceil(4))
+}
+
+pub fn record(source: &Source, step: &Step, buffers: &Buffers, tuning: &Tuning) -> Recording {
+    let own = [uniform(1, "weights"), read(2, "state"), read(3, "schedule"), write(4, "partials")];
+    let handles = [buffers.weights, buffers.state, buffers.schedule, buffers.partials];
+    let (bindings, handles) = source.bind(&own, &handles);
+    let (layout, lanes) = (&step.layout, tuning.lanes(step.batch));
+    let consts = model_consts(source.consts(step.shots), &layout.shape)
+        .u32("BATCH", step.batch)
+        .u32("LANES", lanes)
+        .u32("ENTRIES", layout.entries)
+        .u32("ZS", (step.loss != Loss::Fs).into())
+        .u32("FS", (step.loss != Loss::Zs).into())
+        .flags("TRAIN_V", &layout.v)
+        .flags("TRAIN_QK", &layout.qk)
+        .indexes("AT_V", &layout.at_v)
+        .indexes("AT_QK", &layout.at_qk);
+    let parts = [RANDOM, source.wgsl, LINEAR_ATTENTION, include_str!("../../shaders/prompt_step.wgsl")];
+    let program = program("prompt_step", "prompt_step", &parts, consts, bindings, tuning.workgroup, 0);
+    let mut recording = Recording::default();
+    recording.dispatch(program, handles, (lanes / tuning.workgroup) as u32);
+    recording
+}
+
+/// What the reference makes of a step: partials [entries + 2, lanes].
+fn expected(law: &crate::law::Law, step: &Step, weights: &[f32], number: u32, few: f64, lanes: usize) -> Vec<f64> {
+    let layout = &step.layout;
+    let shape = layout.shape;
+    let tensor = shape.tensor();
+    let (mut v, mut qk) = (Vec::new(), Vec::new());
+    for layer in wide(weights).chunks(2 * tensor) {
+        v.extend_from_slice(&layer[..tensor]);
+        qk.extend_from_slice(&layer[tensor..]);
+    }
+    let model = transformer::Weights { layers: shape.layers, heads: shape.heads, width: shape.width(), v: &v, qk: &qk };
+    let mut out = vec![0.0; (layout.entries + 2) * lanes];
+    for prompt in 0..step.batch {
+        let lane = prompt % lanes;
+        let (tokens, y) = prompts::draw(law, prompt as u32, number, step.shots);
+        let query = &tokens[tokens.len() - shape.width()..];
+        let (mut dv, mut dqk) = (vec![0.0; v.len()], vec![0.0; qk.len()]);
+        let parts = [(step.loss != Loss::Fs, query, 1.0), (step.loss != Loss::Zs, &tokens[..], few)];
+        for (which, (on, tokens, weight)) in parts.into_iter().enumerate() {
+            if on {
+                let err = transformer::forward(&model, tokens) - y;
+                out[(layout.entries + which) * lanes + lane] += err * err;
+                transformer::backward(&model, tokens, 2.0 * err * weight / step.batch as f64, &mut dv, &mut dqk);
+            }
+        }
+        for layer in 0..shape.layers {
+            for element in 0..tensor {
+                if let Some(entry) = layout.entry_v(layer, element) {
+                    out[entry * lanes + lane] += dv[layer * tensor + element];
+                }
+                if let Some(entry) = layout.entry_qk(layer, element) {
+                    out[entry * lanes + lane] += dqk[layer * tensor + element];
+                }
+            }
+        }
+    }
+    out
+}
+
+pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
+    let fixtures = source::fixtures();
+    let law = |name: &str| &fixtures.iter().find(|(n, _)| n.starts_with(name)).expect("a fixture").1;
+    // (law, layers, heads, shots, batch, loss, V trained, QK trained per layer)
+    let table = [
+        ("d = 5, sphere", 1, 1, 20, 75, Loss::Fs, vec![true], vec![true]),
+        ("d = 5, pool", 1, 1, 0, 75, Loss::Zs, vec![true], vec![false]),
+        ("d = 5, pool", 1, 1, 7, 75, Loss::ZsFs, vec![false], vec![true]),
+        ("d = 1", 1, 3, 4, 5, Loss::ZsFs, vec![true], vec![true]),
+        ("d = 4", 2, 2, 6, 21, Loss::ZsFs, vec![true, true], vec![true, true]),
+        ("d = 3", 3, 1, 3, 9, Loss::Fs, vec![true, false, true], vec![false, true, true]),
+        ("tables, d = 3", 1, 2, 5, 33, Loss::ZsFs, vec![true], vec![true]),
+        ("tables, d = 6", 2, 1, 5, 11, Loss::Fs, vec![true, false], vec![true, false]),
+    ];
+    let mut out = Vec::new();
+    for (name, layers, heads, shots, batch, loss, v, qk) in table {
+        let law = law(name);
+        let shape = Shape { layers, heads, dim: law.dim() };
+        let step = Step { layout: GradLayout::new(shape, v, qk), shots, batch, loss };
+        let (number, few, lanes) = (3, 0.7f32, tuning.lanes(batch));
+        let weights = values(shape.weights(), 0.2, 1);
+        let target = poisoned("partials", (step.layout.entries + 2) * lanes);
+        let buffers = Buffers {
+            weights: &Buffer::holding("weights", &weights),
+            state: &Buffer::holding("state", &[number]),
+            schedule: &Buffer::holding("schedule", &[0.0, few, 0.0, 0.0].repeat(number as usize + 1)),
+            partials: &target,
+        };
+        let values = expected(law, &step, &weights, number, few as f64, lanes);
+        let recording = record(&Source::new(law), &step, &buffers, tuning);
+        let name = format!("{name}, L = {layers}, H = {heads}, n = {shots}, B = {batch}, {loss:?}");
+        out.push(Case::new(name, recording).f32(&target, values));
+    }
+    out
+}

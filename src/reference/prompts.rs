@@ -1,0 +1,64 @@
+//! Prompts drawn on the host in f64, from the integers the device draws.
+
+use crate::law::{Law, Regression, Tables, ThetaLaw};
+use crate::rng;
+
+/// Prompt number `prompt` of step `step`: tokens [n + 1, D], query last with y = 0, and the query's y.
+pub fn draw(law: &Law, prompt: u32, step: u32, shots: usize) -> (Vec<f64>, f64) {
+    let pairs = match law {
+        Law::Regression(r) => regression(r, prompt, step, shots),
+        Law::Tables(t) => tables(t, prompt, step, shots),
+    };
+    let mut tokens = Vec::new();
+    for (x, y) in &pairs[1..] {
+        tokens.push(1.0);
+        tokens.extend(x);
+        tokens.push(*y);
+    }
+    tokens.push(1.0);
+    tokens.extend(&pairs[0].0);
+    tokens.push(0.0);
+    (tokens, pairs[0].1)
+}
+
+type Pair = (Vec<f64>, f64);
+
+/// The query's pair, then the demonstrations'.
+fn regression(law: &Regression, prompt: u32, step: u32, shots: usize) -> Vec<Pair> {
+    let (d, draws) = (law.dim, law.dim + 1);
+    let theta: Vec<f64> = match &law.theta {
+        ThetaLaw::Fixed(theta) => theta.iter().map(|&t| t as f64).collect(),
+        other => {
+            let mut g = rng::normals(0, prompt, step, law.key, draws);
+            g.truncate(d);
+            let norm = g.iter().map(|x| x * x).sum::<f64>().sqrt();
+            let scale = if matches!(other, ThetaLaw::Sphere) { 1.0 / norm } else { 1.0 };
+            g.iter().map(|x| x * scale).collect()
+        }
+    };
+    let mut pairs = Vec::new();
+    for slot in 0..=shots as u32 {
+        let g = match law.pool {
+            Some(pool) => {
+                let word = rng::pcg4d([slot, prompt, step, law.key])[0];
+                rng::normals(0, rng::below(word, pool.size), 0, pool.key, draws)
+            }
+            None => rng::normals(slot + 1, prompt, step, law.key, draws),
+        };
+        let x: Vec<f64> = match &law.factor {
+            None => g[..d].to_vec(),
+            Some(f) => (0..d).map(|i| (0..=i).map(|j| f[i * d + j] as f64 * g[j]).sum()).collect(),
+        };
+        let y = theta.iter().zip(&x).map(|(t, x)| t * x).sum::<f64>() + law.noise as f64 * g[d];
+        pairs.push((x, y));
+    }
+    pairs
+}
+
+fn tables(law: &Tables, prompt: u32, step: u32, shots: usize) -> Vec<Pair> {
+    let row = |i: u32| {
+        let row = &law.rows[i as usize * (law.dim + 1)..][..law.dim + 1];
+        (row[..law.dim].iter().map(|&x| x as f64).collect(), row[law.dim] as f64)
+    };
+    law.rows_of(prompt, step, shots).into_iter().map(row).collect()
+}
