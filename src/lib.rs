@@ -2,6 +2,9 @@
 
 pub mod config;
 pub mod error;
+mod linalg;
+mod splitmix;
+pub mod theory;
 
 pub use config::Config;
 pub use error::{Error, Result};
