@@ -4,6 +4,7 @@ pub mod config;
 pub mod error;
 mod linalg;
 mod splitmix;
+pub mod tasks;
 pub mod theory;
 
 pub use config::Config;
