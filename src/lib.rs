@@ -1,9 +1,20 @@
 //! floe: a GPU training engine for studying which attention parameters fine-tuning should touch.
 
+pub mod checkpoint;
 pub mod config;
 pub mod error;
 pub mod gpu;
 pub mod kernels;
+pub mod law;
+mod linalg;
+pub mod model;
+pub mod optim;
+pub mod reference;
+pub mod rng;
+pub mod shape;
+mod splitmix;
+pub mod tasks;
+pub mod theory;
 
 pub use config::Config;
 pub use error::{Error, Result};

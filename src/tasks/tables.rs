@@ -1,0 +1,138 @@
+//! Many small regression tables in one CSV file: a task is all rows with the same value of one column.
+//!
+//! The tasks are split by the seed into three: those to pre-train on, those held out from all training, and
+//! the one to fine-tune on, whose rows are split into training and test rows. Every column is standardised
+//! with the mean and deviation of the pre-training rows alone, so nothing leaks from the others.
+
+mod read;
+mod split;
+
+use crate::config::Tables;
+use crate::error::{Error, Result};
+use flate2::read::GzDecoder;
+use std::io::Read;
+use std::path::Path;
+
+/// The table that ships: prices of round-cut diamonds, a task per cut, colour and clarity.
+const DIAMONDS: &[u8] = include_bytes!("../../tests/data/diamonds.csv.gz");
+
+/// Rows `start .. start + len` of [`TableData::rows`], all of one task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    pub name: String,
+    pub start: u32,
+    pub len: u32,
+}
+
+/// A table split into tasks and standardised.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TableData {
+    /// The file's name without its extension.
+    pub name: String,
+    /// The features, in the order of `rows`.
+    pub columns: Vec<String>,
+    pub target_column: String,
+    /// Features a row, d.
+    pub dim: usize,
+    /// [R, d + 1], row-major: the features, then the target, each less its mean and over its deviation.
+    pub rows: Vec<f32>,
+    pub pretrain: Vec<Group>,
+    /// Tasks in neither pre-training nor fine-tuning.
+    pub heldout: Vec<Group>,
+    /// Rows of the target task to fine-tune on; shares its name with `target_test`.
+    pub target_train: Group,
+    /// Rows of the target task kept for its evaluation.
+    pub target_test: Group,
+    /// Mean of each column over the pre-training rows [d + 1], in the table's units (after log1p).
+    pub mean: Vec<f64>,
+    /// Standard deviation likewise [d + 1].
+    pub std: Vec<f64>,
+}
+
+impl TableData {
+    /// The d features and the target of row `id`.
+    pub fn row(&self, id: u32) -> (&[f32], f32) {
+        let at = id as usize * (self.dim + 1);
+        (&self.rows[at..at + self.dim], self.rows[at + self.dim])
+    }
+
+    /// One line of plain text about the data and its split.
+    pub fn description(&self) -> String {
+        format!(
+            "{}: {} tasks to pre-train on, {} held out, {} fine-tuned on ({} rows to train, {} to test); {} from {}",
+            self.name,
+            self.pretrain.len(),
+            self.heldout.len(),
+            self.target_train.name,
+            self.target_train.len,
+            self.target_test.len,
+            self.target_column,
+            self.columns.join(", "),
+        )
+    }
+}
+
+/// Reads, splits and standardises the table that `cfg` names; an empty path is the `diamonds` table that
+/// ships. A gzip file is read as what it holds. `rows_needed` is the rows of a prompt, its query included.
+///
+/// At least one task is held out and at least one pre-trains, whatever the share. The target's parts keep at
+/// least `rows_needed` rows each, whatever `target_test` (1 with replacement). The same file, configuration
+/// and seed give the same data, whatever the order of the tasks in the file.
+///
+/// # Errors
+/// [`Error::File`] or [`Error::Cell`] for what is wrong with the file, [`Error::Config`] for a field of the
+/// experiment that does not fit it; the message names the file, line and column, and the mend.
+pub fn load(cfg: &Tables, seed: u64, rows_needed: usize) -> Result<TableData> {
+    if cfg.path.as_os_str().is_empty() {
+        return parse(DIAMONDS, Path::new("diamonds.csv.gz"), cfg, seed, rows_needed);
+    }
+    let bytes = std::fs::read(&cfg.path).map_err(|e| {
+        Error::file(&cfg.path, format!("cannot be read ({e}); `task.path` must name a CSV file"))
+    })?;
+    parse(&bytes, &cfg.path, cfg, seed, rows_needed)
+}
+
+/// [`load`] from bytes already in memory; `path` is what the messages call them.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse(bytes: &[u8], path: &Path, cfg: &Tables, seed: u64, rows_needed: usize) -> Result<TableData> {
+    let plain;
+    let bytes = if bytes.starts_with(&[0x1f, 0x8b]) {
+        plain = unzip(bytes, path)?;
+        &plain
+    } else {
+        bytes
+    };
+    let table = read::read(bytes, path, cfg)?;
+    split::split(table, path, cfg, seed, rows_needed.max(1))
+}
+
+fn unzip(bytes: &[u8], path: &Path) -> Result<Vec<u8>> {
+    let mut plain = Vec::new();
+    GzDecoder::new(bytes)
+        .read_to_end(&mut plain)
+        .map_err(|e| Error::file(path, format!("is a damaged gzip file ({e}); fetch or make it anew")))?;
+    Ok(plain)
+}
+
+/// Names for a message: quoted, on one line, and not too many of them.
+fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    const SHOWN: usize = 20;
+    let names: Vec<&str> = names.into_iter().collect();
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|n| format!("`{}`", one_line(n))).collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// A name or cell as a message can show it: no control characters, at most 60 characters.
+fn one_line(text: &str) -> String {
+    let mut shown: String =
+        text.chars().take(60).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    if text.chars().nth(60).is_some() {
+        shown.push('…');
+    }
+    shown
+}
