@@ -1,7 +1,9 @@
 //! floe: a GPU training engine for studying which attention parameters fine-tuning should touch.
 
+pub mod checkpoint;
 pub mod config;
 pub mod error;
+pub mod reference;
 
 pub use config::Config;
 pub use error::{Error, Result};
