@@ -2,6 +2,8 @@
 
 pub mod config;
 pub mod error;
+pub mod model;
+pub mod optim;
 
 pub use config::Config;
 pub use error::{Error, Result};
