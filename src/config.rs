@@ -4,11 +4,14 @@
 //! each preset names every key.
 
 mod load;
+mod schema;
+mod tree;
+mod validate;
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-pub use load::{PRESETS, Preset, load, preset};
+pub use load::{PRESETS, Preset, load, preset, resolve_text};
 
 /// A whole experiment: what `floe run` takes and `config.toml` in a run directory holds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

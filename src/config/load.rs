@@ -1,7 +1,11 @@
 //! Reading, overriding and checking a [`Config`].
 
-use super::Config;
-use crate::error::Result;
+use super::schema;
+use super::tree::{At, Complaint, Node};
+use super::{Config, Covariance, Task};
+use crate::error::{Error, Result};
+use std::path::{Path, PathBuf};
+use toml::Value;
 
 /// A named experiment that floe ships.
 pub struct Preset {
@@ -11,14 +15,194 @@ pub struct Preset {
 }
 
 /// The presets, in the order `floe presets` prints them.
-pub const PRESETS: &[Preset] = &[];
+pub const PRESETS: &[Preset] = &[
+    Preset {
+        name: "paper",
+        about: "linear regression, one layer, query and key merged: six ways of fine-tuning (Lee, Sohn and Lee 2026)",
+        toml: include_str!("../presets/paper.toml"),
+    },
+    Preset {
+        name: "paper-qkv",
+        about: "the same with query and key apart: eight ways, each of q, k and v alone",
+        toml: include_str!("../presets/paper-qkv.toml"),
+    },
+    Preset {
+        name: "tables",
+        about: "real data: 185 small tables of diamond prices, each its own regression task",
+        toml: include_str!("../presets/tables.toml"),
+    },
+];
 
 /// The preset of that name.
 pub fn preset(name: &str) -> Option<&'static Preset> {
     PRESETS.iter().find(|p| p.name == name)
 }
 
-/// The validated experiment of a preset or file with `key=value` overrides applied.
-pub fn load(_source: &str, _sets: &[String]) -> Result<Config> {
-    Ok(Config::default())
+/// The validated experiment of a preset, a `.toml` file or a run directory (its `config.toml`), with `key=value`
+/// overrides applied in order; a later one wins.
+///
+/// Relative paths in a file are taken from the file's directory, those in an override from the current one; in
+/// the result they are absolute. Every error is an [`Error::Config`] that names the file and line or the override.
+pub fn load(source: &str, sets: &[String]) -> Result<Config> {
+    if let Some(preset) = preset(source) {
+        return resolve(&format!("preset {source}"), None, preset.toml, sets);
+    }
+    let mut path = PathBuf::from(source);
+    if path.is_dir() {
+        path.push("config.toml");
+    }
+    let bytes = std::fs::read(&path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => no_source(source),
+        _ => Error::config(path.display().to_string(), e),
+    })?;
+    let origin = path.display().to_string();
+    let text = String::from_utf8(bytes).map_err(|e| {
+        let line = e.as_bytes()[..e.utf8_error().valid_up_to()].iter().filter(|&&b| b == b'\n').count() + 1;
+        Error::config(format!("{origin}:{line}"), "not UTF-8 text; save the file as UTF-8")
+    })?;
+    resolve(&origin, path.parent(), &text, sets)
+}
+
+/// [`load`] of a text that is at hand; `origin` names it in errors. Relative paths are taken from the current
+/// directory.
+pub fn resolve_text(origin: &str, text: &str, sets: &[String]) -> Result<Config> {
+    resolve(origin, None, text, sets)
+}
+
+impl Config {
+    /// The TOML that [`load`] reads back as the same configuration.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a path that is not UTF-8, which TOML cannot hold.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(|e| {
+            Error::config(
+                "configuration",
+                format!("cannot be written as TOML: {}", one_line(&e.to_string(), 200)),
+            )
+        })
+    }
+}
+
+fn no_source(source: &str) -> Error {
+    let names: Vec<&str> = PRESETS.iter().map(|p| p.name).collect();
+    let hint = schema::closest(source, &names).map(|n| format!("did you mean `{n}`? ")).unwrap_or_default();
+    let message = format!(
+        "no such preset or file; {hint}The presets are {}; anything else is the path of a .toml file",
+        names.join(", ")
+    );
+    Error::config(one_line(source, 200), message)
+}
+
+fn resolve(origin: &str, directory: Option<&Path>, text: &str, sets: &[String]) -> Result<Config> {
+    let named = |complaint: Complaint| {
+        let place = match complaint.at {
+            At::Whole => origin.to_string(),
+            At::Line(line) => format!("{origin}:{line}"),
+            At::Set(i) => format!("--set {}", one_line(&sets[i], 80)),
+        };
+        Error::config(place, one_line(&complaint.message, 600))
+    };
+    let mut tree = Node::parse(text).map_err(named)?;
+    let file_kind = tree.get("task.kind").and_then(Node::as_str).unwrap_or(schema::KINDS[0]).to_string();
+    for (i, set) in sets.iter().enumerate() {
+        apply(&mut tree, set, At::Set(i)).map_err(named)?;
+    }
+    let kind = settle_kind(&mut tree, &file_kind).map_err(named)?;
+    schema::check(&mut tree, &kind).map_err(named)?;
+
+    let config = tree.to_value().try_into::<Config>().map_err(|e| named(Complaint::whole(e.message())))?;
+    if let Some(fault) = config.fault() {
+        return Err(named(Complaint { at: tree.nearest(&fault.path), message: fault.to_string() }));
+    }
+    absolute_paths(config, &tree, directory).map_err(named)
+}
+
+/// Applies one `key=value`.
+fn apply(tree: &mut Node, set: &str, at: At) -> std::result::Result<(), Complaint> {
+    let complain = |message: String| Complaint { at, message };
+    let Some((key, raw)) = set.split_once('=') else {
+        return Err(complain("write it as key=value, for instance model.heads=2".into()));
+    };
+    let key = key.trim();
+    let parts = || key.split('.');
+    if parts().any(|part| part.is_empty() || part.chars().any(|c| c.is_control() || c.is_whitespace())) {
+        return Err(complain(format!(
+            "`{key}` is no key; a key is names with dots between, like model.heads"
+        )));
+    }
+    if parts().count() > 64 {
+        return Err(complain("the key has more than 64 parts; no setting lies so deep".into()));
+    }
+    // The covariance is one choice with its payload: another replaces it and is never mixed into it.
+    if key.starts_with("task.covariance.")
+        && let Some(task) = tree.get_mut("task").and_then(Node::as_table_mut)
+    {
+        task.remove("covariance");
+    }
+    tree.set(key, Node::parse_set(raw, at)?)
+}
+
+/// The kind of task, with `regression` where none is given. Where a `--set` has changed the file's kind, the
+/// file's settings of the other kind are dropped.
+fn settle_kind(tree: &mut Node, file_kind: &str) -> std::result::Result<String, Complaint> {
+    let Some(root) = tree.as_table_mut() else { return Ok(file_kind.to_string()) };
+    let task = root.entry("task".into()).or_insert_with(|| Node::table(At::Whole));
+    let at = task.at;
+    // `task = 3`: the check of types says what is wrong.
+    let Some(task) = task.as_table_mut() else { return Ok(file_kind.to_string()) };
+    let kind = task.entry("kind".into()).or_insert_with(|| Node::string(at, schema::KINDS[0]));
+    let from_set = matches!(kind.at, At::Set(_));
+    let kind = schema::check_kind(kind)?.to_string();
+    if from_set && kind != file_kind {
+        let example = schema::example(&kind);
+        let known = |key: &str| example.get("task").and_then(|t| t.get(key)).is_some();
+        task.retain(|key, node| matches!(node.at, At::Set(_)) || known(key));
+    }
+    Ok(kind)
+}
+
+/// Makes the task's paths absolute, so that the configuration means the same read back from a run directory.
+fn absolute_paths(
+    mut config: Config,
+    tree: &Node,
+    directory: Option<&Path>,
+) -> std::result::Result<Config, Complaint> {
+    let (key, path) = match &mut config.task {
+        Task::Regression(task) => match &mut task.covariance {
+            Covariance::File(path) => ("task.covariance.file", path),
+            _ => return Ok(config),
+        },
+        Task::Tables(task) => ("task.path", &mut task.path),
+    };
+    if path.as_os_str().is_empty() {
+        return Ok(config);
+    }
+    let at = tree.nearest(key);
+    let base = if matches!(at, At::Set(_)) { None } else { directory };
+    let joined = base.map_or_else(|| path.clone(), |base| base.join(&*path));
+    *path = std::path::absolute(&joined).map_err(|e| Complaint {
+        at,
+        message: format!("`{key}`: {} has no absolute path: {e}", joined.display()),
+    })?;
+    // TOML is UTF-8, so a path below a directory that is not cannot be written back.
+    if Value::try_from(&*path).is_err() {
+        let message =
+            format!("`{key}`: {} is not UTF-8; move the file to a directory that is", path.display());
+        return Err(Complaint { at, message });
+    }
+    Ok(config)
+}
+
+/// `text` on one line, cut after `most` characters.
+fn one_line(text: &str, most: usize) -> String {
+    let mut out = String::new();
+    for (i, c) in text.chars().enumerate() {
+        if i == most {
+            out.push('…');
+            break;
+        }
+        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
 }

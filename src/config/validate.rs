@@ -1,0 +1,278 @@
+//! What the types cannot say: numbers in range, names that are distinct and usable as file names, sizes that fit.
+
+use super::{Config, Covariance, Loss, Method, Optimizer, QueryKey, Regression, Schedule, Tables, Task};
+use crate::error::{Error, Result};
+
+/// A value that is off: the path of its key and what is wrong with it.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub path: String,
+    message: String,
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`{}` {}", self.path, self.message)
+    }
+}
+
+type Check = std::result::Result<(), Fault>;
+
+/// Most steps of a phase: a step's number is a 32-bit counter of the random numbers.
+const MOST: u64 = u32::MAX as u64;
+
+impl Config {
+    /// Every value is one that an experiment can have.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with `origin` that names the first key that is off and what it may be.
+    pub fn validate(&self, origin: &str) -> Result<()> {
+        self.fault().map_or(Ok(()), |fault| Err(Error::config(origin, fault)))
+    }
+
+    /// The first value that is off.
+    pub(super) fn fault(&self) -> Option<Fault> {
+        self.check().err()
+    }
+
+    fn check(&self) -> Check {
+        if self.seed > i64::MAX as u64 {
+            return fail("seed", format!("is {}; at most {} (2^63 − 1)", self.seed, i64::MAX));
+        }
+        let width = match &self.task {
+            Task::Regression(task) => task.check().map(|()| task.dim as u64 + 2)?,
+            // One covariate at least; the table itself is measured when it is read.
+            Task::Tables(task) => task.check().map(|()| 3)?,
+        };
+        self.check_model(width)?;
+        for (phase, steps, batch, shots, optimizer) in [
+            (
+                "pretrain",
+                self.pretrain.steps,
+                self.pretrain.batch,
+                self.pretrain.shots,
+                &self.pretrain.optimizer,
+            ),
+            (
+                "finetune",
+                self.finetune.steps,
+                self.finetune.batch,
+                self.finetune.shots,
+                &self.finetune.optimizer,
+            ),
+        ] {
+            count(&format!("{phase}.steps"), steps)?;
+            count(&format!("{phase}.batch"), batch as u64)?;
+            count(&format!("{phase}.shots"), shots as u64)?;
+            let what = format!("{batch} prompts of {shots} + 1 tokens of {width} numbers");
+            fits(&format!("{phase}.batch"), &what, &[batch as u64, shots as u64 + 1, width])?;
+            optimizer.check(&format!("{phase}.optimizer"))?;
+        }
+        count("eval.prompts", self.eval.prompts as u64)?;
+        count("eval.seeds", self.eval.seeds as u64)?;
+        if self.eval.shots as u64 >= MOST {
+            return fail("eval.shots", format!("is {}; below {MOST}", self.eval.shots));
+        }
+        let (prompts, shots) = (self.eval.prompts as u64, self.eval.shots as u64);
+        let what = format!("{prompts} prompts of {shots} + 1 tokens of {width} numbers");
+        fits("eval.prompts", &what, &[prompts, shots + 1, width])?;
+        count("record.every", self.record.every)?;
+        count("record.checkpoint_every", self.record.checkpoint_every)?;
+        self.check_methods()
+    }
+
+    fn check_model(&self, width: u64) -> Check {
+        count("model.layers", self.model.layers as u64)?;
+        count("model.heads", self.model.heads as u64)?;
+        positive("model.init_std", self.model.init_std)?;
+        let matrices = match self.model.qk {
+            QueryKey::Merged => 2,
+            QueryKey::Separate => 3,
+        };
+        let (layers, heads) = (self.model.layers as u64, self.model.heads as u64);
+        let what = format!("{layers} layers of {heads} heads with {matrices} matrices of {width} × {width}");
+        fits("model.layers", &what, &[layers, heads, matrices, width, width])
+    }
+
+    fn check_methods(&self) -> Check {
+        for (i, method) in self.methods.iter().enumerate() {
+            // By number, since the name may be the very thing that is off.
+            let place = format!("methods.#{}", i + 1);
+            check_name(&format!("{place}.name"), &method.name)?;
+            // Names are file names, and not every file system tells `A` from `a`.
+            let same = |other: &&Method| other.name.eq_ignore_ascii_case(&method.name);
+            if let Some(other) = self.methods[..i].iter().find(same) {
+                let message =
+                    format!("is \"{}\", but an earlier method is called \"{}\"", method.name, other.name);
+                return fail(format!("{place}.name"), format!("{message}; names differ, not only in case"));
+            }
+            method.check(&format!("methods.{}", method.name))?;
+        }
+        Ok(())
+    }
+}
+
+fn check_name(path: &str, name: &str) -> Check {
+    let odd = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
+    let wrong = if name.is_empty() {
+        "is empty; give the method a name".to_string()
+    } else if let Some(c) = name.chars().find(|c| odd(*c)) {
+        format!("is \"{name}\"; `{c}` cannot be in it, only letters, digits, `-`, `_` and `.`")
+    } else if name.starts_with('.') {
+        format!("is \"{name}\"; a name does not begin with a dot, since it names a file")
+    } else if name.eq_ignore_ascii_case("pretrained") {
+        format!("is \"{name}\", which is what the model before fine-tuning is called; choose another")
+    } else if name.len() > 100 {
+        format!("is {} characters long; at most 100, since it names a file", name.len())
+    } else {
+        return Ok(());
+    };
+    fail(path, wrong)
+}
+
+impl Regression {
+    fn check(&self) -> Check {
+        count("task.dim", self.dim as u64)?;
+        not_negative("task.noise", self.noise)?;
+        count("task.pool", self.pool as u64)?;
+        let what = format!("{} pairs of {} + 1 numbers", self.pool, self.dim);
+        fits("task.pool", &what, &[self.pool as u64, self.dim as u64 + 1])?;
+        match &self.covariance {
+            Covariance::Identity => Ok(()),
+            Covariance::Diagonal(diagonal) => {
+                let path = "task.covariance";
+                if diagonal.len() != self.dim {
+                    let message = format!("has a diagonal of {} numbers; task.dim asks for", diagonal.len());
+                    return fail(path, format!("{message} {}", self.dim));
+                }
+                diagonal.iter().try_for_each(|v| positive(path, *v))
+            }
+            Covariance::File(path) if path.as_os_str().is_empty() => {
+                fail("task.covariance", "has an empty file name; give the path of a d×d CSV file".into())
+            }
+            Covariance::File(_) => Ok(()),
+        }
+    }
+}
+
+impl Tables {
+    fn check(&self) -> Check {
+        if self.task_column.is_empty() {
+            return fail("task.task_column", "is empty; name the column that tells the tasks apart".into());
+        }
+        if self.task_column == self.target_column {
+            return fail("task.target_column", "is the task column; name the column to predict".into());
+        }
+        if self.log1p.contains(&self.task_column) {
+            return fail("task.log1p", "has the task column in it, which holds names".into());
+        }
+        share("task.heldout", self.heldout)?;
+        share("task.target_test", self.target_test)
+    }
+}
+
+impl Optimizer {
+    fn check(&self, path: &str) -> Check {
+        positive(&format!("{path}.lr"), self.lr)?;
+        decay(&format!("{path}.momentum"), self.momentum)?;
+        self.betas.iter().try_for_each(|beta| decay(&format!("{path}.betas"), *beta))?;
+        positive(&format!("{path}.eps"), self.eps)?;
+        not_negative(&format!("{path}.weight_decay"), self.weight_decay)?;
+        not_negative(&format!("{path}.clip"), self.clip)
+    }
+}
+
+impl Method {
+    fn check(&self, path: &str) -> Check {
+        if self.train.is_empty() {
+            return fail(
+                format!("{path}.train"),
+                "is empty; name what is trained, [\"*\"] for everything".into(),
+            );
+        }
+        not_negative(&format!("{path}.weight"), self.weight)?;
+        if self.loss != Loss::ZsFs {
+            let reason = "has no effect but with loss \"zs+fs\"; leave it out or change the loss";
+            if self.schedule != Schedule::Constant {
+                return fail(format!("{path}.schedule"), reason.into());
+            }
+            if self.weight != 1.0 {
+                return fail(format!("{path}.weight"), reason.into());
+            }
+        }
+        if let Some(steps) = self.steps {
+            count(&format!("{path}.steps"), steps)?;
+        }
+        if let Some(lr) = self.lr {
+            positive(&format!("{path}.lr"), lr)?;
+            if self.optimizer.is_some() {
+                return fail(
+                    format!("{path}.lr"),
+                    "clashes with the method's own optimizer; set its lr".into(),
+                );
+            }
+        }
+        self.optimizer.as_ref().map_or(Ok(()), |o| o.check(&format!("{path}.optimizer")))
+    }
+}
+
+fn fail(path: impl Into<String>, message: String) -> Check {
+    Err(Fault { path: path.into(), message })
+}
+
+/// 1 ≤ value < 2^32.
+fn count(path: &str, value: u64) -> Check {
+    match value {
+        0 => fail(path, "is 0; at least 1".into()),
+        1..=MOST => Ok(()),
+        _ => fail(path, format!("is {value}; at most {MOST}")),
+    }
+}
+
+/// The product is an index that 32 bits hold.
+fn fits(path: &str, what: &str, factors: &[u64]) -> Check {
+    let total = factors.iter().try_fold(1u64, |product, f| product.checked_mul(*f));
+    if total.is_some_and(|total| total <= MOST) {
+        return Ok(());
+    }
+    fail(path, format!("is too large: {what} are more than {MOST} numbers in all"))
+}
+
+/// The number as the device sees it, in single precision.
+fn single(path: &str, value: f64) -> std::result::Result<f32, Fault> {
+    let single = value as f32;
+    if single.is_finite() {
+        return Ok(single);
+    }
+    Err(Fault { path: path.into(), message: format!("is {value}; a finite number of single precision") })
+}
+
+fn positive(path: &str, value: f64) -> Check {
+    match single(path, value)? > 0.0 {
+        true => Ok(()),
+        false => fail(path, format!("is {value}; above 0 (in single precision)")),
+    }
+}
+
+fn not_negative(path: &str, value: f64) -> Check {
+    match single(path, value)? >= 0.0 {
+        true => Ok(()),
+        false => fail(path, format!("is {value}; 0 or more")),
+    }
+}
+
+/// 0 ≤ value < 1, in single precision too.
+fn decay(path: &str, value: f64) -> Check {
+    match (0.0..1.0).contains(&single(path, value)?) {
+        true => Ok(()),
+        false => fail(path, format!("is {value}; from 0 to below 1")),
+    }
+}
+
+/// 0 < value < 1.
+fn share(path: &str, value: f64) -> Check {
+    match value > 0.0 && value < 1.0 {
+        true => Ok(()),
+        false => fail(path, format!("is {value}; a share between 0 and 1, both excluded")),
+    }
+}

@@ -1,0 +1,3 @@
+//! The model: its parameters.
+
+pub mod params;

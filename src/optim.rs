@@ -1,0 +1,4 @@
+//! Train masks and schedules.
+
+pub mod mask;
+pub mod schedule;

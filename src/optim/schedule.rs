@@ -1,0 +1,61 @@
+//! How a learning rate or a loss weight moves over the steps of a phase.
+
+use crate::config::Schedule;
+use std::f64::consts::PI;
+
+/// The factor at step `t` = 0, 1, …, T − 1 of `steps` = T, from 1 to 0 (constant: 1).
+///
+/// Linear is (T − 1 − t)/(T − 1), the few-shot weight of Lee, Sohn and Lee (2026); cosine is
+/// (1 + cos(π t/(T − 1)))/2. A phase of one step has the factor 1; past the last step it stays what it was there.
+pub fn factor(schedule: Schedule, t: u64, steps: u64) -> f64 {
+    let last = steps.saturating_sub(1);
+    if last == 0 {
+        return 1.0;
+    }
+    let t = t.min(last);
+    match schedule {
+        Schedule::Constant => 1.0,
+        Schedule::Linear => (last - t) as f64 / last as f64,
+        Schedule::Cosine => 0.5 * (1.0 + (PI * t as f64 / last as f64).cos()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ends_are_one_and_zero() {
+        for schedule in [Schedule::Linear, Schedule::Cosine] {
+            for steps in [2, 3, 100, 5000, u64::MAX] {
+                assert_eq!(factor(schedule, 0, steps), 1.0, "{schedule:?} {steps}");
+                assert_eq!(factor(schedule, steps - 1, steps), 0.0, "{schedule:?} {steps}");
+                assert_eq!(factor(schedule, u64::MAX, steps), 0.0, "{schedule:?} {steps}");
+            }
+        }
+    }
+
+    #[test]
+    fn constant_and_single_steps_are_one() {
+        for t in [0, 1, 7, u64::MAX] {
+            assert_eq!(factor(Schedule::Constant, t, 10), 1.0);
+            for schedule in [Schedule::Constant, Schedule::Linear, Schedule::Cosine] {
+                assert_eq!(factor(schedule, t, 1), 1.0);
+                assert_eq!(factor(schedule, t, 0), 1.0);
+            }
+        }
+    }
+
+    #[test]
+    fn the_way_between() {
+        assert_eq!(factor(Schedule::Linear, 1, 5), 0.75);
+        assert_eq!(factor(Schedule::Linear, 2, 5), 0.5);
+        assert!((factor(Schedule::Cosine, 2, 5) - 0.5).abs() < 1e-15);
+        assert!((factor(Schedule::Cosine, 1, 5) - (2.0 + 2f64.sqrt()) / 4.0).abs() < 1e-15);
+        for schedule in [Schedule::Linear, Schedule::Cosine] {
+            for t in 1..50 {
+                assert!(factor(schedule, t, 50) < factor(schedule, t - 1, 50), "{schedule:?} at {t}");
+            }
+        }
+    }
+}
