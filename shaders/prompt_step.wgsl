@@ -9,7 +9,7 @@
 
 var<private> token: array<f32, D>;
 var<private> query: array<f32, D>;
-var<private> grad: array<f32, ENTRIES + 1u>;
+var<private> grad: array<f32, ROOM>;
 var<private> dz: array<f32, D>;
 var<private> dg: array<f32, DD>;
 var<private> dt: array<f32, DD>;

@@ -8,11 +8,13 @@ pub mod prompt_eval;
 pub mod prompt_sample;
 pub mod prompt_step;
 pub mod qk;
+mod source;
 mod unroll;
 
-pub use case::{Case, Expect, Values};
+pub use case::{CANARIES, Case, Expect, POISON, Values};
+pub use source::Source;
 
-use crate::gpu::{AdapterSummary, Access, Binding, Consts, Program};
+use crate::gpu::{Access, AdapterSummary, Binding, Consts, Program};
 use unroll::unroll;
 
 /// A kernel as parity, bench and shader validation see it.

@@ -1,6 +1,8 @@
 //! floe: a GPU training engine for studying which attention parameters fine-tuning should touch.
 
+pub mod check;
 pub mod checkpoint;
+pub mod compare;
 pub mod config;
 pub mod error;
 pub mod gpu;

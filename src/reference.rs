@@ -1,3 +1,6 @@
-//! Every kernel once more on the CPU, in f64 and naive loops: what the GPU's results are compared with.
+//! Every kernel again on the processor, in f64: naive loops over the definitions, no cleverness.
 
+pub mod grad_reduce;
+pub mod masked_update;
+pub mod prompts;
 pub mod transformer;

@@ -101,7 +101,11 @@ mod tests {
         assert_eq!(pcg4d([u32::MAX, 0x12345678, 0xdeadbeef, 7]), KNOWN[2]);
     }
 
-    const KNOWN: [[u32; 4]; 3] = [[251852841, 760645481, 850445371, 3542436074], [908250390, 4044648920, 3775961919, 45698095], [711959019, 3475327446, 2168109998, 2471765364]];
+    const KNOWN: [[u32; 4]; 3] = [
+        [251852841, 760645481, 850445371, 3542436074],
+        [908250390, 4044648920, 3775961919, 45698095],
+        [711959019, 3475327446, 2168109998, 2471765364],
+    ];
 
     #[test]
     fn a_choice_without_replacement_has_no_repeats_and_covers_every_row() {
@@ -120,7 +124,12 @@ mod tests {
 
     #[test]
     fn streams_and_seeds_have_their_own_keys() {
-        let keys = [key(0, Stream::Init, 0), key(0, Stream::Pretrain, 0), key(1, Stream::Init, 0), key(0, Stream::Eval, 1)];
+        let keys = [
+            key(0, Stream::Init, 0),
+            key(0, Stream::Pretrain, 0),
+            key(1, Stream::Init, 0),
+            key(0, Stream::Eval, 1),
+        ];
         for (i, a) in keys.iter().enumerate() {
             assert!(keys[i + 1..].iter().all(|b| a != b));
         }

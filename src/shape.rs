@@ -45,9 +45,9 @@ pub struct GradLayout {
     pub v: Vec<bool>,
     /// Per layer: the merged QK is needed.
     pub qk: Vec<bool>,
-    /// Per layer: where V starts.
+    /// Per layer: where V starts (0 where it is not needed).
     pub at_v: Vec<usize>,
-    /// Per layer: where QK starts.
+    /// Per layer: where QK starts (0 where it is not needed).
     pub at_qk: Vec<usize>,
     /// Elements in all.
     pub entries: usize,
@@ -58,11 +58,12 @@ impl GradLayout {
     pub fn new(shape: Shape, v: Vec<bool>, qk: Vec<bool>) -> Self {
         let (mut at_v, mut at_qk, mut entries) = (Vec::new(), Vec::new(), 0);
         for layer in 0..shape.layers {
-            at_v.push(entries);
+            at_v.push(if v[layer] { entries } else { 0 });
             if v[layer] {
-                entries += if layer + 1 == shape.layers { shape.heads * shape.width() } else { shape.tensor() };
+                entries +=
+                    if layer + 1 == shape.layers { shape.heads * shape.width() } else { shape.tensor() };
             }
-            at_qk.push(entries);
+            at_qk.push(if qk[layer] { entries } else { 0 });
             if qk[layer] {
                 entries += shape.tensor();
             }

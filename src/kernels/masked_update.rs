@@ -91,7 +91,8 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
     let mut out = Vec::new();
     for rule in [Rule::Sgd, Rule::Adam, Rule::AdamW] {
         for (count, step_by, clip) in [(98, 1, 1.0), (301, 3, 0.0), (5, 5, 1e-3)] {
-            let optimizer = Optimizer { rule, clip, weight_decay: 0.1, betas: [0.9, 0.99], ..Optimizer::default() };
+            let optimizer =
+                Optimizer { rule, clip, weight_decay: 0.1, betas: [0.9, 0.99], ..Optimizer::default() };
             let step = 4;
             let grads = values(count + 2, 0.7, 7);
             let params = values(count, 1.0, 8);
@@ -115,8 +116,10 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
                 metrics: Buffer::holding("metrics", &[0.0f32; 12]),
             };
             let (mut p, mut m) = (wide(&params), wide(&moments));
-            let gradient: Vec<f64> =
-                trained.iter().map(|t| if t[1] == NONE { 0.0 } else { grads[t[1] as usize] as f64 }).collect();
+            let gradient: Vec<f64> = trained
+                .iter()
+                .map(|t| if t[1] == NONE { 0.0 } else { grads[t[1] as usize] as f64 })
+                .collect();
             let elements: Vec<usize> = trained.iter().map(|t| t[0] as usize).collect();
             let norm = reference::masked_update(&optimizer, 0.05, step, &elements, &gradient, &mut p, &mut m);
             let losses = [grads[count] as f64 / 10.0, grads[count + 1] as f64 / 10.0];

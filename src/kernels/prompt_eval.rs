@@ -36,9 +36,12 @@ pub fn record(
 pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
     let fixtures = source::fixtures();
     let mut out = Vec::new();
-    for (name, layers, heads, shots, batch) in
-        [("d = 5, sphere", 1, 1, 20, 70), ("d = 4", 2, 2, 3, 13), ("tables, d = 3", 1, 2, 5, 9), ("d = 1", 1, 1, 0, 9)]
-    {
+    for (name, layers, heads, shots, batch) in [
+        ("d = 5, sphere", 1, 1, 20, 70),
+        ("d = 4", 2, 2, 3, 13),
+        ("tables, d = 3", 1, 2, 5, 9),
+        ("d = 1", 1, 1, 0, 9),
+    ] {
         let law = &fixtures.iter().find(|(n, _)| n.starts_with(name)).expect("a fixture").1;
         let shape = Shape { layers, heads, dim: law.dim() };
         let weights = values(shape.weights(), 0.3, 2);

@@ -41,7 +41,9 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
                 ys.push(y);
             }
             let recording = record(&Source::new(&law), shots, batch, &state, (&tokens, &targets), tuning);
-            out.push(Case::new(format!("{name}, n = {shots}"), recording).f32(&tokens, all).f32(&targets, ys));
+            out.push(
+                Case::new(format!("{name}, n = {shots}"), recording).f32(&tokens, all).f32(&targets, ys),
+            );
         }
     }
     out

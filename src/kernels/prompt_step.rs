@@ -36,10 +36,7 @@ pub fn partials(step: &Step, tuning: &Tuning) -> usize {
 
 /// The effective weights' constants.
 pub(super) fn model_consts(consts: Consts, shape: &Shape) -> Consts {
-    consts
-        .u32("LAYERS", shape.layers)
-        .u32("HEADS", shape.heads)
-        .u32("WEIGHTS4", shape.weights().div_ceil(4))
+    consts.u32("LAYERS", shape.layers).u32("HEADS", shape.heads).u32("WEIGHTS4", shape.weights().div_ceil(4))
 }
 
 pub fn record(source: &Source, step: &Step, buffers: &Buffers, tuning: &Tuning) -> Recording {
@@ -51,6 +48,8 @@ pub fn record(source: &Source, step: &Step, buffers: &Buffers, tuning: &Tuning) 
         .u32("BATCH", step.batch)
         .u32("LANES", lanes)
         .u32("ENTRIES", layout.entries)
+        // Branches of frozen blocks are dropped, but validated first: their constant indexes must fit.
+        .u32("ROOM", layout.entries.max(layout.shape.tensor()))
         .u32("ZS", (step.loss != Loss::Fs).into())
         .u32("FS", (step.loss != Loss::Zs).into())
         .flags("TRAIN_V", &layout.v)
@@ -65,7 +64,14 @@ pub fn record(source: &Source, step: &Step, buffers: &Buffers, tuning: &Tuning) 
 }
 
 /// What the reference makes of a step: partials [entries + 2, lanes].
-fn expected(law: &crate::law::Law, step: &Step, weights: &[f32], number: u32, few: f64, lanes: usize) -> Vec<f64> {
+fn expected(
+    law: &crate::law::Law,
+    step: &Step,
+    weights: &[f32],
+    number: u32,
+    few: f64,
+    lanes: usize,
+) -> Vec<f64> {
     let layout = &step.layout;
     let shape = layout.shape;
     let tensor = shape.tensor();
@@ -74,7 +80,13 @@ fn expected(law: &crate::law::Law, step: &Step, weights: &[f32], number: u32, fe
         v.extend_from_slice(&layer[..tensor]);
         qk.extend_from_slice(&layer[tensor..]);
     }
-    let model = transformer::Weights { layers: shape.layers, heads: shape.heads, width: shape.width(), v: &v, qk: &qk };
+    let model = transformer::Weights {
+        layers: shape.layers,
+        heads: shape.heads,
+        width: shape.width(),
+        v: &v,
+        qk: &qk,
+    };
     let mut out = vec![0.0; (layout.entries + 2) * lanes];
     for prompt in 0..step.batch {
         let lane = prompt % lanes;
@@ -86,7 +98,13 @@ fn expected(law: &crate::law::Law, step: &Step, weights: &[f32], number: u32, fe
             if on {
                 let err = transformer::forward(&model, tokens) - y;
                 out[(layout.entries + which) * lanes + lane] += err * err;
-                transformer::backward(&model, tokens, 2.0 * err * weight / step.batch as f64, &mut dv, &mut dqk);
+                transformer::backward(
+                    &model,
+                    tokens,
+                    2.0 * err * weight / step.batch as f64,
+                    &mut dv,
+                    &mut dqk,
+                );
             }
         }
         for layer in 0..shape.layers {

@@ -71,7 +71,7 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
         let mut expected = Vec::new();
         for layer in 0..layers {
             expected.extend_from_slice(part(layer, 0));
-            expected.extend(transformer::merge(part(layer, 1), part(layer, 2), heads, width));
+            expected.extend(transformer::merge(part(layer, 1), part(layer, 2), width));
         }
         let input = Buffer::holding("params", &params);
         let weights = poisoned("weights", shape.weights());
@@ -87,7 +87,7 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
         for layer in 0..layers {
             let dqk = wide(&start)[layout.at_qk[layer]..][..tensor].to_vec();
             let (mut dq, mut dk) = (vec![0.0; tensor], vec![0.0; tensor]);
-            transformer::merge_backward(part(layer, 1), part(layer, 2), &dqk, heads, width, &mut dq, &mut dk);
+            transformer::merge_backward(part(layer, 1), part(layer, 2), &dqk, &mut dq, &mut dk, width);
             let at = layout.entries + 2 + layer * 2 * tensor;
             if trained.q[layer] {
                 expected[at..at + tensor].copy_from_slice(&dq);

@@ -78,7 +78,10 @@ fn tables(law: &Tables) -> Source {
     let task = [law.key, law.groups.len() as u32, 0, 0];
     Source {
         wgsl: include_str!("../../shaders/common/source_tables.wgsl"),
-        consts: Consts::default().u32("TASK4", 1).u32("ROW4", row4).u32("REPLACEMENT", law.replacement.into()),
+        consts: Consts::default()
+            .u32("TASK4", 1)
+            .u32("ROW4", row4)
+            .u32("REPLACEMENT", law.replacement.into()),
         buffers: vec![
             (uniform(0, "task"), Buffer::holding("task", &task)),
             (read(10, "rows"), Buffer::holding("rows", &rows)),
@@ -92,7 +95,8 @@ fn tables(law: &Tables) -> Source {
 pub(super) fn fixtures() -> Vec<(String, Law)> {
     let base = |dim, theta| Regression { key: 7, dim, noise: 0.3, theta, factor: None, pool: None };
     let fixed = |dim: usize| ThetaLaw::Fixed((0..dim).map(|i| 0.5 - 0.2 * i as f32).collect());
-    let factor = |dim: usize| (0..dim * dim).map(|i| if i % dim <= i / dim { 0.3 + 0.1 * i as f32 } else { 0.0 });
+    let factor =
+        |dim: usize| (0..dim * dim).map(move |i| if i % dim <= i / dim { 0.3 + 0.1 * i as f32 } else { 0.0 });
     let mut laws: Vec<(String, Law)> = [
         ("d = 5, sphere", base(5, ThetaLaw::Sphere)),
         ("d = 1, gaussian", base(1, ThetaLaw::Gaussian)),
@@ -106,7 +110,10 @@ pub(super) fn fixtures() -> Vec<(String, Law)> {
     for (dim, replacement) in [(3, false), (6, true)] {
         let rows = Arc::new(super::case::values(40 * (dim + 1), 1.0, 3));
         let groups = vec![[0, 9], [9, 6], [20, 20]];
-        laws.push((format!("tables, d = {dim}"), Law::Tables(Tables { key: 5, dim, rows, groups, replacement })));
+        laws.push((
+            format!("tables, d = {dim}"),
+            Law::Tables(Tables { key: 5, dim, rows, groups, replacement }),
+        ));
     }
     laws
 }

@@ -46,7 +46,8 @@ fn expand(source: &str, constants: &mut HashMap<String, i64>, budget: usize, out
     let mut next = || parts.next().expect("a loop head `i = A; i < B; i++`");
     let (name, start, again, end) = (next(), next(), next(), next());
     assert_eq!(name, again, "loop variable in `{head}`");
-    let value = |text| evaluate(text, constants).unwrap_or_else(|| panic!("`{text}` in `{head}` is no constant"));
+    let value =
+        |text| evaluate(text, constants).unwrap_or_else(|| panic!("`{text}` in `{head}` is no constant"));
     let (start, end) = (value(start), value(end));
     if copies(body, constants, name, start, end) <= budget {
         for i in start..end {
@@ -167,7 +168,8 @@ mod tests {
         let text = "const D: u32 = 9u;\n/*unroll*/ for (var a = 0u; a < D; a++) { y }";
         assert_eq!(unroll(text, 8), text);
         assert_eq!(unroll(text, 9).matches(" y ").count(), 9);
-        let nest = "/*unroll*/ for (var a = 0u; a < 5u; a++) {/*unroll*/ for (var b = 0u; b < 3u; b++) { y }}";
+        let nest =
+            "/*unroll*/ for (var a = 0u; a < 5u; a++) {/*unroll*/ for (var b = 0u; b < 3u; b++) { y }}";
         let out = unroll(nest, 14);
         assert!(out.contains("for (var a") && !out.contains("for (var b"));
     }

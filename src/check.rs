@@ -1,0 +1,88 @@
+//! Parity of every kernel with its reference on one device. `floe check` and the tests share it.
+
+use crate::compare::{self, Distance};
+use crate::error::Result;
+use crate::gpu::Engine;
+use crate::kernels::{CANARIES, Case, Expect, KERNELS, Kernel, POISON, Tuning, Values};
+
+/// Outcome of one case.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub kernel: &'static str,
+    pub case: String,
+    /// The largest over the case's outputs.
+    pub distance: Option<Distance>,
+    /// Why the case is red; empty if it is green.
+    pub failure: String,
+}
+
+impl Row {
+    pub fn passes(&self) -> bool {
+        self.failure.is_empty()
+    }
+}
+
+/// Runs every case of every kernel.
+///
+/// # Errors
+/// Only a device failure; a wrong number is a red row.
+pub fn all(engine: &Engine, tuning: &Tuning) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for kernel in KERNELS {
+        rows.extend(of(kernel, engine, tuning)?);
+    }
+    Ok(rows)
+}
+
+/// Runs every case of one kernel.
+pub fn of(kernel: &Kernel, engine: &Engine, tuning: &Tuning) -> Result<Vec<Row>> {
+    (kernel.cases)(tuning).into_iter().map(|case| run(kernel.stem, case, engine)).collect()
+}
+
+fn run(kernel: &'static str, case: Case, engine: &Engine) -> Result<Row> {
+    engine.submit(&case.recording, 1)?;
+    let mut row = Row { kernel, case: case.name, distance: None, failure: String::new() };
+    for expect in &case.expect {
+        let words: Vec<u32> = engine.read(&expect.buffer)?;
+        match compare(&words, expect) {
+            Ok(found) => {
+                let worst = row.distance.unwrap_or(found);
+                let distance = Distance { rms: worst.rms.max(found.rms), max: worst.max.max(found.max) };
+                if !found.passes() {
+                    row.failure = format!("`{}` is off", expect.buffer.label());
+                }
+                row.distance = Some(distance);
+            }
+            Err(why) => row.failure = format!("`{}`: {why}", expect.buffer.label()),
+        }
+    }
+    Ok(row)
+}
+
+/// Compares a buffer's words with what is expected, and sees that the words behind are untouched.
+pub fn compare(words: &[u32], expect: &Expect) -> std::result::Result<Distance, String> {
+    let length = match &expect.values {
+        Values::F32(values) => values.len(),
+        Values::U32(values) => values.len(),
+    };
+    let Some((found, behind)) = words.split_at_checked(length) else {
+        return Err(format!("{} words where {length} are expected", words.len()));
+    };
+    let poisoned = expect
+        .buffer
+        .contents()
+        .get(length..length + CANARIES)
+        .is_some_and(|c| c.iter().all(|&w| w == POISON));
+    if poisoned && behind[..CANARIES].iter().any(|&w| w != POISON) {
+        return Err("written past its end".into());
+    }
+    match &expect.values {
+        Values::F32(values) => {
+            compare::distance(&found.iter().map(|&w| f32::from_bits(w)).collect::<Vec<_>>(), values)
+        }
+        Values::U32(values) => match found.iter().zip(values).position(|(f, e)| f != e) {
+            Some(i) => Err(format!("{:#x} at {i} where {:#x} is expected", found[i], values[i])),
+            None => Ok(Distance { rms: 0.0, max: 0.0 }),
+        },
+    }
+}
