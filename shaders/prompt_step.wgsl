@@ -22,8 +22,8 @@ fn last_backward(delta: f32) {
     /*unroll*/ for (var i = 0u; i < DD; i++) { dg[i] = 0.0; }
   }
   let scaled = delta * SCALE;
-  /*unroll*/ for (var h = 0u; h < HEADS; h++) {
-    let w = (LAST * HEADS + h) * DD;
+  /*each*/ for (var h = 0u; h < HEADS; h++) {
+    const w = (LAST * HEADS + h) * DD;
     /*unroll*/ for (var a = 0u; a < D; a++) {
       var key = 0.0;
       /*unroll*/ for (var b = 0u; b < D; b++) { key += w_qk[w + b * D + a] * z[LAST * D + b]; }
@@ -57,74 +57,77 @@ fn last_backward(delta: f32) {
   }
 }
 
-// Layer l: z' = T z, G' = T G T^T. Adds to grad and turns dz, dg of its output into those of its input.
-fn layer_backward(l: u32) {
-  layer_matrix(l);
-  // dT = dz' z^T + (dG' + dG'^T) T G
-  /*unroll*/ for (var a = 0u; a < D; a++) {
-    /*unroll*/ for (var b = 0u; b < D; b++) {
-      var sum = 0.0;
-      /*unroll*/ for (var c = 0u; c < D; c++) { sum += t[a * D + c] * g[l * DD + c * D + b]; }
-      tmp[a * D + b] = sum;
-    }
-  }
-  /*unroll*/ for (var a = 0u; a < D; a++) {
-    /*unroll*/ for (var b = 0u; b < D; b++) {
-      var sum = dz[a] * z[l * D + b];
-      /*unroll*/ for (var c = 0u; c < D; c++) { sum += (dg[a * D + c] + dg[c * D + a]) * tmp[c * D + b]; }
-      dt[a * D + b] = sum;
-    }
-  }
-  // dz = T^T dz', dG = T^T dG' T
-  /*unroll*/ for (var a = 0u; a < D; a++) {
-    var sum = 0.0;
-    /*unroll*/ for (var b = 0u; b < D; b++) { sum += t[b * D + a] * dz[b]; }
-    tmp[a] = sum;
-  }
-  /*unroll*/ for (var a = 0u; a < D; a++) { dz[a] = tmp[a]; }
-  /*unroll*/ for (var a = 0u; a < D; a++) {
-    /*unroll*/ for (var b = 0u; b < D; b++) {
-      var sum = 0.0;
-      /*unroll*/ for (var c = 0u; c < D; c++) { sum += dg[a * D + c] * t[c * D + b]; }
-      prod[a * D + b] = sum;
-    }
-  }
-  /*unroll*/ for (var a = 0u; a < D; a++) {
-    /*unroll*/ for (var b = 0u; b < D; b++) {
-      var sum = 0.0;
-      /*unroll*/ for (var c = 0u; c < D; c++) { sum += t[c * D + a] * prod[c * D + b]; }
-      dg[a * D + b] = sum;
-    }
-  }
-  /*unroll*/ for (var h = 0u; h < HEADS; h++) {
-    let w = (l * HEADS + h) * DD;
-    // tmp = dT Q / H, prod = V G / H
+// The middle layers, last first: z' = T z, G' = T G T^T. Adds to grad and turns dz, dg of a layer's output into those
+// of its input.
+fn middle_backward() {
+  /*each*/ for (var i = 0u; i < LAST; i++) {
+    const l = LAST - 1u - i;
+    // dT = dz' z^T + (dG' + dG'^T) T G
     /*unroll*/ for (var a = 0u; a < D; a++) {
       /*unroll*/ for (var b = 0u; b < D; b++) {
         var sum = 0.0;
-        var forward = 0.0;
-        /*unroll*/ for (var c = 0u; c < D; c++) {
-          sum += dt[a * D + c] * w_qk[w + c * D + b];
-          forward += w_v[w + a * D + c] * g[l * DD + c * D + b];
-        }
-        tmp[a * D + b] = sum * SCALE;
-        prod[a * D + b] = forward * SCALE;
+        /*unroll*/ for (var c = 0u; c < D; c++) { sum += t[l * DD + a * D + c] * g[l * DD + c * D + b]; }
+        tmp[a * D + b] = sum;
       }
     }
-    // T = I + V G Q^T / H: dV = dT Q G / H, dQ = dT^T V G / H, dG += V^T dT Q / H
     /*unroll*/ for (var a = 0u; a < D; a++) {
       /*unroll*/ for (var b = 0u; b < D; b++) {
-        var dv = 0.0;
-        var dq = 0.0;
-        var moment = 0.0;
-        /*unroll*/ for (var c = 0u; c < D; c++) {
-          dv += tmp[a * D + c] * g[l * DD + c * D + b];
-          dq += dt[c * D + a] * prod[c * D + b];
-          moment += w_v[w + c * D + a] * tmp[c * D + b];
+        var sum = dz[a] * z[l * D + b];
+        /*unroll*/ for (var c = 0u; c < D; c++) { sum += (dg[a * D + c] + dg[c * D + a]) * tmp[c * D + b]; }
+        dt[a * D + b] = sum;
+      }
+    }
+    // dz = T^T dz', dG = T^T dG' T
+    /*unroll*/ for (var a = 0u; a < D; a++) {
+      var sum = 0.0;
+      /*unroll*/ for (var b = 0u; b < D; b++) { sum += t[l * DD + b * D + a] * dz[b]; }
+      tmp[a] = sum;
+    }
+    /*unroll*/ for (var a = 0u; a < D; a++) { dz[a] = tmp[a]; }
+    /*unroll*/ for (var a = 0u; a < D; a++) {
+      /*unroll*/ for (var b = 0u; b < D; b++) {
+        var sum = 0.0;
+        /*unroll*/ for (var c = 0u; c < D; c++) { sum += dg[a * D + c] * t[l * DD + c * D + b]; }
+        prod[a * D + b] = sum;
+      }
+    }
+    /*unroll*/ for (var a = 0u; a < D; a++) {
+      /*unroll*/ for (var b = 0u; b < D; b++) {
+        var sum = 0.0;
+        /*unroll*/ for (var c = 0u; c < D; c++) { sum += t[l * DD + c * D + a] * prod[c * D + b]; }
+        dg[a * D + b] = sum;
+      }
+    }
+    /*each*/ for (var h = 0u; h < HEADS; h++) {
+      const w = (l * HEADS + h) * DD;
+      // tmp = dT Q / H, prod = V G / H
+      /*unroll*/ for (var a = 0u; a < D; a++) {
+        /*unroll*/ for (var b = 0u; b < D; b++) {
+          var sum = 0.0;
+          var forward = 0.0;
+          /*unroll*/ for (var c = 0u; c < D; c++) {
+            sum += dt[a * D + c] * w_qk[w + c * D + b];
+            forward += w_v[w + a * D + c] * g[l * DD + c * D + b];
+          }
+          tmp[a * D + b] = sum * SCALE;
+          prod[a * D + b] = forward * SCALE;
         }
-        if (TRAIN_V[l]) { grad[AT_V[l] + h * DD + a * D + b] += dv; }
-        if (TRAIN_QK[l]) { grad[AT_QK[l] + h * DD + a * D + b] += dq; }
-        dg[a * D + b] += moment;
+      }
+      // T = I + V G Q^T / H: dV = dT Q G / H, dQ = dT^T V G / H, dG += V^T dT Q / H
+      /*unroll*/ for (var a = 0u; a < D; a++) {
+        /*unroll*/ for (var b = 0u; b < D; b++) {
+          var dv = 0.0;
+          var dq = 0.0;
+          var moment = 0.0;
+          /*unroll*/ for (var c = 0u; c < D; c++) {
+            dv += tmp[a * D + c] * g[l * DD + c * D + b];
+            dq += dt[c * D + a] * prod[c * D + b];
+            moment += w_v[w + c * D + a] * tmp[c * D + b];
+          }
+          if (TRAIN_V[l]) { grad[AT_V[l] + h * DD + a * D + b] += dv; }
+          if (TRAIN_QK[l]) { grad[AT_QK[l] + h * DD + a * D + b] += dq; }
+          dg[a * D + b] += moment;
+        }
       }
     }
   }
@@ -134,7 +137,7 @@ fn layer_backward(l: u32) {
 fn descend(y: f32, weight: f32) -> f32 {
   let err = predict() - y;
   last_backward(2.0 * weight * err);
-  /*unroll*/ for (var i = 0u; i < LAST; i++) { layer_backward(LAST - 1u - i); }
+  middle_backward();
   return err * err;
 }
 

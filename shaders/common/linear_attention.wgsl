@@ -10,7 +10,7 @@ var<private> w_v: array<f32, LAYERS * HEADS * DD>;
 var<private> w_qk: array<f32, LAYERS * HEADS * DD>;
 var<private> z: array<f32, LAYERS * D>;       // the query's token at each layer's input
 var<private> g: array<f32, LAYERS * DD>;      // G at each layer's input
-var<private> t: array<f32, DD>;
+var<private> t: array<f32, (LAST + 1u) * DD>; // T of each middle layer
 var<private> tmp: array<f32, DD>;
 
 // weights: per layer V [H, D, D] then QK [H, D, D].
@@ -27,56 +27,56 @@ fn load_weights() {
   }
 }
 
-// T of layer l, from G of layer l.
-fn layer_matrix(l: u32) {
-  /*unroll*/ for (var i = 0u; i < DD; i++) { t[i] = select(0.0, 1.0, i % (D + 1u) == 0u); }
-  /*unroll*/ for (var h = 0u; h < HEADS; h++) {
-    let w = (l * HEADS + h) * DD;
+// The middle layers, forward: T, then z <- T z and G <- T G T^T. Layers are unrolled in place and not functions of
+// l: with a constant l every index is a constant.
+fn middle_forward() {
+  /*each*/ for (var l = 0u; l < LAST; l++) {
+    /*unroll*/ for (var i = 0u; i < DD; i++) { t[l * DD + i] = select(0.0, 1.0, i % (D + 1u) == 0u); }
+    /*each*/ for (var h = 0u; h < HEADS; h++) {
+      const w = (l * HEADS + h) * DD;
+      /*unroll*/ for (var a = 0u; a < D; a++) {
+        /*unroll*/ for (var b = 0u; b < D; b++) {
+          var sum = 0.0;
+          /*unroll*/ for (var c = 0u; c < D; c++) { sum += w_v[w + a * D + c] * g[l * DD + c * D + b]; }
+          tmp[a * D + b] = sum * SCALE;
+        }
+      }
+      /*unroll*/ for (var a = 0u; a < D; a++) {
+        /*unroll*/ for (var b = 0u; b < D; b++) {
+          var sum = 0.0;
+          /*unroll*/ for (var c = 0u; c < D; c++) { sum += tmp[a * D + c] * w_qk[w + b * D + c]; }
+          t[l * DD + a * D + b] += sum;
+        }
+      }
+    }
+    /*unroll*/ for (var a = 0u; a < D; a++) {
+      var sum = 0.0;
+      /*unroll*/ for (var b = 0u; b < D; b++) { sum += t[l * DD + a * D + b] * z[l * D + b]; }
+      z[(l + 1u) * D + a] = sum;
+    }
     /*unroll*/ for (var a = 0u; a < D; a++) {
       /*unroll*/ for (var b = 0u; b < D; b++) {
         var sum = 0.0;
-        /*unroll*/ for (var c = 0u; c < D; c++) { sum += w_v[w + a * D + c] * g[l * DD + c * D + b]; }
-        tmp[a * D + b] = sum * SCALE;
+        /*unroll*/ for (var c = 0u; c < D; c++) { sum += t[l * DD + a * D + c] * g[l * DD + c * D + b]; }
+        tmp[a * D + b] = sum;
       }
     }
     /*unroll*/ for (var a = 0u; a < D; a++) {
       /*unroll*/ for (var b = 0u; b < D; b++) {
         var sum = 0.0;
-        /*unroll*/ for (var c = 0u; c < D; c++) { sum += tmp[a * D + c] * w_qk[w + b * D + c]; }
-        t[a * D + b] += sum;
+        /*unroll*/ for (var c = 0u; c < D; c++) { sum += tmp[a * D + c] * t[l * DD + b * D + c]; }
+        g[(l + 1u) * DD + a * D + b] = sum;
       }
-    }
-  }
-}
-
-// Layer l to l + 1: z <- T z, G <- T G T^T.
-fn advance(l: u32) {
-  layer_matrix(l);
-  /*unroll*/ for (var a = 0u; a < D; a++) {
-    var sum = 0.0;
-    /*unroll*/ for (var b = 0u; b < D; b++) { sum += t[a * D + b] * z[l * D + b]; }
-    z[(l + 1u) * D + a] = sum;
-    /*unroll*/ for (var c = 0u; c < D; c++) {
-      var s = 0.0;
-      /*unroll*/ for (var b = 0u; b < D; b++) { s += t[a * D + b] * g[l * DD + b * D + c]; }
-      tmp[a * D + c] = s;
-    }
-  }
-  /*unroll*/ for (var a = 0u; a < D; a++) {
-    /*unroll*/ for (var c = 0u; c < D; c++) {
-      var s = 0.0;
-      /*unroll*/ for (var b = 0u; b < D; b++) { s += tmp[a * D + b] * t[c * D + b]; }
-      g[(l + 1u) * DD + a * D + c] = s;
     }
   }
 }
 
 // The prediction, from G of layer 0 in `g` and the query's token in `z`.
 fn predict() -> f32 {
-  /*unroll*/ for (var l = 0u; l < LAST; l++) { advance(l); }
+  middle_forward();
   var sum = z[LAST * D + D - 1u];
-  /*unroll*/ for (var h = 0u; h < HEADS; h++) {
-    let w = (LAST * HEADS + h) * DD;
+  /*each*/ for (var h = 0u; h < HEADS; h++) {
+    const w = (LAST * HEADS + h) * DD;
     /*unroll*/ for (var a = 0u; a < D; a++) {
       var key = 0.0;    // (Q^T z)_a
       var value = 0.0;  // (G v)_a

@@ -1,5 +1,5 @@
 // Prompts of linear regression: token (1, x, y), y = theta.x + noise. Slot 0 draws theta, slot 1 the query,
-// slot 2 + i demonstration i. Layout of `task`: key, pool key, pool size, noise deviation | theta [DIM] | factor.
+// slot 2 + i demonstration i. Layout of `task`: key, D, pool key, pool size | noise deviation | theta [DIM] | factor.
 
 @group(0) @binding(0) var<uniform> task: array<vec4f, TASK4>;
 
@@ -22,11 +22,13 @@ fn src_draw(draw: u32, prompt: u32, step: u32, key: u32) {
   }
 }
 
+fn source_width() -> u32 { return bitcast<u32>(task[0].y); }
+
 // Starts prompt `prompt` of step `step`.
 fn source_begin(prompt: u32, step: u32) {
   src_counter = vec4u(0u, prompt, step, bitcast<u32>(task[0].x));
   if (FRESH == 0u) {
-    /*unroll*/ for (var i = 0u; i < DIM; i++) { src_theta[i] = task[1u + i / 4u][i % 4u]; }
+    /*unroll*/ for (var i = 0u; i < DIM; i++) { src_theta[i] = task[2u + i / 4u][i % 4u]; }
     return;
   }
   src_draw(0u, prompt, step, src_counter.w);
@@ -40,12 +42,12 @@ fn source_begin(prompt: u32, step: u32) {
 fn source_token(slot: u32) {
   if (POOL == 1u) {
     let word = pcg4d(vec4u(slot, src_counter.yzw)).x;
-    src_draw(0u, below(word, bitcast<u32>(task[0].z)), 0u, bitcast<u32>(task[0].y));
+    src_draw(0u, below(word, bitcast<u32>(task[0].w)), 0u, bitcast<u32>(task[0].z));
   } else {
     src_draw(slot + 1u, src_counter.y, src_counter.z, src_counter.w);
   }
   token[0] = 1.0;
-  var y = src_normal[DIM] * task[0].w;
+  var y = src_normal[DIM] * task[1].x;
   /*unroll*/ for (var i = 0u; i < DIM; i++) {
     var x = 0.0;
     if (COVARIANCE == 1u) {

@@ -40,7 +40,8 @@ impl Source {
 
 fn regression(law: &Regression) -> Source {
     let pool = law.pool.unwrap_or(Pool { key: 0, size: 1 });
-    let mut task = vec![law.key, pool.key, pool.size, law.noise.to_bits()];
+    let width = law.dim as u32 + 2;
+    let mut task = vec![law.key, width, pool.key, pool.size, law.noise.to_bits(), 0, 0, 0];
     let theta = match &law.theta {
         ThetaLaw::Fixed(theta) => theta.clone(),
         _ => vec![0.0; law.dim],
@@ -75,7 +76,7 @@ fn tables(law: &Tables) -> Source {
         rows.extend_from_slice(row);
         rows.resize(rows.len().next_multiple_of(4 * row4), 0.0);
     }
-    let task = [law.key, law.groups.len() as u32, 0, 0];
+    let task = [law.key, law.dim as u32 + 2, law.groups.len() as u32, 0];
     Source {
         wgsl: include_str!("../../shaders/common/source_tables.wgsl"),
         consts: Consts::default()

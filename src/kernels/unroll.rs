@@ -8,6 +8,14 @@
 use std::collections::HashMap;
 
 const MARK: &str = "/*unroll*/ for (var ";
+/// Marks a loop over layers or heads, expanded whatever its size: its variable picks blocks, by constants alone.
+const EACH: &str = "/*each*/ for (var ";
+
+/// Where the next marked loop stands, and its mark.
+fn next_mark(source: &str) -> Option<(usize, &'static str)> {
+    let at = |mark| source.find(mark).map(|at| (at, mark));
+    at(MARK).into_iter().chain(at(EACH)).min()
+}
 
 /// Expands marked loops, outermost first, as long as a loop nest makes at most `budget` copies of its innermost
 /// body; of a larger nest only inner loops are expanded.
@@ -33,13 +41,13 @@ fn constant<'a>(line: &'a str, known: &HashMap<String, i64>) -> Option<(&'a str,
 }
 
 fn expand(source: &str, constants: &mut HashMap<String, i64>, budget: usize, out: &mut String) {
-    let Some(at) = source.find(MARK) else {
+    let Some((at, mark)) = next_mark(source) else {
         out.push_str(source);
         return;
     };
     out.push_str(&source[..at]);
     let open = at + source[at..].find('{').expect("a loop body");
-    let head = &source[at + MARK.len()..open];
+    let head = &source[at + mark.len()..open];
     let close = open + matching(&source[open..]);
     let body = &source[open + 1..close];
     let mut parts = head.split([';', '=', '<']).map(str::trim);
@@ -49,7 +57,7 @@ fn expand(source: &str, constants: &mut HashMap<String, i64>, budget: usize, out
     let value =
         |text| evaluate(text, constants).unwrap_or_else(|| panic!("`{text}` in `{head}` is no constant"));
     let (start, end) = (value(start), value(end));
-    if copies(body, constants, name, start, end) <= budget {
+    if mark == EACH || copies(body, constants, name, start, end) <= budget {
         for i in start..end {
             let shadowed = constants.insert(name.to_string(), i);
             out.push_str(&format!("{{ const {name} = {i}u;"));
@@ -172,6 +180,13 @@ mod tests {
             "/*unroll*/ for (var a = 0u; a < 5u; a++) {/*unroll*/ for (var b = 0u; b < 3u; b++) { y }}";
         let out = unroll(nest, 14);
         assert!(out.contains("for (var a") && !out.contains("for (var b"));
+    }
+
+    #[test]
+    fn a_loop_over_layers_is_expanded_whatever_the_budget() {
+        let text = "/*each*/ for (var l = 0u; l < 3u; l++) {/*unroll*/ for (var b = 0u; b < 3u; b++) { y }}";
+        let out = unroll(text, 1);
+        assert_eq!((out.matches("const l").count(), out.matches("for (var b").count()), (3, 3));
     }
 
     #[test]
