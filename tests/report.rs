@@ -118,7 +118,8 @@ fn method(name: &str, loss: Loss, train: &str) -> Method {
 
 fn methods() -> Vec<Method> {
     let sets = [("all", "layers.*"), ("qk", "layers.*.attn.qk"), ("v", "layers.*.attn.v")];
-    let named = |prefix: &str, loss: Loss| sets.map(|(s, train)| method(&format!("{prefix}-{s}"), loss, train));
+    let named =
+        |prefix: &str, loss: Loss| sets.map(|(s, train)| method(&format!("{prefix}-{s}"), loss, train));
     named("zs", Loss::Zs).into_iter().chain(named("zsfs", Loss::ZsFs)).collect()
 }
 
@@ -153,7 +154,9 @@ fn paper(dir: &Path) -> PathBuf {
     run.baseline("theory:zs-v", "fresh", [2.1, 0.25, 1.2]);
     run.baseline("theory:zsfs-v", "target", [0.322, 0.28, 6.0]);
     run.baseline("theory:zsfs-v", "fresh", [2.05, 0.31, 1.2]);
-    run.phases.push(serde_json::json!({"phase": "eval", "method": "", "steps": 0, "wall_s": 2.0, "ms_per_step": 0.0}));
+    run.phases.push(
+        serde_json::json!({"phase": "eval", "method": "", "steps": 0, "wall_s": 2.0, "ms_per_step": 0.0}),
+    );
     run.save(serde_json::json!({"description": "y = θ·x + ε with a task vector θ drawn uniformly from the unit sphere.",
         "target": "θ₀, drawn from the seed", "pool": 100000}))
 }
@@ -175,7 +178,13 @@ fn tables(dir: &Path) -> PathBuf {
         run.errors(model, "target", target, false);
         run.errors(model, "heldout", heldout, false);
         run.weights(model, 11, 2, weights);
-        run.losses(model, 1.0, target[0], model != "pretrained", model.starts_with("zsfs").then_some([0.1, 0.2]));
+        run.losses(
+            model,
+            1.0,
+            target[0],
+            model != "pretrained",
+            model.starts_with("zsfs").then_some([0.1, 0.2]),
+        );
     }
     for task in ["target", "heldout"] {
         run.baseline("mean", task, [1.0, 0.45, 2.0]);
@@ -226,13 +235,21 @@ fn well_formed(svg: &str) {
 fn the_papers_run() {
     let dir = paper(&kept("report-paper"));
     let html = page(&dir);
-    contains(&html, &["Six ways to fine-tune on linear regression", "<b>zs-all</b> and <b>zsfs-all</b> share the lowest"]);
-    contains(&html, &["leaves the axis", "lies beyond the axes", "floe run config.toml", "prefers-color-scheme:dark"]);
+    contains(
+        &html,
+        &["Six ways to fine-tune on linear regression", "<b>zs-all</b> and <b>zsfs-all</b> share the lowest"],
+    );
+    contains(
+        &html,
+        &["leaves the axis", "lies beyond the axes", "floe run config.toml", "prefers-color-scheme:dark"],
+    );
     contains(&html, &["98 of 98", "llvmpipe (LLVM 15.0.6, 256 bits)", "± 0.00"]);
     for network in ["http:", "https:", "<script", "<link", "<img", "url(", "@import"] {
         assert!(!html.contains(network), "the page refers outside itself: {network}");
     }
-    for stem in ["shots-target", "shots-negated", "shots-fresh", "tradeoff", "loss-pretrained", "weights-zs-v-0-0"] {
+    for stem in
+        ["shots-target", "shots-negated", "shots-fresh", "tradeoff", "loss-pretrained", "weights-zs-v-0-0"]
+    {
         let svg = figure(&dir, stem);
         well_formed(&svg);
         assert!(!svg.contains("NaN") && svg.contains("<title"), "{stem}");
@@ -244,8 +261,14 @@ fn the_papers_run() {
 fn a_run_on_tables() {
     let dir = tables(&kept("report-tables"));
     let html = page(&dir);
-    contains(&html, &["diamonds.csv", "Ideal_G_VS2", "Held-out tasks", "beats the pooled least-squares baseline"]);
-    contains(&html, &["ridge towards the pooled weights", "weights-"].map(|s| s.trim_end_matches("weights-")));
+    contains(
+        &html,
+        &["diamonds.csv", "Ideal_G_VS2", "Held-out tasks", "beats the pooled least-squares baseline"],
+    );
+    contains(
+        &html,
+        &["ridge towards the pooled weights", "weights-"].map(|s| s.trim_end_matches("weights-")),
+    );
     let map = figure(&dir, "weights-zs-all-0-1");
     contains(&map, &["layer 0, head 1", "difference", "x₉"]);
     assert!(!html.contains("exact risk of the trained weights"), "there is none for tables");
@@ -270,7 +293,9 @@ fn values_that_are_not_finite_or_huge_are_told_and_do_not_break_figures() {
     let broken: Vec<String> = eval
         .lines()
         .map(|l| match l {
-            l if l.starts_with("zs-qk,fresh") => "zs-qk,fresh,".to_string() + l.split(',').nth(2).unwrap() + ",NaN,NaN,",
+            l if l.starts_with("zs-qk,fresh") => {
+                "zs-qk,fresh,".to_string() + l.split(',').nth(2).unwrap() + ",NaN,NaN,"
+            }
             l if l.starts_with("zs-all,target,20") => "zs-all,target,20,inf,NaN,".into(),
             l if l.starts_with("zs-v,negated,3,") => "zs-v,negated,3,1e300,1e299,".into(),
             l => l.into(),
@@ -282,7 +307,10 @@ fn values_that_are_not_finite_or_huge_are_told_and_do_not_break_figures() {
     contains(&html, &["<b>zs-qk</b> (not finite at some shot counts)", "1.0×10³⁰⁰"]);
     for stem in ["shots-target", "shots-negated", "shots-fresh", "tradeoff"] {
         let svg = figure(&dir, stem);
-        assert!(!svg.contains("-2147483648") && !svg.contains("2147483647"), "{stem} has a coordinate off the sheet");
+        assert!(
+            !svg.contains("-2147483648") && !svg.contains("2147483647"),
+            "{stem} has a coordinate off the sheet"
+        );
     }
 }
 
@@ -306,7 +334,8 @@ fn a_resumed_run_counts_a_step_once_the_later_time() {
     let mut run = Run::new(temp.path(), Config::default());
     run.errors("pretrained", "target", [1.1, 0.3, 3.0], false);
     for (step, loss) in [(0, 1.0), (50, 0.9), (100, 0.8), (50, 0.7), (100, 0.6)] {
-        let line = serde_json::json!({"phase": "pretrain", "method": "pretrained", "step": step, "loss": loss});
+        let line =
+            serde_json::json!({"phase": "pretrain", "method": "pretrained", "step": step, "loss": loss});
         writeln!(run.metrics, "{line}").unwrap();
     }
     let data = report::read(&run.save(serde_json::json!({}))).unwrap();
@@ -348,7 +377,10 @@ fn errors_name_the_file_the_line_and_the_mend() {
     contains(&row, &["eval.csv, line 4, column `shots`: `two`"]);
     let mean = spoil("eval.csv", &|t| t + "zs-all,target,3,abc,0.1,\n");
     contains(&mean, &["column `mean`: `abc` is not a number"]);
-    contains(&spoil("eval.csv", &|t| t + "zs-all,target\n"), &["eval.csv: line", "2 fields, the header has 6"]);
+    contains(
+        &spoil("eval.csv", &|t| t + "zs-all,target\n"),
+        &["eval.csv: line", "2 fields, the header has 6"],
+    );
     contains(&spoil("eval.csv", &|t| t.replacen("shots", "n", 1)), &["line 1: the header is `model,task,n"]);
     contains(&spoil("run.json", &|t| t[..40].to_string()), &["run.json", "line 1"]);
     contains(&spoil("config.toml", &|t| t + "\n[nonsense]\n"), &["config.toml", "nonsense"]);

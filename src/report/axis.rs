@@ -97,7 +97,7 @@ fn tick(value: f64) -> String {
     if size < 1e-12 {
         return "0".into();
     }
-    if size >= 1e6 || size < 1e-3 {
+    if !(1e-3..1e6).contains(&size) {
         return format!("{value:.0e}");
     }
     let text = if size >= 1000.0 { format!("{:.1}", value / 1000.0) } else { format!("{value:.3}") };

@@ -18,7 +18,7 @@ pub(super) enum Dash {
     Long,
     Short,
     Dots,
-    DashDot,
+    Mixed,
 }
 
 impl Dash {
@@ -28,7 +28,7 @@ impl Dash {
             Dash::Long => 0.991,
             Dash::Short => 0.992,
             Dash::Dots => 0.993,
-            Dash::DashDot => 0.994,
+            Dash::Mixed => 0.994,
         }
     }
 
@@ -39,13 +39,13 @@ impl Dash {
             Dash::Long => &[8.0, 4.5],
             Dash::Short => &[4.0, 3.5],
             Dash::Dots => &[0.8, 3.8],
-            Dash::DashDot => &[8.0, 4.0, 1.0, 4.0],
+            Dash::Mixed => &[8.0, 4.0, 1.0, 4.0],
         };
         Some(lengths.iter().map(|l| (l * scale).to_string()).collect::<Vec<_>>().join(" "))
     }
 }
 
-pub(super) const DASHES: [Dash; 4] = [Dash::Long, Dash::Dots, Dash::DashDot, Dash::Short];
+pub(super) const DASHES: [Dash; 4] = [Dash::Long, Dash::Dots, Dash::Mixed, Dash::Short];
 
 #[derive(Clone, Copy)]
 pub(super) enum At {
@@ -204,17 +204,17 @@ impl Frame<'_, '_> {
         for (value, label) in &self.y.ticks {
             let (_, y) = self.at(self.x.lo, *value);
             self.canvas.path(&[(left, y), (right, y)], GRID, 1.0, Dash::Solid);
-            self.canvas.text(label, (left - 6.0, y), 11.5, At::Right, MUTED);
+            self.canvas.text(label, (left - 6.0, y), 12.0, At::Right, MUTED);
         }
         for (value, label) in &self.x.ticks {
             let (x, _) = self.at(*value, self.y.lo);
             self.canvas.path(&[(x, bottom), (x, bottom + 4.0)], AXIS, 1.0, Dash::Solid);
-            self.canvas.text(label, (x, bottom + 13.0), 11.5, At::Middle, MUTED);
+            self.canvas.text(label, (x, bottom + 13.0), 12.0, At::Middle, MUTED);
         }
         self.canvas.path(&[(left, bottom), (right, bottom)], AXIS, 1.0, Dash::Solid);
-        self.canvas.text(x_name, ((left + right) / 2.0, bottom + 30.0), 11.5, At::Middle, MUTED);
+        self.canvas.text(x_name, ((left + right) / 2.0, bottom + 30.0), 12.0, At::Middle, MUTED);
         let scale = if self.y.log { " (log scale)" } else { "" };
-        self.canvas.text(&format!("{y_name}{scale}"), (4.0, top - 13.0), 11.5, At::Left, MUTED);
+        self.canvas.text(&format!("{y_name}{scale}"), (4.0, top - 13.0), 12.0, At::Left, MUTED);
     }
 
     /// The runs of finite points, cut where they leave the top of the frame.

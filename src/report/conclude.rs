@@ -117,7 +117,9 @@ fn best_zero_shot(methods: &[Facts], base: Option<&Base>, shots: u32) -> Option<
     let mut finite: Vec<&Facts> = methods.iter().filter(|m| m.zero.value().is_finite()).collect();
     finite.sort_by(|a, b| a.zero.value().total_cmp(&b.zero.value()));
     let Some(best) = finite.first() else {
-        return Some("Every fine-tuned model diverged: no zero-shot error on the target task is finite.".into());
+        return Some(
+            "Every fine-tuned model diverged: no zero-shot error on the target task is finite.".into(),
+        );
     };
     let before = base.and_then(|b| b.target);
     if let Some(before) = before.filter(|b| b.value().is_finite() && !lower(&best.zero, b)) {
@@ -151,7 +153,12 @@ fn cost(tied: &[&&Facts], base: &Base, shots: u32) -> Option<String> {
         return Some(format!(", but {with} the error is not finite"));
     }
     let value = match high > low * 1.02 {
-        true => format!("between {} and {}, at worst {}", number(low), number(high), versus(high, base.few.value())),
+        true => format!(
+            "between {} and {}, at worst {}",
+            number(low),
+            number(high),
+            versus(high, base.few.value())
+        ),
         false => format!("{}, {}", number(high), versus(high, base.few.value())),
     };
     let verdict = match () {
@@ -212,7 +219,10 @@ fn in_context(data: &RunData, base: Option<&Base>, shots: u32) -> Option<String>
         return Some("The pre-trained model was not evaluated, so there is nothing to compare with.".into());
     };
     if shots == 0 {
-        return Some("Only prompts without demonstrations were evaluated: in-context learning was not measured.".into());
+        return Some(
+            "Only prompts without demonstrations were evaluated: in-context learning was not measured."
+                .into(),
+        );
     }
     let (none, few) = (base.none.value(), base.few.value());
     if !none.is_finite() || !few.is_finite() {
@@ -295,7 +305,11 @@ fn against_pooled(data: &RunData) -> Option<String> {
         None => {
             let some: Vec<String> = rows.iter().filter(|r| wins(r)).map(|r| r.0.shots.to_string()).collect();
             let some: Vec<&str> = some.iter().map(String::as_str).collect();
-            let only = if some.is_empty() { "at no shot count".into() } else { format!("only at {} shots", list(&some)) };
+            let only = if some.is_empty() {
+                "at no shot count".into()
+            } else {
+                format!("only at {} shots", list(&some))
+            };
             format!(
                 "The pre-trained model beats the {name} {only} ({} against {} with {}).",
                 number(last.value()),

@@ -9,7 +9,11 @@ fn point(shots: u32, mean: f64) -> Point {
 }
 
 fn series(model: &str, task: &str, values: [f64; 2]) -> Series {
-    Series { model: model.into(), task: task.into(), points: vec![point(0, values[0]), point(MAX, values[1])] }
+    Series {
+        model: model.into(),
+        task: task.into(),
+        points: vec![point(0, values[0]), point(MAX, values[1])],
+    }
 }
 
 /// Models with [target@0, target@20, fresh@0, fresh@20].
@@ -50,10 +54,19 @@ fn the_papers_pattern() {
         ("zs-v", [0.326, 0.348, 2.1, 0.375]),
         ("zs-qk", [0.9, 212.0, 3.0, 240.0]),
     ]));
-    has(&text, &["zs-all has the lowest zero-shot error on the target task, 0.100 (pre-trained: 1.103), but"]);
+    has(
+        &text,
+        &["zs-all has the lowest zero-shot error on the target task, 0.100 (pre-trained: 1.103), but"],
+    );
     has(&text, &["the error is 1.321, 3.8 times the pre-trained model's 0.346: in-context learning is lost"]);
     has(&text, &["Of the 3 methods that lower the zero-shot error, zs-v keeps in-context learning best:"]);
-    has(&text, &["0.375, 8 % above the pre-trained model's 0.346", "exploded after fine-tuning with zs-qk (up to 240.0)"]);
+    has(
+        &text,
+        &[
+            "0.375, 8 % above the pre-trained model's 0.346",
+            "exploded after fine-tuning with zs-qk (up to 240.0)",
+        ],
+    );
     has(&text, &["learns in context: on tasks not seen its error falls from 1.106", "69 % lower"]);
 }
 
@@ -117,9 +130,13 @@ fn tables_are_held_against_the_pooled_baseline() {
     let mut data = run(&[]);
     let points = [0.9, 0.6, 0.4, 0.3].iter().enumerate().map(|(i, m)| point(i as u32 * 2, *m)).collect();
     data.eval = vec![Series { model: PRETRAINED.into(), task: "heldout".into(), points }];
-    let pooled = |level: f64| Series { model: "pooled".into(), task: "heldout".into(), points: vec![point(0, level)] };
+    let pooled =
+        |level: f64| Series { model: "pooled".into(), task: "heldout".into(), points: vec![point(0, level)] };
     data.baselines = vec![pooled(0.5)];
-    has(&said(&data), &["beats the pooled least-squares baseline on tasks not seen from 4 demonstrations on"]);
+    has(
+        &said(&data),
+        &["beats the pooled least-squares baseline on tasks not seen from 4 demonstrations on"],
+    );
     data.baselines = vec![pooled(0.2)];
     has(&said(&data), &["at no shot count (0.300 against 0.200 with 6 demonstrations)"]);
     data.baselines = vec![pooled(2.0)];

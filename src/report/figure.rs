@@ -127,7 +127,9 @@ impl Key {
                         format!("<rect x=\"8.3\" y=\"3.3\" width=\"7.4\" height=\"7.4\" fill=\"{ink}\"/>")
                     }
                     Marker::Triangle => format!("<path d=\"M12 2l4.7 8.4h-9.4z\" fill=\"{ink}\"/>"),
-                    Marker::Diamond => format!("<path d=\"M12 1.7l5.3 5.3l-5.3 5.3l-5.3-5.3z\" fill=\"{ink}\"/>"),
+                    Marker::Diamond => {
+                        format!("<path d=\"M12 1.7l5.3 5.3l-5.3 5.3l-5.3-5.3z\" fill=\"{ink}\"/>")
+                    }
                 };
                 line(1.8, Dash::Solid) + &shape
             }

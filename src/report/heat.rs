@@ -33,8 +33,7 @@ pub(super) struct Maps {
 
 /// The figures of every method (of the pre-trained model where there is no method).
 pub(super) fn maps(data: &RunData) -> Result<Vec<Maps>> {
-    let methods: Vec<&String> =
-        data.weights.iter().map(|w| &w.model).filter(|m| *m != PRETRAINED).collect();
+    let methods: Vec<&String> = data.weights.iter().map(|w| &w.model).filter(|m| *m != PRETRAINED).collect();
     let models = if methods.is_empty() { data.weights.iter().map(|w| &w.model).collect() } else { methods };
     models.into_iter().map(|m| of_model(data, m)).collect()
 }
@@ -57,7 +56,8 @@ struct Column {
 }
 
 fn of_head(data: &RunData, model: &str, layer: usize, head: usize, many: bool) -> Result<Figure> {
-    let find = |model: &str, kind: &str| data.weights.iter().find(|w| w.model == model)?.get(layer, head, kind);
+    let find =
+        |model: &str, kind: &str| data.weights.iter().find(|w| w.model == model)?.get(layer, head, kind);
     let rows: Vec<(&str, f64, Vec<Column>)> = ["v", "qk", "q", "k"]
         .into_iter()
         .filter_map(|kind| {
@@ -65,11 +65,10 @@ fn of_head(data: &RunData, model: &str, layer: usize, head: usize, many: bool) -
             Some((kind, scale(data, kind), columns))
         })
         .collect();
-    let size = (WIDTH, TOP + ROW * rows.len() as f64);
+    let size = (WIDTH, ROW * rows.len() as f64);
     let body = Canvas::draw(size, |canvas| {
-        if many {
-            canvas.bold(&format!("layer {layer}, head {head}"), (WIDTH, 10.0), 12.0, At::Right, MUTED);
-        }
+        let place = if many { format!("{model}, layer {layer}, head {head}") } else { model.to_string() };
+        canvas.bold(&place, (WIDTH - 4.0, 10.0), 11.5, At::Right, MUTED);
         for (index, (kind, scale, columns)) in rows.iter().enumerate() {
             let top = TOP + ROW * index as f64;
             canvas.bold(kind_name(kind), (2.0, top - 10.0), 13.0, At::Left, TEXT);
@@ -86,7 +85,8 @@ fn of_head(data: &RunData, model: &str, layer: usize, head: usize, many: bool) -
     if block > 1 {
         notes.push(format!("A cell shows the entry largest in size of a block of {block} × {block}."));
     }
-    let label = format!("Attention matrices of {model}, layer {layer}, head {head}: before, after, difference");
+    let label =
+        format!("Attention matrices of {model}, layer {layer}, head {head}: before, after, difference");
     let stem = format!("weights-{}-{layer}-{head}", super::file_stem(model));
     Ok(Figure { stem, label, size, body, legend: Vec::new(), notes })
 }

@@ -232,7 +232,8 @@ fn curves(path: &Path) -> Result<Vec<Curve>> {
 const COLUMNS: [&str; 6] = ["model", "task", "shots", "mean", "stderr", "exact"];
 
 fn series(path: &Path, text: &str) -> Result<Vec<Series>> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
+    let mut reader =
+        csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
     let header = reader.headers().map_err(|e| Error::file(path, e))?;
     if header.iter().ne(COLUMNS) {
         let found = header.iter().collect::<Vec<_>>().join(",");

@@ -18,8 +18,11 @@ type Part = (fn(&Loss) -> f64, Dash);
 /// The figures; all share one vertical axis, for all show squared errors.
 pub(super) fn figures(data: &RunData, styles: &[Style]) -> Result<Vec<Figure>> {
     let finished = |c: &&Curve| !c.steps.is_empty();
-    let curves: Vec<&Curve> =
-        styles.iter().filter_map(|s| data.curves.iter().find(|c| c.model == s.model)).filter(finished).collect();
+    let curves: Vec<&Curve> = styles
+        .iter()
+        .filter_map(|s| data.curves.iter().find(|c| c.model == s.model))
+        .filter(finished)
+        .collect();
     let values: Vec<Vec<f64>> = curves
         .iter()
         .flat_map(|c| parts(c).into_iter().map(|(of, _)| c.steps.iter().map(of).collect()))
@@ -41,8 +44,11 @@ fn parts(curve: &Curve) -> Vec<Part> {
 
 fn panel(curve: &Curve, style: &Style, y: &Axis) -> Result<Figure> {
     let x = Axis::counts(curve.steps.last().map_or(1, |l| l.step));
-    let title =
-        if curve.model == PRETRAINED { "Pre-training".into() } else { format!("Fine-tuning: {}", curve.model) };
+    let title = if curve.model == PRETRAINED {
+        "Pre-training".into()
+    } else {
+        format!("Fine-tuning: {}", curve.model)
+    };
     let mut notes = Vec::new();
     let body = Canvas::draw(SIZE, |canvas| {
         let frame = Frame { canvas, edges: EDGES, x: &x, y };

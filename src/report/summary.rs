@@ -72,7 +72,9 @@ fn brief(data: &RunData) -> Vec<String> {
     if let Task::Regression(r) = &config.task {
         brief.push(format!("d = {}", r.dim));
     }
-    brief.extend(data.run.phases.iter().find_map(|p| p.parameters).map(|n| format!("{} parameters", grouped(n))));
+    brief.extend(
+        data.run.phases.iter().find_map(|p| p.parameters).map(|n| format!("{} parameters", grouped(n))),
+    );
     brief.push(format!("seed {}", config.seed));
     brief.push(data.run.device.name.clone());
     brief.push(duration(data.run.wall_s));
@@ -128,12 +130,26 @@ fn facts(data: &RunData) -> Vec<(String, String)> {
     let parameters = parameters.map(|n| format!(", {} parameters", grouped(n))).unwrap_or_default();
     add("Model", format!("linear attention, {layers}, {heads}, {qk}{parameters}"));
     let (p, f) = (&config.pretrain, &config.finetune);
-    add("Pre-training", format!("{} steps of {} prompts with {} shots", grouped(p.steps), grouped(p.batch as u64), p.shots));
+    add(
+        "Pre-training",
+        format!("{} steps of {} prompts with {} shots", grouped(p.steps), grouped(p.batch as u64), p.shots),
+    );
     if !config.methods.is_empty() {
-        add("Fine-tuning", format!("{} steps of {} prompts with {} shots", grouped(f.steps), grouped(f.batch as u64), f.shots));
+        add(
+            "Fine-tuning",
+            format!(
+                "{} steps of {} prompts with {} shots",
+                grouped(f.steps),
+                grouped(f.batch as u64),
+                f.shots
+            ),
+        );
     }
     let e = &config.eval;
-    add("Evaluation", format!("{} prompts × {} seeds a task, 0 to {} shots", grouped(e.prompts as u64), e.seeds, e.shots));
+    add(
+        "Evaluation",
+        format!("{} prompts × {} seeds a task, 0 to {} shots", grouped(e.prompts as u64), e.seeds, e.shots),
+    );
     add("Seed", config.seed.to_string());
     let d = &data.run.device;
     let kind = [d.kind.as_str(), d.backend.as_str()].into_iter().filter(|s| !s.is_empty());
@@ -215,7 +231,10 @@ mod tests {
         for (seconds, text) in cases {
             assert_eq!(duration(seconds), text);
         }
-        assert_eq!((grouped(9999), grouped(50_000), grouped(1_234_567)), ("9999".into(), "50,000".into(), "1,234,567".into()));
+        assert_eq!(
+            (grouped(9999), grouped(50_000), grouped(1_234_567)),
+            ("9999".into(), "50,000".into(), "1,234,567".into())
+        );
         assert_eq!(duration(7500.0), "2 h 5 min");
         assert_eq!(duration(f64::NAN), "");
     }

@@ -23,7 +23,9 @@ pub(super) fn table(data: &RunData, swatch: &dyn Fn(&str) -> Value) -> Value {
             cell(point, best.is_some() && point.map(|p| p.value()) == *best && *model != PRETRAINED)
         });
         let cells: Vec<Value> = cells.collect();
-        rows.push(context! { name => model.as_str(), swatch => swatch(model), cells => cells, reference => false });
+        rows.push(
+            context! { name => model.as_str(), swatch => swatch(model), cells => cells, reference => false },
+        );
     }
     let mut references: Vec<&str> = Vec::new();
     for s in &data.baselines {
@@ -63,7 +65,8 @@ fn lowest(data: &RunData, models: &[&String], task: &str, shots: u32) -> Option<
 fn cell(point: Option<Point>, best: bool) -> Value {
     let Some(p) = point else { return context! { mean => "", stderr => "", exact => "", best => false } };
     let measured = !p.mean.is_nan() || p.exact.is_none();
-    let stderr = if measured && p.stderr > 0.0 { format!("± {}", fixed(p.stderr, p.mean)) } else { String::new() };
+    let stderr =
+        if measured && p.stderr > 0.0 { format!("± {}", fixed(p.stderr, p.mean)) } else { String::new() };
     let mean = if measured { fixed(p.mean, p.mean) } else { String::new() };
     // A closed form's own row would say the same twice.
     let exact = p.exact.filter(|e| !stderr.is_empty() || *e != p.mean);

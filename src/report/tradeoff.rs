@@ -7,8 +7,8 @@ use super::load::{PRETRAINED, Point, RunData};
 use super::palette::{AXIS, FRONT, MUTED, Marker, Style, TEXT};
 use crate::error::Result;
 
-const SIZE: (f64, f64) = (440.0, 390.0);
-const EDGES: [f64; 4] = [48.0, 30.0, 424.0, 346.0];
+const SIZE: (f64, f64) = (400.0, 372.0);
+const EDGES: [f64; 4] = [46.0, 30.0, 386.0, 328.0];
 const FONT: f64 = 12.0;
 
 struct Spot<'a> {
@@ -80,8 +80,7 @@ fn beyond(axis: &Axis, value: f64) -> bool {
 fn front(spots: &[Spot]) -> Vec<usize> {
     let is_method = |s: &Spot| !s.theory && s.style.model != PRETRAINED;
     let finite = |s: &Spot| s.x.value().is_finite() && s.y.value().is_finite();
-    let able: Vec<usize> =
-        (0..spots.len()).filter(|i| is_method(&spots[*i]) && finite(&spots[*i])).collect();
+    let able: Vec<usize> = (0..spots.len()).filter(|i| is_method(&spots[*i]) && finite(&spots[*i])).collect();
     let of = |i: usize| (spots[i].x.value(), spots[i].y.value());
     let beats = |a: (f64, f64), b: (f64, f64)| a.0 <= b.0 && a.1 <= b.1 && a != b;
     let mut front: Vec<usize> =
