@@ -145,13 +145,19 @@ fn best_zero_shot(methods: &[Facts], base: Option<&Base>, shots: u32) -> Option<
 
 /// What the best zero-shot methods did to few-shot error.
 fn cost(tied: &[&&Facts], base: &Base, shots: u32) -> Option<String> {
-    let mut fews: Vec<f64> = tied.iter().filter_map(|m| m.few.map(|p| p.value())).collect();
+    let known = tied.iter().filter_map(|m| m.few.map(|few| (m.model, few.value())));
+    let (able, broken): (Vec<_>, Vec<_>) = known.partition(|(_, few)| few.is_finite());
+    let broken: Vec<&str> = broken.into_iter().map(|(model, _)| model).collect();
+    let mut fews: Vec<f64> = able.iter().map(|(_, few)| *few).collect();
     fews.sort_by(f64::total_cmp);
-    let (low, high) = (*fews.first()?, *fews.last()?);
     let with = format!("with {} on tasks not seen", demonstrations(shots));
-    if !high.is_finite() {
-        return Some(format!(", but {with} the error is not finite"));
+    if !broken.is_empty() {
+        let rest =
+            fews.last().map(|f| format!("; otherwise it is at worst {}", versus(*f, base.few.value())));
+        let rest = rest.unwrap_or_default();
+        return Some(format!(", but {with} the error of {} is not finite{rest}", list(&broken)));
     }
+    let (low, high) = (*fews.first()?, *fews.last()?);
     let value = match high > low * 1.02 {
         true => format!(
             "between {} and {}, at worst {}",

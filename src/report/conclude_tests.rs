@@ -102,7 +102,12 @@ fn all_methods_lose_in_context_learning() {
 fn diverged_models_are_never_called_best() {
     let nan = f64::NAN;
     let text = said(&run(&[BASE, ("bad", [nan; 4]), ("odd", [0.2, f64::INFINITY, 1.0, f64::INFINITY])]));
-    has(&text, &["odd has the lowest", "the error is not finite", "bad (not finite at some shot counts)"]);
+    has(
+        &text,
+        &["odd has the lowest", "the error of odd is not finite", "bad (not finite at some shot counts)"],
+    );
+    let tied = said(&run(&[BASE, ("a", [0.2, 0.3, 1.0, f64::INFINITY]), ("b", [0.2, 0.3, 1.0, 0.7])]));
+    has(&tied, &["a and b share", "the error of a is not finite; otherwise it is at worst 2.0 times"]);
     let all = said(&run(&[BASE, ("bad", [nan; 4])]));
     has(&all, &["Every fine-tuned model diverged"]);
     let base = said(&run(&[(PRETRAINED, [nan; 4]), ("a", [0.2, 0.3, 0.4, 0.5])]));

@@ -164,7 +164,11 @@ fn matrix(canvas: &Canvas, m: &Matrix, (x, y): (f64, f64), scale: f64, names: bo
         for token in 0..m.size {
             let name = token_name(token, m.size);
             let centre = (token as f64 + 0.5) * side;
-            canvas.text(&name, (x + centre, y - 7.0), 9.5, At::Middle, MUTED);
+            let last = m.size - 1;
+            let room = m.size <= 8 || token == 0 || token == last || (token % 2 == 0 && token + 1 < last);
+            if room {
+                canvas.text(&name, (x + centre, y - 7.0), 9.5, At::Middle, MUTED);
+            }
             if names {
                 canvas.text(&name, (x - 5.0, y + centre), 9.5, At::Right, MUTED);
             }
