@@ -1,4 +1,4 @@
-//! The report of synthetic run directories. What the two large ones look like stays in `target/tmp/report-*`.
+//! The report of synthetic run directories; the two large ones stay in Cargo's scratch directory, to be looked at.
 
 use floe::config::{Config, Loss, Method, Tables, Task};
 use floe::report;
