@@ -12,6 +12,7 @@ mod linalg;
 pub mod model;
 pub mod optim;
 pub mod reference;
+pub mod report;
 pub mod rng;
 pub mod shape;
 mod splitmix;

@@ -1,0 +1,161 @@
+//! The report of a run: figures and one self-contained page, drawn from the files of a run directory alone.
+
+mod axis;
+mod canvas;
+mod conclude;
+mod figure;
+mod heat;
+mod load;
+mod losses;
+mod palette;
+mod shots;
+mod summary;
+mod table;
+mod tradeoff;
+mod weights;
+
+pub use load::{Curve, Device, Loss, PRETRAINED, Phase, Point, RunData, RunInfo, Series, read};
+pub use weights::{Matrix, Weights};
+
+use crate::error::{Error, Result};
+use figure::{Figure, Key, escape};
+use minijinja::{AutoEscape, Environment, Value, context};
+use std::io::Write as _;
+use std::path::Path;
+
+/// Reads the run in `dir` and writes `report.html` and `figures/*.svg` into it, each file whole or not at all.
+///
+/// # Errors
+/// Whatever [`read`] finds wrong, or a file that cannot be written.
+pub fn write(dir: &Path) -> Result<()> {
+    let data = read(dir)?;
+    let page = Page::draw(&data)?;
+    let figures = dir.join("figures");
+    std::fs::create_dir_all(&figures).map_err(|e| Error::file(&figures, e))?;
+    for figure in page.all() {
+        replace(&figures, &format!("{}.svg", figure.stem), &figure.standalone())?;
+    }
+    replace(dir, "report.html", &page.html(&data)?)
+}
+
+/// Every figure of a report.
+struct Page {
+    styles: Vec<palette::Style>,
+    shots: Vec<Figure>,
+    tradeoff: Option<Figure>,
+    losses: Vec<Figure>,
+    maps: Vec<heat::Maps>,
+}
+
+impl Page {
+    fn draw(data: &RunData) -> Result<Page> {
+        let styles = palette::styles(data);
+        Ok(Page {
+            shots: shots::figures(data, &styles)?,
+            tradeoff: tradeoff::figure(data, &styles)?,
+            losses: losses::figures(data, &styles)?,
+            maps: heat::maps(data)?,
+            styles,
+        })
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Figure> {
+        let maps = self.maps.iter().flat_map(|m| &m.figures);
+        self.shots.iter().chain(&self.tradeoff).chain(&self.losses).chain(maps)
+    }
+
+    fn html(&self, data: &RunData) -> Result<String> {
+        let mut environment = Environment::new();
+        environment.set_auto_escape_callback(|_| AutoEscape::Html);
+        let broken = |e: minijinja::Error| Error::file(data.dir.join("report.html"), format!("{e:#}"));
+        environment.add_template("report", include_str!("report/report.html")).map_err(broken)?;
+        let swatch = |model: &str| {
+            let style = self.styles.iter().find(|s| s.model == model);
+            let key = |s: &palette::Style| Key {
+                label: s.model.clone(),
+                ink: s.ink,
+                sample: figure::Sample::Model(s.marker),
+            };
+            style.map(|s| safe(sample(&key(s)))).unwrap_or_default()
+        };
+        let maps: Vec<Value> = self
+            .maps
+            .iter()
+            .map(|m| {
+                let shown = figures(&m.figures);
+                context! { model => m.model.clone(), swatch => swatch(&m.model), figures => shown, hidden => m.hidden }
+            })
+            .collect();
+        let tradeoff = self.tradeoff.iter().map(|f| {
+            context! { svg => safe(f.inline()), notes => f.notes.clone(), legend => keys(&f.legend), front => true }
+        });
+        let values = context! {
+            css => safe(include_str!("report/report.css").to_string() + &palette::css()),
+            summary => summary::summary(data),
+            conclusion => sentences(data),
+            shots => figures(&self.shots),
+            shots_legend => keys(&shots::legend(data, &self.styles)),
+            shots_max => data.max_shots(),
+            tradeoff => tradeoff.collect::<Vec<Value>>(),
+            losses => figures(&self.losses),
+            losses_legend => keys(&losses::legend()),
+            maps => maps,
+            table => table::table(data, &swatch),
+        };
+        environment.get_template("report").and_then(|t| t.render(values)).map_err(broken)
+    }
+}
+
+/// The conclusion with the names of models set off.
+fn sentences(data: &RunData) -> Vec<Value> {
+    let models = data.models();
+    let word = |word: &str| {
+        let name = word.trim_end_matches([',', '.', ':', ';']);
+        match name.len() > 1 && models.iter().any(|m| m == name) {
+            true => format!("<b>{}</b>{}", escape(name), &word[name.len()..]),
+            false => escape(word),
+        }
+    };
+    let mark = |s: String| safe(s.split(' ').map(word).collect::<Vec<_>>().join(" "));
+    conclude::conclusion(data).into_iter().map(mark).collect()
+}
+
+fn safe(html: String) -> Value {
+    Value::from_safe_string(html)
+}
+
+fn figures(figures: &[Figure]) -> Vec<Value> {
+    figures.iter().map(|f| context! { svg => safe(f.inline()), notes => f.notes.clone() }).collect()
+}
+
+fn sample(key: &Key) -> String {
+    format!("<svg class=\"fig key\" viewBox=\"0 0 24 14\" aria-hidden=\"true\">{}</svg>", key.sample())
+}
+
+fn keys(keys: &[Key]) -> Vec<Value> {
+    keys.iter().map(|k| safe(format!("{}<span>{}</span>", sample(k), escape(&k.label)))).collect()
+}
+
+/// A model's name as part of a file name.
+fn file_stem(model: &str) -> String {
+    let keep = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+    model.chars().map(keep).collect()
+}
+
+/// Writes beside the file, then renames: a reader never sees half a page.
+fn replace(dir: &Path, name: &str, text: &str) -> Result<()> {
+    let path = dir.join(name);
+    let fail = |e: std::io::Error| Error::file(&path, e);
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".report-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let mut file = builder.tempfile_in(dir).map_err(fail)?;
+    file.write_all(text.as_bytes()).map_err(fail)?;
+    file.as_file().sync_all().map_err(fail)?;
+    file.persist(&path).map_err(|e| fail(e.error))?;
+    Ok(())
+}

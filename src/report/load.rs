@@ -1,0 +1,288 @@
+//! A run directory in memory, as `floe run` writes it.
+
+use super::weights::{self, Weights};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Name of the pre-trained model in every file of a run.
+pub const PRETRAINED: &str = "pretrained";
+
+/// Everything a report shows, and nothing else.
+#[derive(Debug)]
+pub struct RunData {
+    pub dir: PathBuf,
+    pub config: Config,
+    pub run: RunInfo,
+    pub curves: Vec<Curve>,
+    pub eval: Vec<Series>,
+    pub baselines: Vec<Series>,
+    /// Attention matrices by model; a model without a checkpoint is absent.
+    pub weights: Vec<Weights>,
+}
+
+/// `run.json`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct RunInfo {
+    pub floe: String,
+    pub device: Device,
+    pub seed: u64,
+    /// Seconds, resumed parts included.
+    pub wall_s: f64,
+    pub phases: Vec<Phase>,
+    /// Free-form: `description`, `target`, …
+    pub task: BTreeMap<String, serde_json::Value>,
+}
+
+/// The adapter a run was computed on.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Device {
+    pub name: String,
+    pub backend: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub driver: String,
+    pub driver_info: String,
+}
+
+/// Time of one phase. `trained` of `parameters` entries moved.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Phase {
+    pub phase: String,
+    pub method: String,
+    pub steps: u64,
+    pub wall_s: Option<f64>,
+    pub ms_per_step: Option<f64>,
+    pub trained: Option<u64>,
+    pub parameters: Option<u64>,
+}
+
+/// Training losses of one model by step. A step written twice (a resumed run) counts once, the later line.
+#[derive(Debug)]
+pub struct Curve {
+    pub model: String,
+    pub steps: Vec<Loss>,
+}
+
+/// Losses at one step; NaN where the file has `null`.
+#[derive(Clone, Copy, Debug)]
+pub struct Loss {
+    pub step: u64,
+    pub total: f64,
+    pub zs: f64,
+    pub fs: f64,
+}
+
+/// Errors of one model (or reference) on one task, by shots.
+#[derive(Clone, Debug)]
+pub struct Series {
+    pub model: String,
+    pub task: String,
+    pub points: Vec<Point>,
+}
+
+/// Mean squared error at one shot count. `mean` is NaN where only the exact risk is known.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    pub shots: u32,
+    pub mean: f64,
+    pub stderr: f64,
+    pub exact: Option<f64>,
+}
+
+impl Point {
+    /// The measured mean, or the exact risk where nothing was measured.
+    pub fn value(&self) -> f64 {
+        if self.mean.is_nan() { self.exact.unwrap_or(f64::NAN) } else { self.mean }
+    }
+}
+
+impl Series {
+    /// The point at that many shots.
+    pub fn at(&self, shots: u32) -> Option<Point> {
+        self.points.iter().find(|p| p.shots == shots).copied()
+    }
+}
+
+impl RunData {
+    /// The evaluated series of a model on a task.
+    pub fn series(&self, model: &str, task: &str) -> Option<&Series> {
+        self.eval.iter().find(|s| s.model == model && s.task == task)
+    }
+
+    /// The pre-trained model, the methods in the order of the experiment file, then whatever else has results.
+    pub fn models(&self) -> Vec<String> {
+        let found = self.eval.iter().map(|s| &s.model).chain(self.curves.iter().map(|c| &c.model));
+        let found: Vec<&String> = found.chain(self.weights.iter().map(|w| &w.model)).collect();
+        let first = std::iter::once(PRETRAINED).chain(self.config.methods.iter().map(|m| m.name.as_str()));
+        let mut models: Vec<String> =
+            first.filter(|m| found.iter().any(|f| f == m)).map(str::to_string).collect();
+        for name in found {
+            if !models.contains(name) {
+                models.push(name.clone());
+            }
+        }
+        models
+    }
+
+    /// Evaluated tasks, the target first.
+    pub fn tasks(&self) -> Vec<String> {
+        let mut tasks: Vec<String> = Vec::new();
+        for s in &self.eval {
+            if !tasks.contains(&s.task) {
+                tasks.push(s.task.clone());
+            }
+        }
+        const ORDER: [&str; 4] = ["target", "negated", "fresh", "heldout"];
+        tasks.sort_by_key(|t| ORDER.iter().position(|o| o == t).unwrap_or(ORDER.len()));
+        tasks
+    }
+
+    /// The task that stands for "not seen in fine-tuning": `fresh`, `heldout`, or the last that is not the target.
+    pub fn unseen(&self) -> Option<String> {
+        let tasks = self.tasks();
+        let named = ["fresh", "heldout"].iter().find(|n| tasks.iter().any(|t| t == *n));
+        named.map(|n| n.to_string()).or_else(|| tasks.into_iter().rfind(|t| t != "target" && t != "negated"))
+    }
+
+    /// The largest shot count evaluated.
+    pub fn max_shots(&self) -> u32 {
+        self.eval.iter().flat_map(|s| &s.points).map(|p| p.shots).max().unwrap_or(0)
+    }
+}
+
+/// Reads a run directory.
+///
+/// # Errors
+/// A missing or malformed `config.toml`, `run.json`, `metrics.jsonl` or `eval.csv`, a malformed `baselines.csv`
+/// or checkpoint; the message names the file and the line. `baselines.csv` and checkpoints may be absent.
+pub fn read(dir: &Path) -> Result<RunData> {
+    let config_path = dir.join("config.toml");
+    let config = toml::from_str(&text(&config_path)?)
+        .map_err(|e| Error::file(&config_path, e.to_string().trim_end().replace('\n', " ")))?;
+    let run_path = dir.join("run.json");
+    let run = serde_json::from_str(&text(&run_path)?).map_err(|e| Error::file(&run_path, e))?;
+    let curves = curves(&dir.join("metrics.jsonl"))?;
+    let eval_path = dir.join("eval.csv");
+    let eval = series(&eval_path, &text(&eval_path)?)?;
+    let baselines_path = dir.join("baselines.csv");
+    let baselines =
+        if baselines_path.exists() { series(&baselines_path, &text(&baselines_path)?)? } else { Vec::new() };
+    let mut data =
+        RunData { dir: dir.to_path_buf(), config, run, curves, eval, baselines, weights: Vec::new() };
+    let mut models = data.models();
+    models.extend(data.config.methods.iter().map(|m| m.name.clone()));
+    models.insert(0, PRETRAINED.to_string());
+    for model in models {
+        let path = dir.join("checkpoints").join(format!("{model}.safetensors"));
+        if path.exists() && !data.weights.iter().any(|w| w.model == model) {
+            data.weights.push(weights::read(&model, &path)?);
+        }
+    }
+    Ok(data)
+}
+
+fn text(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => {
+            Error::file(path, "not found; a report needs a directory that `floe run` has written")
+        }
+        _ => Error::file(path, e),
+    })
+}
+
+/// A line of `metrics.jsonl`; keys the report does not show are ignored.
+#[derive(Deserialize)]
+struct Line {
+    phase: String,
+    method: String,
+    step: u64,
+    loss: Option<f64>,
+    zs_loss: Option<f64>,
+    fs_loss: Option<f64>,
+}
+
+fn curves(path: &Path) -> Result<Vec<Curve>> {
+    let mut order: Vec<String> = Vec::new();
+    let mut by_model: BTreeMap<String, BTreeMap<u64, Loss>> = BTreeMap::new();
+    for (index, line) in text(path)?.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
+        let line: Line = serde_json::from_str(line).map_err(|e| {
+            let what = e.to_string();
+            let what = what.split(" at line ").next().unwrap_or_default();
+            Error::file(path, format!("line {}: {what}; delete the line or resume the run", index + 1))
+        })?;
+        let model = if line.phase == "pretrain" { PRETRAINED.to_string() } else { line.method };
+        if !order.contains(&model) {
+            order.push(model.clone());
+        }
+        let nan = |v: Option<f64>| v.unwrap_or(f64::NAN);
+        let loss =
+            Loss { step: line.step, total: nan(line.loss), zs: nan(line.zs_loss), fs: nan(line.fs_loss) };
+        by_model.entry(model).or_default().insert(line.step, loss);
+    }
+    let steps = |m: &String| by_model.get(m).map(|s| s.values().copied().collect()).unwrap_or_default();
+    Ok(order.iter().map(|m| Curve { model: m.clone(), steps: steps(m) }).collect())
+}
+
+const COLUMNS: [&str; 6] = ["model", "task", "shots", "mean", "stderr", "exact"];
+
+fn series(path: &Path, text: &str) -> Result<Vec<Series>> {
+    let mut reader =
+        csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
+    let header = reader.headers().map_err(|e| Error::file(path, e))?;
+    if header.iter().ne(COLUMNS) {
+        let found = header.iter().collect::<Vec<_>>().join(",");
+        let need = COLUMNS.join(",");
+        return Err(Error::file(path, format!("line 1: the header is `{found}`, it must be `{need}`")));
+    }
+    let mut all: Vec<Series> = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(|e| Error::file(path, e))?;
+        let line = record.position().map_or(0, csv::Position::line);
+        if record.len() != COLUMNS.len() {
+            let message = format!("line {line}: {} fields, the header has {}", record.len(), COLUMNS.len());
+            return Err(Error::file(path, message));
+        }
+        let point = point(path, line, &record)?;
+        let (model, task) = (&record[0], &record[1]);
+        let known = all.iter().position(|s| s.model == model && s.task == task);
+        let at = known.unwrap_or_else(|| {
+            all.push(Series { model: model.into(), task: task.into(), points: Vec::new() });
+            all.len() - 1
+        });
+        let points = &mut all[at].points;
+        match points.binary_search_by_key(&point.shots, |p| p.shots) {
+            Ok(same) => points[same] = point,
+            Err(place) => points.insert(place, point),
+        }
+    }
+    Ok(all)
+}
+
+fn point(path: &Path, line: u64, record: &csv::StringRecord) -> Result<Point> {
+    let cell = |column: usize, message: String| Error::Cell {
+        path: path.to_path_buf(),
+        line,
+        column: COLUMNS[column].to_string(),
+        message,
+    };
+    let number = |column: usize| -> Result<Option<f64>> {
+        let text = &record[column];
+        if text.is_empty() {
+            return Ok(None);
+        }
+        text.parse().map(Some).map_err(|_| cell(column, format!("`{text}` is not a number")))
+    };
+    let shots = &record[2];
+    let shots = shots.parse().map_err(|_| cell(2, format!("`{shots}` is not a count of demonstrations")))?;
+    let (mean, exact) = (number(3)?, number(5)?.filter(|v| !v.is_nan()));
+    if mean.is_none() && exact.is_none() {
+        return Err(cell(3, "empty, and so is `exact`; one of them must be a number".into()));
+    }
+    Ok(Point { shots, mean: mean.unwrap_or(f64::NAN), stderr: number(4)?.unwrap_or(0.0), exact })
+}

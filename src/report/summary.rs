@@ -1,0 +1,241 @@
+//! What was run, on what, and how long it took.
+
+use super::axis::number;
+use super::load::{PRETRAINED, Phase, RunData};
+use crate::config::{Loss, Method, QueryKey, Task};
+use minijinja::{Value, context};
+
+/// The head of the page: title, explanation, facts and the table of phases.
+pub(super) fn summary(data: &RunData) -> Value {
+    let description = data.run.task.get("description").and_then(|v| v.as_str()).unwrap_or_default();
+    context! {
+        title => title(data),
+        explanation => explanation(data),
+        description => description,
+        brief => brief(data),
+        facts => facts(data),
+        phases => data.run.phases.iter().map(|p| phase(data, p)).collect::<Vec<Value>>(),
+        floe => if data.run.floe.is_empty() { env!("CARGO_PKG_VERSION") } else { &data.run.floe },
+        seed => data.config.seed,
+    }
+}
+
+fn title(data: &RunData) -> String {
+    let methods = data.config.methods.len();
+    let task = match &data.config.task {
+        Task::Regression(_) => "linear regression",
+        Task::Tables(_) => "tables",
+    };
+    match methods {
+        0 => format!("A linear-attention model on {task}"),
+        1 => format!("One way to fine-tune on {task}"),
+        n => format!("{} ways to fine-tune on {task}", count(n)),
+    }
+}
+
+fn count(n: usize) -> String {
+    const WORDS: [&str; 9] = ["Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten"];
+    WORDS.get(n.wrapping_sub(2)).map_or_else(|| n.to_string(), |w| w.to_string())
+}
+
+/// The experiment for someone who has not read the paper.
+fn explanation(data: &RunData) -> String {
+    let shots = data.config.pretrain.shots;
+    let learn = match &data.config.task {
+        Task::Regression(_) => format!(
+            "A small linear-attention model first learns to do regression from its prompt: it sees up to {shots} example \
+             pairs (x, y) of a hidden linear rule, a new rule every time, and predicts y for one more x (in-context \
+             learning)."
+        ),
+        Task::Tables(_) => format!(
+            "A small linear-attention model first learns to predict a column from its prompt: it sees up to {shots} rows \
+             of one of many small tables and fills in the last cell of one more row (in-context learning)."
+        ),
+    };
+    let tune = match data.config.methods.len() {
+        0 => "It was not fine-tuned.".to_string(),
+        n => format!(
+            "It is then fine-tuned to answer for one target task without any examples (zero-shot), in {} that differ \
+             in the loss and in which attention weights may move. The question is what that does to learning from \
+             examples.",
+            if n == 1 { "one way".into() } else { format!("{n} ways") }
+        ),
+    };
+    format!("{learn} {tune}")
+}
+
+/// The run in a few words each.
+fn brief(data: &RunData) -> Vec<String> {
+    let config = &data.config;
+    let plural = |n: usize, what: &str| if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") };
+    let mut brief = vec![plural(config.model.layers, "layer"), plural(config.model.heads, "head")];
+    if let Task::Regression(r) = &config.task {
+        brief.push(format!("d = {}", r.dim));
+    }
+    brief.extend(
+        data.run.phases.iter().find_map(|p| p.parameters).map(|n| format!("{} parameters", grouped(n))),
+    );
+    brief.push(format!("seed {}", config.seed));
+    brief.push(data.run.device.name.clone());
+    brief.push(duration(data.run.wall_s));
+    brief.retain(|b| !b.is_empty());
+    brief
+}
+
+/// Digits in groups of three from 10,000 on.
+fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    if digits.len() < 5 {
+        return digits;
+    }
+    let comma = |i: usize| if i > 0 && (digits.len() - i).is_multiple_of(3) { "," } else { "" };
+    digits.chars().enumerate().map(|(i, c)| format!("{}{c}", comma(i))).collect()
+}
+
+/// Names and values of the list of facts.
+fn facts(data: &RunData) -> Vec<(String, String)> {
+    let config = &data.config;
+    let mut facts: Vec<(String, String)> = Vec::new();
+    let mut add = |name: &str, value: String| {
+        if !value.is_empty() {
+            facts.push((name.to_string(), value));
+        }
+    };
+    match &config.task {
+        Task::Regression(r) => {
+            add("Task", format!("linear regression, d = {}, noise variance {}", r.dim, r.noise));
+        }
+        Task::Tables(t) => {
+            let file = t.path.file_name().map(|f| f.to_string_lossy().into_owned()).unwrap_or_default();
+            let file = if file.is_empty() { "diamonds (shipped with floe)".into() } else { file };
+            add("Task", format!("tables: {file}"));
+        }
+    }
+    for (key, value) in data.run.task.iter().filter(|(k, _)| *k != "description") {
+        let value = match value {
+            serde_json::Value::String(s) => s.clone(),
+            serde_json::Value::Number(n) => n.as_f64().map(plain).unwrap_or_default(),
+            serde_json::Value::Bool(b) => b.to_string(),
+            _ => continue,
+        };
+        add(&sentence(key), value);
+    }
+    let qk = match config.model.qk {
+        QueryKey::Merged => "query and key merged",
+        QueryKey::Separate => "query and key separate",
+    };
+    let plural = |n: usize, what: &str| if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") };
+    let (layers, heads) = (plural(config.model.layers, "layer"), plural(config.model.heads, "head"));
+    let parameters = data.run.phases.iter().find_map(|p| p.parameters);
+    let parameters = parameters.map(|n| format!(", {} parameters", grouped(n))).unwrap_or_default();
+    add("Model", format!("linear attention, {layers}, {heads}, {qk}{parameters}"));
+    let (p, f) = (&config.pretrain, &config.finetune);
+    add(
+        "Pre-training",
+        format!("{} steps of {} prompts with {} shots", grouped(p.steps), grouped(p.batch as u64), p.shots),
+    );
+    if !config.methods.is_empty() {
+        add(
+            "Fine-tuning",
+            format!(
+                "{} steps of {} prompts with {} shots",
+                grouped(f.steps),
+                grouped(f.batch as u64),
+                f.shots
+            ),
+        );
+    }
+    let e = &config.eval;
+    add(
+        "Evaluation",
+        format!("{} prompts × {} seeds a task, 0 to {} shots", grouped(e.prompts as u64), e.seeds, e.shots),
+    );
+    add("Seed", config.seed.to_string());
+    let d = &data.run.device;
+    let kind = [d.kind.as_str(), d.backend.as_str()].into_iter().filter(|s| !s.is_empty());
+    let kind = kind.collect::<Vec<_>>().join(", ");
+    add("Device", if kind.is_empty() { d.name.clone() } else { format!("{} ({kind})", d.name) });
+    add("Driver", format!("{} {}", d.driver, d.driver_info).trim().to_string());
+    add("Wall time", duration(data.run.wall_s));
+    facts
+}
+
+fn sentence(key: &str) -> String {
+    let key = key.replace('_', " ");
+    let mut letters = key.chars();
+    letters.next().map(|c| c.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+fn plain(value: f64) -> String {
+    if value.fract() == 0.0 && (0.0..1e15).contains(&value) { grouped(value as u64) } else { number(value) }
+}
+
+fn phase(data: &RunData, p: &Phase) -> Value {
+    let name = match p.phase.as_str() {
+        "pretrain" => "pre-training".to_string(),
+        "eval" => "evaluation".to_string(),
+        _ => p.method.clone(),
+    };
+    let method = data.config.methods.iter().find(|m| m.name == p.method);
+    let what = match method {
+        Some(m) => describe(m),
+        None if p.phase == "pretrain" => "few-shot loss, a fresh task a prompt".into(),
+        None => String::new(),
+    };
+    let trained = match (p.trained, p.parameters) {
+        (Some(trained), Some(all)) => format!("{} of {}", grouped(trained), grouped(all)),
+        _ => String::new(),
+    };
+    let training = p.steps > 0;
+    context! {
+        name => name,
+        model => if p.phase == "pretrain" { PRETRAINED } else { &p.method },
+        what => what,
+        trained => trained,
+        steps => if training { grouped(p.steps) } else { String::new() },
+        ms => p.ms_per_step.filter(|_| training).map(number).unwrap_or_default(),
+        wall => p.wall_s.map(duration).unwrap_or_default(),
+    }
+}
+
+fn describe(m: &Method) -> String {
+    let loss = match m.loss {
+        Loss::Zs => "zero-shot loss",
+        Loss::Fs => "few-shot loss",
+        Loss::ZsFs => "zero-shot + few-shot loss",
+    };
+    format!("{loss}; trains {}", m.train.join(", "))
+}
+
+/// Seconds for people: `0.82 s`, `34 s`, `17 min 30 s`, `2 h 5 min`.
+fn duration(seconds: f64) -> String {
+    if !seconds.is_finite() || seconds < 0.0 {
+        return String::new();
+    }
+    let whole = seconds.round() as u64;
+    match whole {
+        0..10 => format!("{} s", (seconds * 100.0).round() / 100.0),
+        10..120 => format!("{whole} s"),
+        120..7200 => format!("{} min {} s", whole / 60, whole % 60),
+        _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_well() {
+        let cases = [(0.0, "0 s"), (0.82, "0.82 s"), (4.1, "4.1 s"), (34.1, "34 s"), (1050.0, "17 min 30 s")];
+        for (seconds, text) in cases {
+            assert_eq!(duration(seconds), text);
+        }
+        assert_eq!(
+            (grouped(9999), grouped(50_000), grouped(1_234_567)),
+            ("9999".into(), "50,000".into(), "1,234,567".into())
+        );
+        assert_eq!(duration(7500.0), "2 h 5 min");
+        assert_eq!(duration(f64::NAN), "");
+    }
+}

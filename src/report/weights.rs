@@ -1,0 +1,66 @@
+//! Attention matrices out of a checkpoint.
+
+use crate::error::{Error, Result};
+use safetensors::{Dtype, SafeTensors};
+use std::path::Path;
+
+/// The attention matrices of one model.
+#[derive(Debug)]
+pub struct Weights {
+    pub model: String,
+    pub matrices: Vec<Matrix>,
+}
+
+/// One D×D matrix of one head, row-major.
+#[derive(Clone, Debug)]
+pub struct Matrix {
+    pub layer: usize,
+    pub head: usize,
+    /// `v`, `qk`, `q` or `k`, in this order within a head.
+    pub kind: &'static str,
+    pub size: usize,
+    pub values: Vec<f32>,
+}
+
+const KINDS: [&str; 4] = ["v", "qk", "q", "k"];
+
+impl Weights {
+    /// The matrix of that kind, layer and head.
+    pub fn get(&self, layer: usize, head: usize, kind: &str) -> Option<&Matrix> {
+        self.matrices.iter().find(|m| (m.layer, m.head, m.kind) == (layer, head, kind))
+    }
+}
+
+/// Reads `layers.{l}.attn.{v,qk,q,k}` (f32 [H, D, D]); other tensors are ignored.
+pub(super) fn read(model: &str, path: &Path) -> Result<Weights> {
+    let bytes = std::fs::read(path).map_err(|e| Error::file(path, e))?;
+    let file = SafeTensors::deserialize(&bytes)
+        .map_err(|e| Error::file(path, format!("not a safetensors file: {e}; run again with --resume")))?;
+    let mut matrices = Vec::new();
+    for (name, tensor) in file.tensors() {
+        let Some((layer, kind)) = parse(&name) else { continue };
+        let &[heads, size, width] = tensor.shape() else {
+            return Err(shape(path, &name, tensor.shape()));
+        };
+        if tensor.dtype() != Dtype::F32 || size != width || size == 0 {
+            return Err(shape(path, &name, tensor.shape()));
+        }
+        let values: Vec<f32> =
+            tensor.data().as_chunks::<4>().0.iter().map(|c| f32::from_le_bytes(*c)).collect();
+        for head in 0..heads {
+            let values = values[head * size * size..(head + 1) * size * size].to_vec();
+            matrices.push(Matrix { layer, head, kind, size, values });
+        }
+    }
+    matrices.sort_by_key(|m| (m.layer, m.head, KINDS.iter().position(|k| *k == m.kind)));
+    Ok(Weights { model: model.to_string(), matrices })
+}
+
+fn parse(name: &str) -> Option<(usize, &'static str)> {
+    let (layer, rest) = name.strip_prefix("layers.")?.split_once(".attn.")?;
+    Some((layer.parse().ok()?, KINDS.into_iter().find(|k| *k == rest)?))
+}
+
+fn shape(path: &Path, name: &str, shape: &[usize]) -> Error {
+    Error::file(path, format!("tensor `{name}` is {shape:?}; it must be f32 [heads, D, D]"))
+}
