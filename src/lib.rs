@@ -2,22 +2,30 @@
 
 pub mod check;
 pub mod checkpoint;
+pub mod cli;
 pub mod compare;
 pub mod config;
 pub mod error;
+pub mod eval;
 pub mod gpu;
 pub mod kernels;
 pub mod law;
 mod linalg;
+pub mod methods;
+pub mod metrics;
 pub mod model;
 pub mod optim;
+pub mod probe;
 pub mod reference;
 pub mod report;
 pub mod rng;
+pub mod run;
+pub mod rundir;
 pub mod shape;
 mod splitmix;
 pub mod tasks;
 pub mod theory;
+pub mod train;
 
 pub use config::Config;
 pub use error::{Error, Result};

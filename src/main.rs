@@ -1,13 +1,13 @@
-fn main() {
-    let engine = floe::gpu::open("auto").unwrap();
-    let tuning = floe::kernels::Tuning::of(engine.adapter());
-    for row in floe::check::all(&engine, &tuning).unwrap() {
-        println!(
-            "{:14} {:60} {:?} {}",
-            row.kernel,
-            row.case,
-            row.distance.map(|d| (d.rms, d.max)),
-            row.failure
-        );
+//! The `floe` program: parse, run, exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match floe::cli::main() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("floe: {error}");
+            ExitCode::from(error.exit_code())
+        }
     }
 }

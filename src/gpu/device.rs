@@ -75,8 +75,15 @@ impl AdapterSummary {
 }
 
 /// Every adapter, in the order `--device <index>` counts.
-pub fn adapters() -> Vec<AdapterSummary> {
-    enumerate().iter().map(AdapterSummary::of).collect()
+///
+/// # Errors
+/// There is none; the message names the package to install.
+pub fn adapters() -> Result<Vec<AdapterSummary>> {
+    let all = enumerate();
+    if all.is_empty() {
+        return Err(Error::NoDevice(INSTALL.into()));
+    }
+    Ok(all.iter().map(AdapterSummary::of).collect())
 }
 
 /// Lower is preferred by `auto`.

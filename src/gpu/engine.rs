@@ -51,6 +51,7 @@ pub struct Engine {
 /// A copy of a buffer on its way to the host.
 pub struct ReadBack {
     staging: wgpu::Buffer,
+    submission: wgpu::SubmissionIndex,
     mapped: futures_intrusive::channel::shared::OneshotReceiver<bool>,
 }
 
@@ -124,19 +125,19 @@ impl Engine {
         });
         let mut encoder = self.device.create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(&source, 0, &staging, 0, buffer.bytes());
-        self.queue.submit([encoder.finish()]);
+        let submission = self.queue.submit([encoder.finish()]);
         let (sender, mapped) = futures_intrusive::channel::shared::oneshot_channel();
         staging.map_async(wgpu::MapMode::Read, .., move |result| {
             // The receiver may be gone when a run is torn down; nobody waits then.
             let _ = sender.send(result.is_ok());
         });
         self.fault.check()?;
-        Ok(ReadBack { staging, mapped })
+        Ok(ReadBack { staging, submission, mapped })
     }
 
-    /// Waits for a [`ReadBack`] and returns the words.
+    /// Waits for a [`ReadBack`], and not for what was submitted after it, and returns the words.
     pub fn finish<T: bytemuck::Pod>(&self, ticket: ReadBack) -> Result<Vec<T>> {
-        self.wait()?;
+        self.poll(Some(ticket.submission))?;
         if pollster::block_on(ticket.mapped.receive()) != Some(true) {
             self.fault.check()?;
             return Err(Error::Device("a buffer could not be mapped".into()));
@@ -147,7 +148,12 @@ impl Engine {
 
     /// Waits for all submitted work.
     pub fn wait(&self) -> Result<()> {
-        let polled = self.device.poll(wgpu::PollType::wait_indefinitely());
+        self.poll(None)
+    }
+
+    /// Waits for a submission, or for all.
+    fn poll(&self, submission_index: Option<wgpu::SubmissionIndex>) -> Result<()> {
+        let polled = self.device.poll(wgpu::PollType::Wait { submission_index, timeout: None });
         self.fault.check()?;
         polled.map(|_| ()).map_err(|e| Error::Device(e.to_string()))
     }
@@ -179,13 +185,9 @@ impl Engine {
         self.fault.check()
     }
 
-    /// Compiles every kernel of a recording and checks its limits, running nothing.
-    pub fn prepare(&self, recording: &Recording) -> Result<()> {
-        for dispatch in &recording.dispatches {
-            self.check_limits(dispatch)?;
-            self.pipeline(&dispatch.program)?;
-        }
-        Ok(())
+    /// Checks every kernel of a recording against the adapter's limits, running nothing.
+    pub fn check(&self, recording: &Recording) -> Result<()> {
+        recording.dispatches.iter().try_for_each(|dispatch| self.check_limits(dispatch))
     }
 
     fn bind(&self, dispatch: &Dispatch, pipeline: &Pipeline) -> Result<wgpu::BindGroup> {

@@ -4,8 +4,11 @@
 //! the one to fine-tune on, whose rows are split into training and test rows. Every column is standardised
 //! with the mean and deviation of the pre-training rows alone, so nothing leaks from the others.
 
+mod problem;
 mod read;
 mod split;
+
+pub use problem::open;
 
 use crate::config::Tables;
 use crate::error::{Error, Result};

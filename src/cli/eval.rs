@@ -1,0 +1,48 @@
+//! `floe eval`
+
+use super::print;
+use super::source::{Device, config_of};
+use crate::checkpoint::atomic_write;
+use crate::error::Result;
+use crate::eval::to_csv;
+use crate::run::Experiment;
+use crate::rundir;
+use std::path::PathBuf;
+
+/// Test error of checkpoints at every shot count, as CSV
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Checkpoints of one experiment; the first one's configuration is used
+    #[arg(required = true, value_name = "FILE.safetensors")]
+    models: Vec<PathBuf>,
+    /// Change a key of the experiment, for instance `--set eval.prompts=1000`
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+    /// File to write; standard output if not given
+    #[arg(long, value_name = "FILE.csv")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    device: Device,
+}
+
+pub fn run(args: Args) -> Result<()> {
+    let experiment = Experiment::open(config_of(&args.models[0], &args.sets)?)?;
+    let mut models = Vec::new();
+    for path in &args.models {
+        let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+        models.push((stem, rundir::load_model(path, &experiment.table)?.0));
+    }
+    let engine = args.device.open()?;
+    let evaluator = experiment.evaluator(&engine);
+    let mut rows = Vec::new();
+    for (name, params) in &models {
+        rows.extend(evaluator.model(name, params)?);
+    }
+    match args.out {
+        Some(path) => atomic_write(&path, to_csv(&rows).as_bytes()),
+        None => {
+            print(&to_csv(&rows));
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! `floe finetune`
+
+use super::progress::Show;
+use super::source::{Device, config_of, state_beside};
+use super::{print, stop_flag};
+use crate::config::{Loss, Method, Schedule};
+use crate::error::{Error, Result};
+use crate::metrics::MetricsLog;
+use crate::model::Plan;
+use crate::run::{Experiment, phase_info, phase_of};
+use crate::rundir;
+use crate::train::{Job, State, load_state};
+use std::path::{Path, PathBuf};
+
+/// Fine-tune a checkpoint by one method
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Checkpoint to start from; the experiment is the one it was made in
+    #[arg(long, value_name = "FILE.safetensors")]
+    from: PathBuf,
+    /// A method of the experiment
+    #[arg(long, required_unless_present = "train")]
+    method: Option<String>,
+    /// Instead of a method: a pattern over parameters to train, such as `*.v` (repeat for several)
+    #[arg(long, value_name = "PATTERN", conflicts_with = "method")]
+    train: Vec<String>,
+    /// With --train: the loss, `zs`, `fs` or `zs+fs` (few-shot weight falling linearly from 1 to 0)
+    #[arg(long, default_value = "zs", value_parser = parse_loss, conflicts_with = "method")]
+    loss: Loss,
+    /// Change a key of the experiment, for instance `--set finetune.optimizer.lr=0.003`
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+    /// Checkpoint to write
+    #[arg(long, value_name = "FILE.safetensors")]
+    out: PathBuf,
+    #[command(flatten)]
+    device: Device,
+    /// Go on from the state that an interrupted fine-tuning left beside the checkpoint
+    #[arg(long)]
+    resume: bool,
+}
+
+fn parse_loss(text: &str) -> std::result::Result<Loss, String> {
+    match text {
+        "zs" => Ok(Loss::Zs),
+        "fs" => Ok(Loss::Fs),
+        "zs+fs" => Ok(Loss::ZsFs),
+        _ => Err("must be `zs`, `fs` or `zs+fs`".into()),
+    }
+}
+
+pub fn run(args: Args) -> Result<()> {
+    let mut config = config_of(&args.from, &args.sets)?;
+    let name = match &args.method {
+        Some(name) => name.clone(),
+        None => {
+            let name = "command-line".to_string();
+            let schedule = if args.loss == Loss::ZsFs { Schedule::Linear } else { Schedule::Constant };
+            let (loss, train) = (args.loss, args.train);
+            config.methods = vec![Method {
+                name: name.clone(),
+                loss,
+                train,
+                schedule,
+                weight: 1.0,
+                steps: None,
+                lr: None,
+                optimizer: None,
+            }];
+            name
+        }
+    };
+    let experiment = Experiment::open(config)?;
+    let Some((name, plan)) = experiment.plans[1..].iter().find(|(n, _)| *n == name) else {
+        let names: Vec<&str> = experiment.plans[1..].iter().map(|(n, _)| n.as_str()).collect();
+        return Err(Error::Usage(format!("no method `{name}`; there are {}", names.join(", "))));
+    };
+    let (params, _) = rundir::load_model(&args.from, &experiment.table)?;
+    train_to(&experiment, (name, plan), params, &args.out, args.resume, &args.device)
+}
+
+/// Trains one phase from `params` into the checkpoint `out`.
+pub fn train_to(
+    experiment: &Experiment,
+    (name, plan): (&str, &Plan),
+    params: Vec<f32>,
+    out: &Path,
+    resume: bool,
+    device: &Device,
+) -> Result<()> {
+    let state_path = state_beside(out);
+    let state = if resume { load_state(&state_path, &experiment.table)? } else { State::fresh(params) };
+    let engine = device.open()?;
+    let trainer = experiment.trainer(&engine, stop_flag());
+    trainer.check(plan)?;
+    let config = experiment.config.to_toml()?;
+    let job = Job {
+        phase: phase_of(name),
+        method: name,
+        plan,
+        state_path: Some(state_path.clone()),
+        config: &config,
+    };
+    let state = match trainer.run(&job, state, &mut MetricsLog::none(), &mut Show::new()) {
+        Err(Error::Interrupted(at)) => {
+            let mend = "the checkpoint is saved, go on with the same command and --resume";
+            return Err(Error::Interrupted(format!("{at}; {mend}")));
+        }
+        other => other?,
+    };
+    let info = phase_info(name, plan, &state, experiment.table.len());
+    rundir::save_model(out, &experiment.table, &state, &config, &info)?;
+    // The state is of no more use, and may never have been written.
+    let _ = std::fs::remove_file(&state_path);
+    print(&format!("{}\n", out.display()));
+    Ok(())
+}

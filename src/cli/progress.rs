@@ -1,0 +1,70 @@
+//! Progress of training: a bar on a terminal, log lines elsewhere.
+
+use crate::metrics::Line;
+use crate::train::Progress;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+/// Without a terminal, a line at most so often.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// Shows how far each phase is, its rate, its loss and the time left.
+pub struct Show {
+    terminal: bool,
+    phase: Option<Phase>,
+}
+
+struct Phase {
+    method: String,
+    bar: ProgressBar,
+    began: Instant,
+    from: u64,
+    said: Instant,
+}
+
+impl Show {
+    pub fn new() -> Self {
+        Show { terminal: std::io::stderr().is_terminal(), phase: None }
+    }
+
+    fn begin(&mut self, done: u64, steps: u64, line: &Line) -> &mut Phase {
+        if self.phase.as_ref().is_none_or(|p| p.method != line.method) {
+            let bar = if self.terminal { ProgressBar::new(steps) } else { ProgressBar::hidden() };
+            let style =
+                "{prefix:<12} {wide_bar:.cyan/238} {pos:>6}/{len} {per_sec:>12}  {msg}  {eta:>4} left";
+            if let Ok(style) = ProgressStyle::with_template(style) {
+                bar.set_style(style);
+            }
+            bar.set_prefix(line.method.clone());
+            bar.reset_eta();
+            let now = Instant::now();
+            self.phase = Some(Phase { method: line.method.clone(), bar, began: now, from: done, said: now });
+        }
+        self.phase.as_mut().expect("just set")
+    }
+}
+
+impl Progress for Show {
+    fn step(&mut self, done: u64, steps: u64, line: &Line) {
+        let terminal = self.terminal;
+        let phase = self.begin(done, steps, line);
+        let rate = (done - phase.from) as f64 / phase.began.elapsed().as_secs_f64().max(1e-9);
+        let losses = match (line.zs_loss, line.fs_loss) {
+            (Some(zs), Some(fs)) => format!("zs {zs:.4} fs {fs:.4}"),
+            _ => format!("loss {:.4}", line.loss),
+        };
+        if terminal {
+            phase.bar.set_position(done);
+            phase.bar.set_message(losses.clone());
+        }
+        if done == steps {
+            phase.bar.finish_and_clear();
+            log::info!("{:<12} {steps} steps, {rate:.0} a second, {losses}", phase.method);
+        } else if !terminal && phase.said.elapsed() > QUIET {
+            phase.said = Instant::now();
+            let left = (steps - done) as f64 / rate;
+            log::info!("{:<12} {done}/{steps}, {rate:.0} a second, {losses}, {left:.0} s left", phase.method);
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! `floe run`
+
+use super::progress::Show;
+use super::source::{Device, Source};
+use super::{print, stop_flag};
+use crate::error::{Error, Result};
+use crate::run::{self, Experiment};
+use crate::rundir::RunDir;
+use std::path::{Path, PathBuf};
+
+/// Pre-train, fine-tune by every method, evaluate and report
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    source: Source,
+    /// Directory to write; `runs/<preset>` (numbered if taken) if not given
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    device: Device,
+    /// Go on with an interrupted run of the same configuration
+    #[arg(long)]
+    resume: bool,
+}
+
+pub fn run(args: Args) -> Result<()> {
+    let config = args.source.load()?;
+    let source = Path::new(&args.source.source);
+    let out = match args.out {
+        Some(out) => out,
+        None if source.is_dir() => source.to_path_buf(),
+        None if args.resume => {
+            return Err(Error::Usage("--resume needs --out DIR, the run to go on with".into()));
+        }
+        None => free(source),
+    };
+    let experiment = Experiment::open(config)?;
+    let engine = args.device.open()?;
+    let dir = RunDir::open(&out, &experiment.config, args.resume)?;
+    let outcome = run::run(&experiment, &engine, &dir, stop_flag(), &mut Show::new());
+    if let Err(Error::Interrupted(at)) = outcome {
+        let again = format!("floe run {0} --resume", out.display());
+        return Err(Error::Interrupted(format!("{at}; the checkpoint is saved, go on with `{again}`")));
+    }
+    outcome?;
+    print(&format!("{}\n", out.join("report.html").display()));
+    Ok(())
+}
+
+/// `runs/<name>`, or the first of `runs/<name>-2`, … that is not there yet.
+fn free(source: &Path) -> PathBuf {
+    let stem = source.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = |n: u32| if n == 1 { stem.clone() } else { format!("{stem}-{n}") };
+    (1..).map(|n| Path::new("runs").join(name(n))).find(|p| !p.exists()).expect("a free number")
+}

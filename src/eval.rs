@@ -1,0 +1,221 @@
+//! Zero-shot and few-shot test error, with standard errors, exact risks and reference predictors.
+
+use crate::config::{Config, QueryKey};
+use crate::error::Result;
+use crate::gpu::{Buffer, Engine, Recording};
+use crate::kernels::{Source, Tuning, prompt_eval, qk};
+use crate::law::Law;
+use crate::linalg;
+use crate::model::ParamTable;
+use crate::shape::Shape;
+use crate::tasks::regression::Truth;
+use crate::tasks::{Known, Problem, baselines};
+use crate::theory::{self, Head, Setting};
+
+/// A row of `eval.csv` or `baselines.csv`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// `pretrained`, a method, or a reference.
+    pub model: String,
+    pub task: String,
+    pub shots: usize,
+    /// Mean squared error over prompts and seeds, against the noisy y.
+    pub mean: f64,
+    /// Standard deviation of a prompt's squared error over the root of the number of prompts of all seeds.
+    pub stderr: f64,
+    /// Exact risk, where there is one.
+    pub exact: Option<f64>,
+}
+
+/// The header of both files.
+pub const HEADER: &str = "model,task,shots,mean,stderr,exact";
+
+/// Rows as CSV.
+pub fn to_csv(rows: &[Row]) -> String {
+    let mut text = format!("{HEADER}\n");
+    for row in rows {
+        let exact = row.exact.map(|e| e.to_string()).unwrap_or_default();
+        text += &format!("{},{},{},{},{},{exact}\n", row.model, row.task, row.shots, row.mean, row.stderr);
+    }
+    text
+}
+
+/// Tests models of one experiment.
+pub struct Evaluator<'a> {
+    pub engine: &'a Engine,
+    pub tuning: Tuning,
+    pub config: &'a Config,
+    pub table: &'a ParamTable,
+    pub problem: &'a Problem,
+}
+
+impl Evaluator<'_> {
+    /// Error of a model at 0, 1, …, n shots on every test. `params` is its arena.
+    pub fn model(&self, name: &str, params: &[f32]) -> Result<Vec<Row>> {
+        let (eval, model) = (&self.config.eval, &self.config.model);
+        let shape = Shape { layers: model.layers, heads: model.heads, dim: self.problem.dim };
+        let params_buffer = Buffer::holding("params", params);
+        let mut recording = Recording::default();
+        let weights = match model.qk {
+            QueryKey::Merged => params_buffer,
+            QueryKey::Separate => {
+                let weights = Buffer::words("weights", shape.weights());
+                recording.extend(qk::record_fwd(&shape, &params_buffer, &weights, &self.tuning));
+                weights
+            }
+        };
+        let mut tests = Vec::new();
+        for test in &self.problem.tests {
+            let mut sums = Vec::new();
+            for repeat in 0..eval.seeds {
+                let words = prompt_eval::words(eval.shots, eval.prompts, &self.tuning);
+                let out = Buffer::words("sums", words);
+                let source = Source::new(&test.law(repeat));
+                let (shots, prompts) = (eval.shots, eval.prompts);
+                recording.extend(prompt_eval::record(
+                    &source,
+                    &shape,
+                    shots,
+                    prompts,
+                    &weights,
+                    &out,
+                    &self.tuning,
+                ));
+                sums.push(out);
+            }
+            tests.push((test.name, sums));
+        }
+        self.engine.submit(&recording, 1)?;
+        let mut rows = Vec::new();
+        for (task, sums) in tests {
+            let curve = self.curve(&sums)?;
+            let exact = self.exact(params, task);
+            for (shots, (mean, stderr)) in curve.into_iter().enumerate() {
+                let (model, task) = (name.to_string(), task.to_string());
+                rows.push(Row { model, task, shots, mean, stderr, exact: exact.as_ref().map(|e| e[shots]) });
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Mean and standard error at each shot count, over the seeds' partial sums.
+    fn curve(&self, sums: &[Buffer]) -> Result<Vec<(f64, f64)>> {
+        let eval = &self.config.eval;
+        let lanes = self.tuning.lanes(eval.prompts);
+        let points = eval.shots + 1;
+        let (mut first, mut second) = (vec![0.0; points], vec![0.0; points]);
+        for buffer in sums {
+            let words: Vec<f32> = self.engine.read(buffer)?;
+            for (shot, lanes) in words.chunks(lanes).take(2 * points).enumerate() {
+                let total: f64 = lanes.iter().map(|&x| x as f64).sum();
+                if shot < points { first[shot] += total } else { second[shot - points] += total }
+            }
+        }
+        let count = (eval.prompts * eval.seeds) as f64;
+        let point = |(sum, squares): (f64, f64)| {
+            let mean = sum / count;
+            let variance = (squares / count - mean * mean).max(0.0);
+            (mean, (variance / (count - 1.0).max(1.0)).sqrt())
+        };
+        Ok(first.into_iter().zip(second).map(point).collect())
+    }
+
+    /// Exact risk of a one-layer, one-head model on a regression test.
+    fn exact(&self, params: &[f32], task: &str) -> Option<Vec<f64>> {
+        let Known::Regression(truth) = &self.problem.known else { return None };
+        let model = &self.config.model;
+        if model.layers != 1 || model.heads != 1 {
+            return None;
+        }
+        let width = self.problem.dim + 2;
+        let wide: Vec<f64> = params.iter().map(|&p| p as f64).collect();
+        let (v, rest) = wide.split_at(width * width);
+        let m = match model.qk {
+            QueryKey::Merged => rest.to_vec(),
+            QueryKey::Separate => {
+                let (q, k) = rest.split_at(width * width);
+                linalg::product(&linalg::transpose(q, width), k, width)
+            }
+        };
+        let head = Head { v: v[width * (width - 1)..].to_vec(), m };
+        Some(risk(truth, self.problem.dim, &head, task, self.config.eval.shots))
+    }
+}
+
+fn setting(truth: &Truth, dim: usize) -> Setting {
+    Setting::new(dim, truth.noise, truth.covariance.clone()).expect("checked when the task was opened")
+}
+
+fn risk(truth: &Truth, dim: usize, head: &Head, task: &str, shots: usize) -> Vec<f64> {
+    let (setting, shots) = (setting(truth, dim), (0..=shots).collect::<Vec<_>>());
+    match task {
+        "target" => theory::risk(&setting, head, &truth.target, &shots),
+        "negated" => {
+            let negated: Vec<f64> = truth.target.iter().map(|t| -t).collect();
+            theory::risk(&setting, head, &negated, &shots)
+        }
+        _ => theory::risk_fresh(&setting, head, truth.theta, &shots),
+    }
+}
+
+/// What models are compared with: closed-form optima and the Bayes floor for regression, reference predictors on the
+/// same prompts for tables.
+pub fn references(config: &Config, problem: &Problem) -> Vec<Row> {
+    match &problem.known {
+        Known::Regression(truth) => closed_forms(config, problem, truth),
+        Known::Tables(data) => {
+            let predictors = baselines::Predictors::fit(data, config.eval.shots);
+            problem.tests.iter().flat_map(|test| predicted(config, data, &predictors, test)).collect()
+        }
+    }
+}
+
+fn closed_forms(config: &Config, problem: &Problem, truth: &Truth) -> Vec<Row> {
+    let (dim, shots) = (problem.dim, config.eval.shots);
+    let setting = setting(truth, dim);
+    let pretrained = theory::pretrained(&setting, truth.theta, config.pretrain.shots);
+    let heads = [
+        ("theory:pretrained", pretrained.clone()),
+        ("theory:zs-all", theory::zs_all(&setting, &pretrained, &truth.target)),
+        ("theory:zs-v", theory::zs_value(&setting, &pretrained, &truth.target)),
+        ("theory:zsfs-v", theory::zsfs_value(&setting, &pretrained, &truth.target, config.finetune.shots)),
+    ];
+    let mut rows = Vec::new();
+    for test in &problem.tests {
+        for (name, head) in &heads {
+            for (n, exact) in risk(truth, dim, head, test.name, shots).into_iter().enumerate() {
+                rows.push(reference(name, test.name, n, exact, 0.0, Some(exact)));
+            }
+        }
+    }
+    let counts: Vec<usize> = (0..=shots).collect();
+    for (n, (mean, stderr)) in theory::bayes(&setting, truth.theta, &counts).into_iter().enumerate() {
+        rows.push(reference("bayes", "fresh", n, mean, stderr, None));
+    }
+    rows
+}
+
+fn predicted(
+    config: &Config,
+    data: &crate::tasks::tables::TableData,
+    predictors: &baselines::Predictors,
+    test: &crate::tasks::Test,
+) -> Vec<Row> {
+    let mut prompts = Vec::new();
+    for repeat in 0..config.eval.seeds {
+        let Law::Tables(law) = test.law(repeat) else { continue };
+        prompts.extend((0..config.eval.prompts as u32).map(|p| law.rows_of(p, 0, config.eval.shots)));
+    }
+    let curves = predictors.errors(data, &prompts);
+    curves
+        .iter()
+        .flat_map(|curve| {
+            let points = curve.mean.iter().zip(&curve.stderr).enumerate();
+            points.map(|(n, (&mean, &stderr))| reference(curve.name, test.name, n, mean, stderr, None))
+        })
+        .collect()
+}
+
+fn reference(model: &str, task: &str, shots: usize, mean: f64, stderr: f64, exact: Option<f64>) -> Row {
+    Row { model: model.into(), task: task.into(), shots, mean, stderr, exact }
+}

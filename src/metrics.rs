@@ -1,0 +1,63 @@
+//! `metrics.jsonl`: one object a logged step.
+
+use crate::checkpoint::atomic_write;
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// What is logged of a step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// `pretrain` or `finetune`.
+    pub phase: String,
+    /// `pretrained`, or the method.
+    pub method: String,
+    /// From 0; the losses are those before the step's update.
+    pub step: u64,
+    pub loss: f32,
+    pub zs_loss: Option<f32>,
+    pub fs_loss: Option<f32>,
+    /// Before clipping.
+    pub grad_norm: f32,
+    pub lr: f64,
+}
+
+/// The file, open for appending.
+#[derive(Debug)]
+pub struct MetricsLog {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl MetricsLog {
+    /// Opens the file and drops the lines that `keep` refuses: those a resumed run will write again. A last line
+    /// that a killed process left torn is dropped too.
+    pub fn open(path: &Path, keep: impl Fn(&Line) -> bool) -> Result<Self> {
+        let fail = |e| Error::file(path, format!("can't write metrics: {e}"));
+        let old = std::fs::read_to_string(path).unwrap_or_default();
+        let lines = old.lines().filter(|text| serde_json::from_str(text).is_ok_and(|line| keep(&line)));
+        let kept: String = lines.flat_map(|line| [line, "\n"]).collect();
+        atomic_write(path, kept.as_bytes())?;
+        let file = OpenOptions::new().append(true).open(path).map_err(fail)?;
+        Ok(MetricsLog { path: path.to_path_buf(), file: Some(file) })
+    }
+
+    /// A log that keeps nothing.
+    pub fn none() -> Self {
+        MetricsLog { path: PathBuf::new(), file: None }
+    }
+
+    /// Appends lines.
+    pub fn append(&mut self, lines: &[Line]) -> Result<()> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let mut text = String::new();
+        for line in lines {
+            text += &serde_json::to_string(line).map_err(|e| Error::file(&self.path, e))?;
+            text.push('\n');
+        }
+        file.write_all(text.as_bytes())
+            .map_err(|e| Error::file(&self.path, format!("can't write metrics: {e}; free some space")))
+    }
+}

@@ -1,0 +1,220 @@
+//! The whole job behind `floe run`: pre-train, fine-tune by every method, evaluate, report.
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::eval::{self, Evaluator};
+use crate::gpu::Engine;
+use crate::kernels::Tuning;
+use crate::methods;
+use crate::metrics::MetricsLog;
+use crate::model::{ParamTable, Plan};
+use crate::report::{self, PRETRAINED};
+use crate::rng::{self, Stream};
+use crate::rundir::{self, PhaseInfo, RunDir, RunInfo};
+use crate::tasks::{self, Problem};
+use crate::train::{self, Job, Progress, State, Trainer};
+use log::info;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+/// An experiment made ready: data read, names resolved, nothing run.
+pub struct Experiment {
+    pub config: Config,
+    pub problem: Problem,
+    pub table: ParamTable,
+    /// `pretrained`, then the methods, with what each trains on.
+    pub plans: Vec<(String, Plan)>,
+}
+
+impl Experiment {
+    /// Reads the data and resolves every method, so that a mistake shows before any work is done.
+    pub fn open(config: Config) -> Result<Self> {
+        let problem = tasks::open(&config)?;
+        let table = ParamTable::new(&config.model, problem.dim + 2);
+        let mut plans = vec![(PRETRAINED.to_string(), methods::pretraining(&config, &table, &problem))];
+        for method in &config.methods {
+            plans.push((method.name.clone(), methods::finetuning(&config, method, &table, &problem)?));
+        }
+        Ok(Experiment { config, problem, table, plans })
+    }
+
+    /// Parameters before the first step: N(0, init_std²), by the seed.
+    pub fn init(&self) -> Vec<f32> {
+        let key = rng::key(self.config.seed, Stream::Init, 0);
+        let normals = rng::normals(0, 0, 0, key, self.table.len());
+        normals.into_iter().map(|x| (x * self.config.model.init_std) as f32).collect()
+    }
+
+    /// The trainer of this experiment on a device.
+    pub fn trainer<'a>(&'a self, engine: &'a Engine, stop: &'a AtomicBool) -> Trainer<'a> {
+        Trainer {
+            engine,
+            tuning: Tuning::of(engine.adapter()),
+            model: &self.config.model,
+            table: &self.table,
+            record: &self.config.record,
+            stop,
+        }
+    }
+
+    /// The evaluator of this experiment on a device.
+    pub fn evaluator<'a>(&'a self, engine: &'a Engine) -> Evaluator<'a> {
+        Evaluator {
+            engine,
+            tuning: Tuning::of(engine.adapter()),
+            config: &self.config,
+            table: &self.table,
+            problem: &self.problem,
+        }
+    }
+}
+
+/// `pretrain` for the pre-trained model, else `finetune`.
+pub fn phase_of(model: &str) -> &'static str {
+    if model == PRETRAINED { "pretrain" } else { "finetune" }
+}
+
+/// What is noted of a finished phase.
+pub fn phase_info(model: &str, plan: &Plan, state: &State, parameters: usize) -> PhaseInfo {
+    PhaseInfo {
+        phase: phase_of(model).into(),
+        method: model.into(),
+        steps: plan.steps,
+        wall_s: state.wall_s,
+        ms_per_step: state.ms_per_step,
+        trained: plan.train.len(),
+        parameters,
+    }
+}
+
+/// Runs an experiment into a directory, or goes on with it.
+///
+/// # Errors
+/// Whatever stops it; what is finished stays, and `--resume` goes on from there.
+pub fn run(
+    experiment: &Experiment,
+    engine: &Engine,
+    dir: &RunDir,
+    stop: &AtomicBool,
+    progress: &mut dyn Progress,
+) -> Result<()> {
+    let began = Instant::now();
+    let trainer = experiment.trainer(engine, stop);
+    experiment.plans.iter().try_for_each(|(_, plan)| trainer.check(plan))?;
+    info!("{}", experiment.problem.description);
+    let mut phases = Vec::new();
+    let mut models: Vec<(String, Vec<f32>)> = Vec::new();
+    let mut earlier = 0.0;
+    for (name, plan) in &experiment.plans {
+        let path = dir.checkpoint(name);
+        if path.exists() {
+            let (params, info) = rundir::load_model(&path, &experiment.table)?;
+            info!("{name}: finished before");
+            earlier += info.wall_s;
+            phases.push(info);
+            models.push((name.clone(), params));
+            continue;
+        }
+        let start = models.first().map_or_else(|| experiment.init(), |(_, pretrained)| pretrained.clone());
+        let (state, before) = phase(experiment, &trainer, dir, (name, plan), start, progress)?;
+        earlier += before;
+        let info = phase_info(name, plan, &state, experiment.table.len());
+        rundir::save_model(&path, &experiment.table, &state, &experiment.config.to_toml()?, &info)?;
+        remove(&dir.state(name))?;
+        phases.push(info);
+        models.push((name.clone(), state.params));
+    }
+    phases.push(evaluate(experiment, engine, dir, &models)?);
+    let wall_s = earlier + began.elapsed().as_secs_f64();
+    let info = run_info(experiment, engine, &trainer.tuning, phases, wall_s);
+    dir.write(
+        "run.json",
+        &(serde_json::to_string_pretty(&info).map_err(|e| Error::file(dir.root(), e))? + "\n"),
+    )?;
+    report::write(dir.root())
+}
+
+/// Runs one phase, from its saved state if there is one. Also returns the seconds spent on it before.
+fn phase(
+    experiment: &Experiment,
+    trainer: &Trainer,
+    dir: &RunDir,
+    (name, plan): (&str, &Plan),
+    start: Vec<f32>,
+    progress: &mut dyn Progress,
+) -> Result<(State, f64)> {
+    let state_path = dir.state(name);
+    let state = if state_path.exists() {
+        let state = train::load_state(&state_path, &experiment.table)?;
+        info!("{name}: going on at step {} of {}", state.step, plan.steps);
+        state
+    } else {
+        State::fresh(start)
+    };
+    // Later phases than this one have not begun, so their lines are left over from nothing.
+    let done: Vec<&String> = experiment.plans.iter().map(|(n, _)| n).take_while(|n| *n != name).collect();
+    let mut log = MetricsLog::open(&dir.metrics(), |line| {
+        done.contains(&&line.method) || (line.method == name && line.step < state.step)
+    })?;
+    let config = experiment.config.to_toml()?;
+    let job =
+        Job { phase: phase_of(name), method: name, plan, state_path: Some(state_path), config: &config };
+    let before = state.wall_s;
+    Ok((trainer.run(&job, state, &mut log, progress)?, before))
+}
+
+fn evaluate(
+    experiment: &Experiment,
+    engine: &Engine,
+    dir: &RunDir,
+    models: &[(String, Vec<f32>)],
+) -> Result<PhaseInfo> {
+    let began = Instant::now();
+    let evaluator = experiment.evaluator(engine);
+    let mut rows = Vec::new();
+    for (name, params) in models {
+        rows.extend(evaluator.model(name, params)?);
+    }
+    dir.write("eval.csv", &eval::to_csv(&rows))?;
+    dir.write("baselines.csv", &eval::to_csv(&eval::references(&experiment.config, &experiment.problem)))?;
+    let wall_s = began.elapsed().as_secs_f64();
+    info!("evaluated {} models in {wall_s:.1} s", models.len());
+    Ok(PhaseInfo {
+        phase: "eval".into(),
+        method: String::new(),
+        steps: 0,
+        wall_s,
+        ms_per_step: 0.0,
+        trained: 0,
+        parameters: experiment.table.len(),
+    })
+}
+
+fn run_info(
+    experiment: &Experiment,
+    engine: &Engine,
+    tuning: &Tuning,
+    phases: Vec<PhaseInfo>,
+    wall_s: f64,
+) -> RunInfo {
+    let mut task = experiment.problem.facts.clone();
+    task.insert("description".into(), experiment.problem.description.clone().into());
+    let variant = [("workgroup", tuning.workgroup), ("lanes", tuning.lanes), ("update", tuning.update)];
+    RunInfo {
+        floe: env!("CARGO_PKG_VERSION"),
+        device: engine.adapter().clone(),
+        variant: variant.map(|(k, v)| (k, v.into())).into(),
+        seed: experiment.config.seed,
+        wall_s,
+        phases,
+        task,
+    }
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::file(path, e)),
+        _ => Ok(()),
+    }
+}

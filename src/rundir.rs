@@ -1,0 +1,170 @@
+//! The run directory: what `floe run` writes and others read.
+
+use crate::checkpoint::{self, Checkpoint, atomic_write};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::gpu::AdapterSummary;
+use crate::model::ParamTable;
+use crate::train::{self, State};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A run's files.
+#[derive(Clone, Debug)]
+pub struct RunDir {
+    root: PathBuf,
+}
+
+/// `run.json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunInfo {
+    pub floe: &'static str,
+    pub device: AdapterSummary,
+    /// How kernels split their work; part of what fixes the last bits.
+    pub variant: BTreeMap<&'static str, serde_json::Value>,
+    pub seed: u64,
+    /// Seconds, resumed parts included.
+    pub wall_s: f64,
+    pub phases: Vec<PhaseInfo>,
+    pub task: BTreeMap<String, serde_json::Value>,
+}
+
+/// Time and size of one phase.
+#[derive(Clone, Debug, Serialize)]
+pub struct PhaseInfo {
+    /// `pretrain`, `finetune` or `eval`.
+    pub phase: String,
+    pub method: String,
+    pub steps: u64,
+    pub wall_s: f64,
+    pub ms_per_step: f64,
+    /// Elements trained.
+    pub trained: usize,
+    /// Elements in all.
+    pub parameters: usize,
+}
+
+impl RunDir {
+    /// Creates the directory for a run, or opens it again with `resume`.
+    ///
+    /// # Errors
+    /// It can't be written; it holds a run already and `resume` is not set; it holds a run of another configuration.
+    pub fn open(root: &Path, config: &Config, resume: bool) -> Result<Self> {
+        let dir = RunDir { root: root.to_path_buf() };
+        let text = config.to_toml()?;
+        let path = dir.config();
+        if path.exists() {
+            if !resume {
+                let mend = "holds a run already; go on with it by --resume, or choose another --out";
+                return Err(Error::Usage(format!("{}: {mend}", root.display())));
+            }
+            let old = std::fs::read_to_string(&path).map_err(|e| Error::file(&path, e))?;
+            if let Some((a, b)) = difference(&old, &text) {
+                let message = format!(
+                    "--resume with another configuration: the run has `{a}`, not `{b}`; give the same, or choose another --out"
+                );
+                return Err(Error::config(path.display().to_string(), message));
+            }
+        }
+        for needed in [dir.root.clone(), dir.root.join("checkpoints")] {
+            std::fs::create_dir_all(&needed)
+                .map_err(|e| Error::file(&needed, format!("can't be created: {e}; choose another --out")))?;
+        }
+        atomic_write(&path, text.as_bytes())?;
+        Ok(dir)
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn config(&self) -> PathBuf {
+        self.root.join("config.toml")
+    }
+
+    pub fn metrics(&self) -> PathBuf {
+        self.root.join("metrics.jsonl")
+    }
+
+    pub fn checkpoint(&self, model: &str) -> PathBuf {
+        self.root.join("checkpoints").join(format!("{model}.safetensors"))
+    }
+
+    /// The resumable state of a phase under way.
+    pub fn state(&self, model: &str) -> PathBuf {
+        self.root.join("checkpoints").join(format!("{model}.state.safetensors"))
+    }
+
+    /// Writes a file of the directory's top whole or not at all.
+    pub fn write(&self, name: &str, text: &str) -> Result<()> {
+        atomic_write(&self.root.join(name), text.as_bytes())
+    }
+}
+
+/// The first line in which two configurations differ.
+fn difference(old: &str, new: &str) -> Option<(String, String)> {
+    let (mut a, mut b) = (old.lines(), new.lines());
+    loop {
+        match (a.next(), b.next()) {
+            (None, None) => return None,
+            (x, y) if x == y => {}
+            (x, y) => return Some((x.unwrap_or("nothing").to_string(), y.unwrap_or("nothing").to_string())),
+        }
+    }
+}
+
+/// Writes a finished model, with its configuration and phase in the metadata.
+pub fn save_model(
+    path: &Path,
+    table: &ParamTable,
+    state: &State,
+    config: &str,
+    info: &PhaseInfo,
+) -> Result<()> {
+    let mut checkpoint = Checkpoint { tensors: train::tensors(table, &state.params), ..Default::default() };
+    let pairs = [
+        ("config", config.to_string()),
+        ("phase", info.phase.clone()),
+        ("method", info.method.clone()),
+        ("steps", info.steps.to_string()),
+        ("wall_s", info.wall_s.to_string()),
+        ("ms_per_step", info.ms_per_step.to_string()),
+        ("trained", info.trained.to_string()),
+    ];
+    checkpoint.metadata = pairs.map(|(k, v)| (k.to_string(), v)).into();
+    checkpoint::write(path, &checkpoint)
+}
+
+/// A finished model's arena and the phase that made it.
+///
+/// # Errors
+/// A file that is no floe checkpoint, or one of another shape.
+pub fn load_model(path: &Path, table: &ParamTable) -> Result<(Vec<f32>, PhaseInfo)> {
+    let checkpoint = checkpoint::read(path)?;
+    let params = train::arena(table, &checkpoint, path)?;
+    let text = |key: &str| checkpoint.metadata.get(key).cloned().unwrap_or_default();
+    let number = |key: &str| text(key).parse::<f64>().unwrap_or(0.0);
+    let info = PhaseInfo {
+        phase: text("phase"),
+        method: text("method"),
+        steps: number("steps") as u64,
+        wall_s: number("wall_s"),
+        ms_per_step: number("ms_per_step"),
+        trained: number("trained") as usize,
+        parameters: table.len(),
+    };
+    Ok((params, info))
+}
+
+/// The configuration that a checkpoint was made with.
+///
+/// # Errors
+/// A file that is no floe checkpoint, or holds none.
+pub fn config_of(path: &Path) -> Result<String> {
+    let mut checkpoint = checkpoint::read(path)?;
+    checkpoint
+        .metadata
+        .remove("config")
+        .ok_or_else(|| Error::file(path, "holds no configuration; name a preset or file as well"))
+}

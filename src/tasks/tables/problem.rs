@@ -1,0 +1,51 @@
+//! The experiment on a table: which rows each phase draws prompts from.
+
+use super::{Group, TableData, load};
+use crate::config::Tables;
+use crate::error::Result;
+use crate::law::{self, Law};
+use crate::rng::{Stream, key};
+use crate::tasks::{Known, Problem, tests};
+use serde_json::json;
+use std::sync::Arc;
+
+/// Pre-trains on many tasks, fine-tunes on rows of one, tests on its other rows (`target`) and on tasks never seen
+/// (`heldout`). `rows_needed` is n + 1.
+pub fn open(task: &Tables, seed: u64, rows_needed: usize) -> Result<Problem> {
+    let data = load(task, seed, rows_needed)?;
+    let rows = Arc::new(data.rows.clone());
+    let draw = |stream, groups: &[Group]| {
+        Law::Tables(law::Tables {
+            key: key(seed, stream, 0),
+            dim: data.dim,
+            rows: rows.clone(),
+            groups: groups.iter().map(|g| [g.start, g.len]).collect(),
+            replacement: task.replacement,
+        })
+    };
+    let laws = vec![
+        ("target", draw(Stream::Eval, std::slice::from_ref(&data.target_test))),
+        ("heldout", draw(Stream::Eval, &data.heldout)),
+    ];
+    Ok(Problem {
+        dim: data.dim,
+        pretrain: draw(Stream::Pretrain, &data.pretrain),
+        finetune: draw(Stream::Finetune, std::slice::from_ref(&data.target_train)),
+        tests: tests(seed, laws),
+        description: data.description(),
+        facts: facts(&data),
+        known: Known::Tables(Box::new(data)),
+    })
+}
+
+fn facts(data: &TableData) -> std::collections::BTreeMap<String, serde_json::Value> {
+    [
+        ("target", json!(data.target_train.name)),
+        ("pretrain_tasks", json!(data.pretrain.len())),
+        ("heldout_tasks", json!(data.heldout.len())),
+        ("features", json!(data.columns)),
+        ("target_column", json!(data.target_column)),
+    ]
+    .map(|(k, v)| (k.to_string(), v))
+    .into()
+}

@@ -1,0 +1,261 @@
+//! The training loop: save → stop → step → log, many steps a submission.
+
+use crate::checkpoint::{self, Checkpoint, Tensor};
+use crate::config::{Loss, Model, Record};
+use crate::error::{Error, Result};
+use crate::gpu::{Engine, ReadBack};
+use crate::kernels::Tuning;
+use crate::metrics::{Line, MetricsLog};
+use crate::model::{ParamTable, Plan, Start, Stepper};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Most steps a submission, and rows of the metrics ring.
+const RING: usize = 256;
+/// A submission aims to take so long: short enough for Ctrl-C and a live progress bar, long against its overhead.
+const SUBMISSION: Duration = Duration::from_millis(150);
+
+/// What training needs of the machine and the experiment.
+pub struct Trainer<'a> {
+    pub engine: &'a Engine,
+    pub tuning: Tuning,
+    pub model: &'a Model,
+    pub table: &'a ParamTable,
+    pub record: &'a Record,
+    /// Set from outside to stop at the next submission.
+    pub stop: &'a AtomicBool,
+}
+
+/// Where a phase stands: everything an uninterrupted run would have at that step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    pub params: Vec<f32>,
+    /// [1 or 2, trained]; empty before the first step.
+    pub moments: Vec<f32>,
+    /// Steps taken. Random numbers are functions of it.
+    pub step: u64,
+    /// Seconds spent so far.
+    pub wall_s: f64,
+    /// Milliseconds a step since the last start, the first submission (which compiles) left out.
+    pub ms_per_step: f64,
+}
+
+/// A phase as it is logged and saved.
+pub struct Job<'a> {
+    /// `pretrain` or `finetune`.
+    pub phase: &'static str,
+    /// `pretrained`, or the method.
+    pub method: &'a str,
+    pub plan: &'a Plan,
+    /// Where the resumable state is kept; none to keep none.
+    pub state_path: Option<PathBuf>,
+    /// Metadata of the state file, the resolved configuration among it.
+    pub config: &'a str,
+}
+
+impl State {
+    /// Before the first step.
+    pub fn fresh(params: Vec<f32>) -> Self {
+        State { params, moments: Vec::new(), step: 0, wall_s: 0.0, ms_per_step: 0.0 }
+    }
+}
+
+/// What a caller shows while training.
+pub trait Progress {
+    /// `done` of `steps` steps of a phase are done; `line` is the last of them.
+    fn step(&mut self, done: u64, steps: u64, line: &Line);
+}
+
+impl Trainer<'_> {
+    /// Checks a plan against the device's limits, running nothing.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] with the kernel and the limit.
+    pub fn check(&self, plan: &Plan) -> Result<()> {
+        let params = vec![0.0; self.table.len()];
+        let start = Start { params: &params, moments: &[], step: 0 };
+        let stepper = Stepper::new(self.model, self.table, plan, start, RING, &self.tuning);
+        self.engine.check(&stepper.recording)
+    }
+
+    /// Runs a phase from `state` to its end.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] for a loss or gradient that is not finite; [`Error::Interrupted`] after the state is
+    /// saved; device and file errors.
+    pub fn run(
+        &self,
+        job: &Job,
+        mut state: State,
+        log: &mut MetricsLog,
+        progress: &mut dyn Progress,
+    ) -> Result<State> {
+        let plan = job.plan;
+        let start = Start { params: &state.params, moments: &state.moments, step: state.step };
+        let stepper = Stepper::new(self.model, self.table, plan, start, RING, &self.tuning);
+        let (began, spent) = (Instant::now(), state.wall_s);
+        let mut pending: Option<(ReadBack, u64, u64)> = None;
+        let mut chunk = 1;
+        let mut steady: Option<(Instant, u64)> = None;
+        while state.step < plan.steps {
+            // Save: at the interval's end, and when asked to stop.
+            let stop = self.stop.load(Ordering::Relaxed);
+            let due = state.step.is_multiple_of(self.record.checkpoint_every) && pending.is_some();
+            if stop || due {
+                if let Some(pending) = pending.take() {
+                    self.log(job, pending, log, progress)?;
+                }
+                state.wall_s = spent + began.elapsed().as_secs_f64();
+                self.capture(&stepper, &mut state)?;
+                if let Some(path) = &job.state_path {
+                    save_state(path, job, self.table, &state)?;
+                }
+            }
+            if stop {
+                return Err(Error::Interrupted(format!(
+                    "step {} of {} of {}",
+                    state.step, plan.steps, job.method
+                )));
+            }
+            // Step: up to the next save. The chunks' sizes leave no trace in the numbers.
+            let until_save = self.record.checkpoint_every - state.step % self.record.checkpoint_every;
+            let count = chunk.min(plan.steps - state.step).min(until_save);
+            let submitted = Instant::now();
+            self.engine.submit(&stepper.recording, count)?;
+            let read = self.engine.read_later(&stepper.metrics)?;
+            // Log: the chunk before, while this one runs.
+            if let Some(pending) = pending.replace((read, state.step, count)) {
+                self.log(job, pending, log, progress)?;
+                steady.get_or_insert((Instant::now(), state.step));
+                chunk = next_chunk(chunk, submitted.elapsed());
+            }
+            state.step += count;
+        }
+        if let Some(pending) = pending.take() {
+            self.log(job, pending, log, progress)?;
+        }
+        self.capture(&stepper, &mut state)?;
+        state.wall_s = spent + began.elapsed().as_secs_f64();
+        if let Some((since, from)) = steady {
+            state.ms_per_step = since.elapsed().as_secs_f64() * 1e3 / (plan.steps - from).max(1) as f64;
+        }
+        Ok(state)
+    }
+
+    fn capture(&self, stepper: &Stepper, state: &mut State) -> Result<()> {
+        state.params = self.engine.read(&stepper.params)?;
+        state.params.truncate(self.table.len());
+        state.moments = self.engine.read(&stepper.moments)?;
+        state.moments.truncate(stepper.moment_count);
+        Ok(())
+    }
+
+    /// Logs a finished chunk's steps.
+    fn log(
+        &self,
+        job: &Job,
+        (read, from, count): (ReadBack, u64, u64),
+        log: &mut MetricsLog,
+        progress: &mut dyn Progress,
+    ) -> Result<()> {
+        let ring: Vec<[f32; 4]> = self.engine.finish(read)?;
+        let (plan, mut lines) = (job.plan, Vec::new());
+        let mut last = None;
+        for step in from..from + count {
+            let [zs, fs, norm, _] = ring[step as usize % RING];
+            let (has_zs, has_fs) = (plan.loss != Loss::Fs, plan.loss != Loss::Zs);
+            let few = if has_fs { plan.few(step) as f32 * fs } else { 0.0 };
+            let line = Line {
+                phase: job.phase.into(),
+                method: job.method.into(),
+                step,
+                loss: if has_zs { zs + few } else { few },
+                zs_loss: has_zs.then_some(zs),
+                fs_loss: has_fs.then_some(fs),
+                grad_norm: norm,
+                lr: plan.lr(step),
+            };
+            if !line.loss.is_finite() || !norm.is_finite() {
+                log.append(&lines)?;
+                let phase = format!("{} `{}`", job.phase, job.method);
+                return Err(Error::Diverged { phase, step, loss: line.loss, lr: line.lr as f32 });
+            }
+            if step.is_multiple_of(self.record.every) || step + 1 == plan.steps {
+                lines.push(line.clone());
+            }
+            last = Some(line);
+        }
+        log.append(&lines)?;
+        if let Some(line) = last {
+            progress.step(from + count, plan.steps, &line);
+        }
+        Ok(())
+    }
+}
+
+/// Steps of the next submission: twice as many while one is far under its time, half when far over.
+fn next_chunk(chunk: u64, took: Duration) -> u64 {
+    if took > 2 * SUBMISSION {
+        (chunk / 2).max(1)
+    } else if took < SUBMISSION / 2 {
+        (chunk * 2).min(RING as u64)
+    } else {
+        chunk
+    }
+}
+
+/// The parameters of an arena by name.
+pub fn tensors(table: &ParamTable, params: &[f32]) -> std::collections::BTreeMap<String, Tensor> {
+    let tensor = |p: &crate::model::params::Param| Tensor {
+        shape: p.shape.to_vec(),
+        data: params[p.offset..p.offset + p.len()].to_vec(),
+    };
+    table.params.iter().map(|p| (p.name.clone(), tensor(p))).collect()
+}
+
+/// An arena from parameters by name.
+///
+/// # Errors
+/// Names or shapes are not the table's; the message says which.
+pub fn arena(table: &ParamTable, checkpoint: &Checkpoint, path: &Path) -> Result<Vec<f32>> {
+    let expected: Vec<_> = table.params.iter().map(|p| (p.name.clone(), p.shape.to_vec())).collect();
+    checkpoint.expect_shapes(path, &expected)?;
+    Ok(table.params.iter().flat_map(|p| checkpoint.tensors[&p.name].data.iter().copied()).collect())
+}
+
+const MOMENTS: &str = "optimizer.moments";
+
+fn save_state(path: &Path, job: &Job, table: &ParamTable, state: &State) -> Result<()> {
+    let mut checkpoint = Checkpoint { tensors: tensors(table, &state.params), ..Default::default() };
+    let shape = vec![state.moments.len()];
+    checkpoint.tensors.insert(MOMENTS.into(), Tensor { shape, data: state.moments.clone() });
+    let pairs = [
+        ("phase", job.phase.to_string()),
+        ("method", job.method.to_string()),
+        ("step", state.step.to_string()),
+        ("wall_s", state.wall_s.to_string()),
+        ("config", job.config.to_string()),
+    ];
+    checkpoint.metadata = pairs.map(|(k, v)| (k.to_string(), v)).into();
+    checkpoint::write(path, &checkpoint)
+}
+
+/// The state that [`Trainer::run`] saved.
+///
+/// # Errors
+/// A file that is not such a state, or one of another model.
+pub fn load_state(path: &Path, table: &ParamTable) -> Result<State> {
+    let mut checkpoint = checkpoint::read(path)?;
+    let number = |name: &str| -> Result<&String> {
+        let message = format!("is no training state: no `{name}`; delete it to start the phase again");
+        checkpoint.metadata.get(name).ok_or_else(|| Error::file(path, message))
+    };
+    let parse = |name: &str, text: &str| Error::file(path, format!("`{name}` is `{text}`, no number"));
+    let step = number("step")?;
+    let step = step.parse().map_err(|_| parse("step", step))?;
+    let wall = number("wall_s")?;
+    let wall_s = wall.parse().map_err(|_| parse("wall_s", wall))?;
+    let moments = checkpoint.tensors.remove(MOMENTS).map(|t| t.data).unwrap_or_default();
+    Ok(State { params: arena(table, &checkpoint, path)?, moments, step, wall_s, ms_per_step: 0.0 })
+}
