@@ -9,11 +9,16 @@ use crate::rng;
 pub fn record(key: u32, count: usize, words: &Buffer, normals: &Buffer, tuning: &Tuning) -> Recording {
     let bindings = vec![uniform(0, "params"), write(1, "words"), write(2, "normals")];
     let parts = [RANDOM, include_str!("../../shaders/normal.wgsl")];
-    let consts = Consts::default().u32("COUNT", count);
+    let lanes = tuning.lanes(count);
+    let consts = Consts::default().u32("COUNT", count).u32("LANES", lanes);
     let program = program("normal", "normal", &parts, consts, bindings, tuning.workgroup, 0);
     let params = Buffer::holding("normal.params", &[key, 0, 0, 0]);
     let mut recording = Recording::default();
-    recording.dispatch(program, vec![params, words.clone(), normals.clone()], tuning.groups(count));
+    recording.dispatch(
+        program,
+        vec![params, words.clone(), normals.clone()],
+        (lanes / tuning.workgroup) as u32,
+    );
     recording
 }
 

@@ -1,0 +1,159 @@
+//! Whole training steps on the device against the same steps of the f64 reference, prompt by prompt.
+
+use floe::config::{Loss, Model, Optimizer, QueryKey, Rule, Schedule};
+use floe::gpu;
+use floe::kernels::Tuning;
+use floe::law::{Law, Pool, Regression, ThetaLaw};
+use floe::model::{ParamTable, Plan, Start, Stepper};
+use floe::reference::{masked_update, prompts, transformer};
+
+struct Run {
+    model: Model,
+    plan: Plan,
+    table: ParamTable,
+    start: Vec<f32>,
+}
+
+fn run(model: Model, loss: Loss, optimizer: Optimizer, theta: ThetaLaw, pool: Option<Pool>) -> Run {
+    let law = Regression { key: 11, dim: 3, noise: 0.3, theta, factor: None, pool };
+    let table = ParamTable::new(&model, 5);
+    let plan = Plan {
+        law: Law::Regression(law),
+        loss,
+        weight: 0.8,
+        schedule: Schedule::Linear,
+        steps: 12,
+        batch: 40,
+        shots: 4,
+        optimizer,
+        train: (0..table.len() as u32).filter(|i| i % 5 != 0).collect(),
+    };
+    let start = (0..table.len()).map(|i| ((i * 41 % 29) as f32 - 14.0) * 0.02).collect();
+    Run { model, plan, table, start }
+}
+
+/// Parameters and each step's zero-shot loss, few-shot loss and gradient norm, by the reference.
+fn by_reference(run: &Run) -> (Vec<f64>, Vec<[f64; 3]>) {
+    let (plan, width) = (&run.plan, 5);
+    let tensor = run.model.heads * width * width;
+    let mut params: Vec<f64> = run.start.iter().map(|&x| x as f64).collect();
+    let train: Vec<usize> = plan.train.iter().map(|&i| i as usize).collect();
+    let mut moments = vec![0.0; train.len() * if plan.optimizer.rule == Rule::Sgd { 1 } else { 2 }];
+    let mut log = Vec::new();
+    for t in 0..plan.steps {
+        let separate = run.model.qk == QueryKey::Separate;
+        let tensors: Vec<&[f64]> = params.chunks(tensor).collect();
+        let (mut v, mut qk) = (Vec::new(), Vec::new());
+        for layer in tensors.chunks(if separate { 3 } else { 2 }) {
+            v.extend_from_slice(layer[0]);
+            match layer {
+                [_, q, k] => qk.extend(transformer::merge(q, k, width)),
+                [_, merged] => qk.extend_from_slice(merged),
+                _ => unreachable!(),
+            }
+        }
+        let weights =
+            transformer::Weights { layers: run.model.layers, heads: run.model.heads, width, v: &v, qk: &qk };
+        let (mut dv, mut dqk, mut losses) = (vec![0.0; v.len()], vec![0.0; qk.len()], [0.0; 2]);
+        for prompt in 0..plan.batch as u32 {
+            let (tokens, y) = prompts::draw(&plan.law, prompt, t as u32, plan.shots);
+            let query = &tokens[tokens.len() - width..];
+            let parts =
+                [(plan.loss != Loss::Fs, query, 1.0), (plan.loss != Loss::Zs, &tokens[..], plan.few(t))];
+            for (which, (on, tokens, weight)) in parts.into_iter().enumerate() {
+                if on {
+                    let error = transformer::forward(&weights, tokens) - y;
+                    losses[which] += error * error / plan.batch as f64;
+                    let dpred = 2.0 * weight * error / plan.batch as f64;
+                    transformer::backward(&weights, tokens, dpred, &mut dv, &mut dqk);
+                }
+            }
+        }
+        let mut gradient = Vec::new();
+        for (l, layer) in tensors.chunks(if separate { 3 } else { 2 }).enumerate() {
+            gradient.extend_from_slice(&dv[l * tensor..][..tensor]);
+            let dqk = &dqk[l * tensor..][..tensor];
+            match layer {
+                [_, q, k] => {
+                    let (mut dq, mut dk) = (vec![0.0; tensor], vec![0.0; tensor]);
+                    transformer::merge_backward(q, k, dqk, &mut dq, &mut dk, width);
+                    gradient.extend([dq, dk].concat());
+                }
+                _ => gradient.extend_from_slice(dqk),
+            }
+        }
+        let trained: Vec<f64> = train.iter().map(|&i| gradient[i]).collect();
+        let norm = masked_update::masked_update(
+            &plan.optimizer,
+            plan.lr(t),
+            t,
+            &train,
+            &trained,
+            &mut params,
+            &mut moments,
+        );
+        log.push([losses[0], losses[1], norm]);
+    }
+    (params, log)
+}
+
+#[test]
+fn twelve_steps_are_those_of_the_reference() {
+    let engine = gpu::open("auto").unwrap_or_else(|e| panic!("{e}"));
+    let sgd = Optimizer { lr: 0.05, clip: 0.5, ..Optimizer::default() };
+    let adam =
+        Optimizer { rule: Rule::Adam, lr: 0.01, lr_schedule: Schedule::Cosine, ..Optimizer::default() };
+    let adamw = Optimizer { rule: Rule::AdamW, weight_decay: 0.05, betas: [0.9, 0.99], ..adam.clone() };
+    let merged = Model::default();
+    let separate = Model { qk: QueryKey::Separate, heads: 2, ..Model::default() };
+    let deep = Model { layers: 2, heads: 2, ..Model::default() };
+    let fixed = ThetaLaw::Fixed(vec![0.6, -0.48, 0.64]);
+    let pool = Some(Pool { key: 5, size: 1000 });
+    for run in [
+        run(merged.clone(), Loss::Fs, sgd.clone(), ThetaLaw::Sphere, None),
+        run(merged, Loss::ZsFs, adamw, fixed.clone(), pool),
+        run(separate, Loss::ZsFs, adam, fixed, pool),
+        run(deep, Loss::Fs, sgd, ThetaLaw::Gaussian, None),
+    ] {
+        let start = Start { params: &run.start, moments: &[], step: 0 };
+        let stepper =
+            Stepper::new(&run.model, &run.table, &run.plan, start, 12, &Tuning::of(engine.adapter()));
+        engine.submit(&stepper.recording, run.plan.steps).unwrap();
+        let mut params: Vec<f32> = engine.read(&stepper.params).unwrap();
+        params.truncate(run.table.len());
+        let metrics: Vec<[f32; 4]> = engine.read(&stepper.metrics).unwrap();
+        let (expected, log) = by_reference(&run);
+        let moved = expected.iter().zip(&run.start).map(|(e, s)| (e - *s as f64).abs()).fold(0.0, f64::max);
+        assert!(moved > 0.01, "the steps do something: {moved}");
+        for (i, (found, expected)) in params.iter().zip(&expected).enumerate() {
+            assert!(
+                (*found as f64 - expected).abs() < 2e-5,
+                "{:?}: parameter {i}: {found}, {expected}",
+                run.model
+            );
+        }
+        for (t, (found, expected)) in metrics.iter().zip(&log).enumerate() {
+            for (f, e) in found.iter().zip(expected) {
+                assert!((*f as f64 - e).abs() < 1e-5 * (1.0 + e.abs()), "step {t}: {found:?}, {expected:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn running_twice_gives_the_same_bits_however_steps_are_submitted() {
+    let engine = gpu::open("auto").unwrap_or_else(|e| panic!("{e}"));
+    let run = run(Model::default(), Loss::Fs, Optimizer::default(), ThetaLaw::Sphere, None);
+    let bits = |chunks: &[u64]| {
+        let start = Start { params: &run.start, moments: &[], step: 0 };
+        let stepper =
+            Stepper::new(&run.model, &run.table, &run.plan, start, 12, &Tuning::of(engine.adapter()));
+        chunks.iter().for_each(|&n| engine.submit(&stepper.recording, n).unwrap());
+        let params: Vec<u32> = engine.read(&stepper.params).unwrap();
+        let moments: Vec<u32> = engine.read(&stepper.moments).unwrap();
+        (params, moments)
+    };
+    let whole = bits(&[12]);
+    assert_eq!(whole, bits(&[12]));
+    assert_eq!(whole, bits(&[1, 4, 7]));
+}

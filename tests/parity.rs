@@ -1,0 +1,90 @@
+//! Every kernel against its reference on the device at hand, and the comparator that decides.
+
+use floe::check;
+use floe::compare::{MAX, RMS, distance};
+use floe::gpu::{self, Buffer};
+use floe::kernels::{CANARIES, Expect, KERNELS, POISON, Tuning, Values};
+
+/// The split of a processor and that of a GPU: both must be right on whatever adapter there is.
+fn tunings() -> [Tuning; 2] {
+    [Tuning { workgroup: 8, lanes: 64, update: 8 }, Tuning { workgroup: 64, lanes: 2048, update: 256 }]
+}
+
+#[test]
+fn every_kernel_matches_its_reference() {
+    let engine = gpu::open("auto").unwrap_or_else(|e| panic!("{e}"));
+    let mut red = Vec::new();
+    for tuning in tunings() {
+        for kernel in KERNELS {
+            let rows = check::of(kernel, &engine, &tuning).unwrap_or_else(|e| panic!("{}: {e}", kernel.stem));
+            assert!(!rows.is_empty(), "kernel `{}` has no case", kernel.stem);
+            red.extend(rows.into_iter().filter(|row| !row.passes()).map(|row| format!("{tuning:?} {row:?}")));
+        }
+    }
+    assert!(red.is_empty(), "{}", red.join("\n"));
+}
+
+#[test]
+fn the_comparator_takes_equal_and_nearly_equal_arrays() {
+    let expected = [1.0, -2.0, 3.0, 1e-3];
+    let found = expected.map(|x| x as f32);
+    assert!(distance(&found, &expected).unwrap().passes());
+    let near = expected.map(|x| (x * (1.0 + 0.5 * RMS)) as f32);
+    assert!(distance(&near, &expected).unwrap().passes());
+    assert!(distance(&[0.0, 0.0], &[0.0, 0.0]).unwrap().passes());
+}
+
+#[test]
+fn the_comparator_rejects_one_altered_element() {
+    let expected: Vec<f64> = (0..10_000).map(|i| (i as f64 * 0.7).sin()).collect();
+    let mut found: Vec<f32> = expected.iter().map(|&x| x as f32).collect();
+    assert!(distance(&found, &expected).unwrap().passes());
+    // Far too small for the mean square over ten thousand elements: the maximum must catch it.
+    found[4321] += 2.0 * MAX as f32;
+    let far = distance(&found, &expected).unwrap();
+    assert!(far.rms <= RMS && !far.passes(), "{far:?}");
+}
+
+#[test]
+fn the_comparator_rejects_swapped_buffers_nan_and_wrong_lengths() {
+    let (a, b) = ([1.0f32, 2.0, 3.0], [3.0, 2.0, 1.0]);
+    assert!(!distance(&a, &b).unwrap().passes());
+    assert!(distance(&[1.0, f32::NAN], &[1.0, 2.0]).is_err());
+    assert!(distance(&[1.0, f32::INFINITY], &[1.0, f64::INFINITY]).is_err());
+    assert!(distance(&[1.0, f32::NAN], &[1.0, f64::NAN]).is_err());
+    assert!(distance(&[1.0], &[1.0, 2.0]).is_err());
+    assert!(distance(&[], &[]).is_err());
+    assert!(!distance(&[1e-20, 0.0], &[0.0, 0.0]).unwrap().passes());
+}
+
+fn expect(values: Values, words: usize) -> Expect {
+    Expect { buffer: Buffer::holding("out", &vec![POISON; words + CANARIES]), values }
+}
+
+#[test]
+fn what_was_never_written_is_red() {
+    let expect = expect(Values::F32(vec![1.0, 2.0]), 2);
+    let mut words = vec![POISON; 2 + CANARIES];
+    words[0] = 1f32.to_bits();
+    assert!(check::compare(&words, &expect).is_err());
+    words[1] = 2f32.to_bits();
+    assert!(check::compare(&words, &expect).unwrap().passes());
+}
+
+#[test]
+fn a_write_past_the_end_is_red() {
+    let expect = expect(Values::U32(vec![5]), 1);
+    let mut words = vec![POISON; 1 + CANARIES];
+    words[0] = 5;
+    assert!(check::compare(&words, &expect).unwrap().passes());
+    words[1 + CANARIES / 2] = 0;
+    assert!(check::compare(&words, &expect).is_err());
+}
+
+#[test]
+fn integers_are_compared_to_the_bit() {
+    let expect = expect(Values::U32(vec![5, 6]), 2);
+    let mut words = vec![POISON; 2 + CANARIES];
+    (words[0], words[1]) = (5, 7);
+    assert!(check::compare(&words, &expect).is_err());
+}
