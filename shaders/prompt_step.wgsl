@@ -1,11 +1,11 @@
-// Loss (pred - y)^2 and its gradient over a batch of prompts, sampled here; partial sums a lane: [ENTRIES + 2, LANES].
+// Loss (pred - y)^2 and its gradient over a batch of prompts, sampled here; partial sums: [ENTRIES + 2, PARTS].
 // Entries: for each layer the trained V blocks (of the last layer only the last rows) and QK blocks; then the
 // zero-shot and few-shot loss sums. One invocation works through prompts lane, lane + LANES, ... below BATCH.
 
 @group(0) @binding(1) var<uniform> weights: array<vec4f, WEIGHTS4>;       // [L][V | QK][H, D, D]
 @group(0) @binding(2) var<storage, read> state: array<u32>;               // [0]: the step
 @group(0) @binding(3) var<storage, read> schedule: array<vec4f>;          // [steps] lr, few-shot weight, ., .
-@group(0) @binding(4) var<storage, read_write> partials: array<f32>;      // [ENTRIES + 2, LANES]
+@group(0) @binding(4) var<storage, read_write> partials: array<f32>;      // [ENTRIES + 2, PARTS]
 
 var<private> token: array<f32, D>;
 var<private> query: array<f32, D>;
@@ -183,7 +183,7 @@ fn prompt_step(@builtin(global_invocation_id) id: vec3u) {
       fs += descend(y, few_weight);
     }
   }
-  /*unroll*/ for (var i = 0u; i < ENTRIES; i++) { partials[i * LANES + lane] = grad[i]; }
-  partials[ENTRIES * LANES + lane] = zs;
-  partials[(ENTRIES + 1u) * LANES + lane] = fs;
+  /*unroll*/ for (var i = 0u; i < ENTRIES; i++) { put_partial(i, lane, grad[i]); }
+  put_partial(ENTRIES, lane, zs);
+  put_partial(ENTRIES + 1u, lane, fs);
 }

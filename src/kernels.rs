@@ -16,6 +16,7 @@ mod unroll;
 pub use case::{Bench, CANARIES, Case, Expect, POISON, Values};
 pub use source::Source;
 
+use crate::error::{Error, Result};
 use crate::gpu::SOFTWARE_LOOPS;
 use crate::gpu::{Access, AdapterSummary, Binding, Consts, Program, ProgramDesc as Desc};
 use unroll::unroll;
@@ -42,27 +43,86 @@ pub const KERNELS: &[Kernel] = &[
     Kernel { stem: "masked_update", cases: masked_update::cases, benches: masked_update::benches },
 ];
 
-/// How work is split on a class of device. Different splits give different last bits, so a run records its own.
+/// How work is split on a class of device: a named variant. Different splits give different last bits, so a run
+/// records its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tuning {
+    pub name: &'static str,
     /// Invocations a workgroup.
     pub workgroup: usize,
     /// Most invocations that share a batch of prompts, unless their loops would go round too often.
     pub lanes: usize,
     /// Invocations of the single workgroup that updates parameters.
     pub update: usize,
+    /// Neighbouring invocations whose sums a subgroup operation adds up: the adapter's subgroup size, or 1 for none.
+    pub subgroup: usize,
+    /// The update sums the partial sums itself: a launch less, by a single workgroup.
+    pub fused: bool,
     /// Most times that the loops of an invocation may go round between them.
     pub loops: u64,
 }
 
-impl Tuning {
-    /// A processor: a workgroup is one vector register, and few long invocations are best, as each loads the weights.
-    pub const SOFTWARE: Tuning = Tuning { workgroup: 8, lanes: 64, update: 8, loops: SOFTWARE_LOOPS };
-    /// A GPU: enough invocations to fill it.
-    pub const GPU: Tuning = Tuning { workgroup: 64, lanes: 2048, update: 256, loops: u64::MAX };
+const CPU: Tuning = Tuning {
+    name: "cpu",
+    workgroup: 8,
+    lanes: 64,
+    update: 8,
+    subgroup: 8,
+    fused: true,
+    loops: SOFTWARE_LOOPS,
+};
+const GPU: Tuning = Tuning {
+    name: "gpu",
+    workgroup: 64,
+    lanes: 2048,
+    update: 256,
+    subgroup: 1,
+    fused: false,
+    loops: u64::MAX,
+};
 
+/// Every variant. Each goes through parity; [`Tuning::of`] chooses one for an adapter, `--variant` another.
+pub const VARIANTS: &[Tuning] = &[
+    CPU,
+    Tuning { name: "cpu-lane", subgroup: 1, fused: false, ..CPU },
+    GPU,
+    Tuning { name: "gpu-fused", lanes: 1024, fused: true, ..GPU },
+];
+
+impl Tuning {
+    /// The first variant for the adapter's class that it has the means for: a processor wants a workgroup to be one
+    /// vector register and few long invocations, as each loads the weights; a GPU wants enough of them to fill it.
     pub fn of(adapter: &AdapterSummary) -> Self {
-        if adapter.is_software() { Self::SOFTWARE } else { Self::GPU }
+        let class = if adapter.is_software() { "cpu" } else { "gpu" };
+        let mut fitting = VARIANTS.iter().filter(|v| v.fits(adapter));
+        *fitting.find(|v| v.name.starts_with(class)).expect("each class has a variant without needs")
+    }
+
+    /// Whether the adapter has what the variant needs.
+    pub fn fits(&self, adapter: &AdapterSummary) -> bool {
+        self.subgroup == 1 || adapter.subgroup == Some(self.subgroup as u32)
+    }
+
+    /// The variant of that name, bounded by what the adapter can do.
+    ///
+    /// # Errors
+    /// There is none, or the adapter lacks what it needs.
+    pub fn named(name: &str, adapter: &AdapterSummary) -> Result<Self> {
+        let fitting: Vec<&Tuning> = VARIANTS.iter().filter(|v| v.fits(adapter)).collect();
+        let Some(found) = fitting.iter().find(|v| v.name == name) else {
+            let names: Vec<&str> = fitting.iter().map(|v| v.name).collect();
+            return Err(Error::Usage(format!(
+                "--variant `{name}` is none of this adapter's: {}",
+                names.join(", ")
+            )));
+        };
+        let loops = if adapter.is_software() { SOFTWARE_LOOPS } else { u64::MAX };
+        Ok(Tuning { loops, ..**found })
+    }
+
+    /// Partial sums that so many lanes make.
+    pub fn parts(&self, lanes: usize) -> usize {
+        lanes / self.subgroup
     }
 
     /// Invocations for a batch, in whole workgroups: as many as there are prompts, at most `lanes`; more if `loops` of
@@ -86,6 +146,8 @@ impl Tuning {
 const UNROLL: usize = 512;
 
 const RANDOM: &str = include_str!("../shaders/common/random.wgsl");
+const PARTIALS_LANE: &str = include_str!("../shaders/common/partials_lane.wgsl");
+const PARTIALS_SUBGROUP: &str = include_str!("../shaders/common/partials_subgroup.wgsl");
 const LINEAR_ATTENTION: &str = include_str!("../shaders/common/linear_attention.wgsl");
 
 const fn uniform(index: u32, name: &'static str) -> Binding {

@@ -3,18 +3,14 @@
 use floe::check;
 use floe::compare::{MAX, RMS, distance};
 use floe::gpu::{self, Buffer};
-use floe::kernels::{CANARIES, Expect, KERNELS, POISON, Tuning, Values};
-
-/// The split of a processor and that of a GPU: both must be right on whatever adapter there is.
-fn tunings() -> [Tuning; 2] {
-    [Tuning::SOFTWARE, Tuning { loops: Tuning::SOFTWARE.loops, ..Tuning::GPU }]
-}
+use floe::kernels::{CANARIES, Expect, KERNELS, POISON, Tuning, VARIANTS, Values};
 
 #[test]
 fn every_kernel_matches_its_reference() {
     let engine = gpu::open("auto").unwrap_or_else(|e| panic!("{e}"));
     let mut red = Vec::new();
-    for tuning in tunings() {
+    for variant in VARIANTS.iter().filter(|v| v.fits(engine.adapter())) {
+        let tuning = Tuning::named(variant.name, engine.adapter()).unwrap();
         for kernel in KERNELS {
             let rows = check::of(kernel, &engine, &tuning).unwrap_or_else(|e| panic!("{}: {e}", kernel.stem));
             assert!(!rows.is_empty(), "kernel `{}` has no case", kernel.stem);

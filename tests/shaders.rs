@@ -1,14 +1,13 @@
 //! naga reads every program that a parity case launches and compares it with what the host declares of it.
 
 use floe::gpu::{Access, Program};
-use floe::kernels::{KERNELS, Tuning};
+use floe::kernels::{KERNELS, VARIANTS};
 use naga::{AddressSpace, StorageAccess};
 use std::collections::BTreeMap;
 
-/// Every program of every case, by key.
+/// Every program of every case of every variant, by key.
 fn programs() -> BTreeMap<u64, Program> {
-    let tuning = Tuning { workgroup: 16, lanes: 32, update: 32, ..Tuning::SOFTWARE };
-    let cases = KERNELS.iter().flat_map(|k| (k.cases)(&tuning));
+    let cases = VARIANTS.iter().flat_map(|v| KERNELS.iter().flat_map(|k| (k.cases)(v)));
     let dispatches = cases.flat_map(|case| case.recording.dispatches);
     dispatches.map(|d| (d.program.key(), d.program)).collect()
 }
@@ -17,7 +16,7 @@ fn read(program: &Program) -> (naga::Module, naga::valid::ModuleInfo) {
     let module = naga::front::wgsl::parse_str(&program.wgsl)
         .unwrap_or_else(|e| panic!("{}: {}", program.kernel, e.emit_to_string(&program.wgsl)));
     let info =
-        naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty())
+        naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::SUBGROUP)
             .validate(&module)
             .unwrap_or_else(|e| panic!("{}: {e:?}", program.kernel));
     (module, info)

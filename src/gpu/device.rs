@@ -29,11 +29,14 @@ pub struct AdapterSummary {
     /// Optional features that floe uses where they are.
     #[serde(skip)]
     pub features: Vec<&'static str>,
+    /// Invocations in a subgroup, where subgroup operations are offered and all are of one size.
+    #[serde(skip)]
+    pub subgroup: Option<u32>,
 }
 
 /// Optional features and the names they are shown under.
 const USED: &[(Features, &str)] =
-    &[(Features::TIMESTAMP_QUERY, "timestamps"), (Features::PIPELINE_CACHE, "pipeline-cache")];
+    &[(Features::TIMESTAMP_QUERY, "timestamps"), (Features::SUBGROUP, "subgroups")];
 
 /// Most times that llvmpipe lets the loops of an invocation go round between them before it ends them all.
 pub const SOFTWARE_LOOPS: u64 = 65_000;
@@ -57,8 +60,10 @@ impl AdapterSummary {
     pub(super) fn of(adapter: &wgpu::Adapter) -> Self {
         let (info, limits) = (adapter.get_info(), adapter.limits());
         let offered = adapter.features();
+        let uniform = info.subgroup_min_size == info.subgroup_max_size;
         AdapterSummary {
             name: info.name,
+            subgroup: (offered.contains(Features::SUBGROUP) && uniform).then_some(info.subgroup_min_size),
             backend: format!("{:?}", info.backend),
             kind: format!("{:?}", info.device_type),
             driver: info.driver,

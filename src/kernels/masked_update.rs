@@ -19,6 +19,8 @@ pub struct Update {
     pub batch: usize,
     /// Rows of the metrics ring.
     pub ring: usize,
+    /// Parts of each partial sum, if the update sums them itself; else the gradient is there.
+    pub fused: Option<usize>,
 }
 
 impl Update {
@@ -43,6 +45,8 @@ pub struct Buffers {
     pub state: Buffer,
     /// [ring] vec4: zero-shot loss, few-shot loss, gradient norm, 0.
     pub metrics: Buffer,
+    /// [losses + 2, parts]; read if fused.
+    pub partials: Buffer,
 }
 
 /// The optimizer's numbers as the kernel reads them.
@@ -67,23 +71,37 @@ pub fn record(update: &Update, b: &Buffers, tuning: &Tuning) -> Recording {
         .u32("TRAINED", update.trained)
         .u32("LOSSES", update.losses)
         .u32("BATCH", update.batch)
-        .u32("RING", update.ring);
+        .u32("RING", update.ring)
+        .u32("FUSED", update.fused.is_some().into())
+        .u32("PARTS", update.fused.unwrap_or(0));
     let bindings = vec![
         uniform(0, "hyper"),
         read(1, "schedule"),
         read(2, "trained"),
-        read(3, "grads"),
+        write(3, "grads"),
         write(4, "params"),
         write(5, "moments"),
         write(6, "state"),
         write(7, "metrics"),
+        read(8, "partials"),
     ];
-    let buffers = [&b.hyper, &b.schedule, &b.trained, &b.grads, &b.params, &b.moments, &b.state, &b.metrics];
+    let buffers = [
+        &b.hyper,
+        &b.schedule,
+        &b.trained,
+        &b.grads,
+        &b.params,
+        &b.moments,
+        &b.state,
+        &b.metrics,
+        &b.partials,
+    ];
     let parts = [include_str!("../../shaders/masked_update.wgsl")];
-    // Its loops go over the trained elements twice.
+    // Its loops go over the trained elements twice, and over the partial sums.
+    let sums = update.fused.map_or(0, |parts| (update.losses + 2) * (parts + 1));
     let mut workgroup = tuning.update;
-    while 2 * update.trained.div_ceil(workgroup) as u64 + workgroup as u64 > tuning.loops && workgroup < 1024
-    {
+    let rounds = |workgroup: usize| ((2 * update.trained + sums).div_ceil(workgroup) + workgroup) as u64;
+    while rounds(workgroup) > tuning.loops && workgroup < 1024 {
         workgroup *= 2;
     }
     let program =
@@ -96,18 +114,23 @@ pub fn record(update: &Update, b: &Buffers, tuning: &Tuning) -> Recording {
 pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
     let mut out = Vec::new();
     for rule in [Rule::Sgd, Rule::Adam, Rule::AdamW] {
-        for (count, step_by, clip) in [(98, 1, 1.0), (301, 3, 0.0), (5, 5, 1e-3)] {
+        for (count, step_by, clip, fused) in
+            [(98, 1, 1.0, None), (301, 3, 0.0, Some(11)), (5, 5, 1e-3, None), (98, 1, 1.0, Some(64))]
+        {
             let optimizer =
                 Optimizer { rule, clip, weight_decay: 0.1, betas: [0.9, 0.99], ..Optimizer::default() };
             let step = 4;
-            let grads = values(count + 2, 0.7, 7);
+            let parts = fused.unwrap_or(1);
+            let partials = values((count + 2) * parts, 0.7, 7);
+            let grads: Vec<f64> = wide(&partials).chunks(parts).map(|row| row.iter().sum()).collect();
+            let held: Vec<f32> = if fused.is_some() { vec![f32::NAN; count + 2] } else { partials.clone() };
             let params = values(count, 1.0, 8);
             // Every third trained element has no gradient of its own.
             let trained: Vec<[u32; 2]> = (0..count as u32)
                 .step_by(step_by)
                 .map(|p| [p, if p % 3 == 2 { NONE } else { count as u32 - 1 - p }])
                 .collect();
-            let update = Update { rule, trained: trained.len(), losses: count, batch: 10, ring: 3 };
+            let update = Update { rule, trained: trained.len(), losses: count, batch: 10, ring: 3, fused };
             let moments: Vec<f32> = values(update.moments(), 0.2, 9).iter().map(|x| x.abs()).collect();
             let row = schedule_row(&optimizer, step, 0.05, 0.5);
             let schedule = [vec![[0.0f32; 4]; step as usize], vec![row]].concat();
@@ -115,22 +138,22 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
                 hyper: Buffer::holding("hyper", &hyper(&optimizer)),
                 schedule: Buffer::holding("schedule", schedule.as_flattened()),
                 trained: Buffer::holding("trained", trained.as_flattened()),
-                grads: Buffer::holding("grads", &grads),
+                grads: Buffer::holding("grads", &held),
                 params: Buffer::holding("params", &params),
                 moments: Buffer::holding("moments", &moments),
                 state: Buffer::holding("state", &[step as u32]),
                 metrics: Buffer::holding("metrics", &[0.0f32; 12]),
+                partials: Buffer::holding("partials", &partials),
             };
             let (mut p, mut m) = (wide(&params), wide(&moments));
-            let gradient: Vec<f64> = trained
-                .iter()
-                .map(|t| if t[1] == NONE { 0.0 } else { grads[t[1] as usize] as f64 })
-                .collect();
+            let gradient: Vec<f64> =
+                trained.iter().map(|t| if t[1] == NONE { 0.0 } else { grads[t[1] as usize] }).collect();
             let elements: Vec<usize> = trained.iter().map(|t| t[0] as usize).collect();
             let norm = reference::masked_update(&optimizer, 0.05, step, &elements, &gradient, &mut p, &mut m);
-            let losses = [grads[count] as f64 / 10.0, grads[count + 1] as f64 / 10.0];
+            let losses = [grads[count] / 10.0, grads[count + 1] / 10.0];
             let metrics = [vec![0.0; 4], vec![losses[0], losses[1], norm, 0.0], vec![0.0; 4]].concat();
-            let name = format!("{rule:?}, {} of {count} trained, clip {clip}", trained.len());
+            let name =
+                format!("{rule:?}, {} of {count} trained, clip {clip}, fused {fused:?}", trained.len());
             out.push(
                 Case::new(name, record(&update, &buffers, tuning))
                     .f32(&buffers.params, p)
@@ -149,7 +172,8 @@ pub(super) fn benches(tuning: &Tuning) -> Vec<Bench> {
         .into_iter()
         .map(|(count, name)| {
             let trained: Vec<[u32; 2]> = (0..count as u32).map(|i| [i, i]).collect();
-            let update = Update { rule: Rule::Sgd, trained: count, losses: 98, batch: 5000, ring: 1 };
+            let update =
+                Update { rule: Rule::Sgd, trained: count, losses: 98, batch: 5000, ring: 1, fused: None };
             let buffers = Buffers {
                 hyper: Buffer::holding("hyper", &hyper(&Optimizer::default())),
                 // The bench runs the same step over and over: its rate is 0, and the state counts on.
@@ -160,6 +184,7 @@ pub(super) fn benches(tuning: &Tuning) -> Vec<Bench> {
                 moments: Buffer::words("moments", update.moments()),
                 state: Buffer::words("state", 1),
                 metrics: Buffer::words("metrics", 4),
+                partials: Buffer::words("partials", 4),
             };
             let recording = record(&update, &buffers, tuning);
             Bench { name: name.into(), recording, flops: 9.0 * count as f64, bytes: 36.0 * count as f64 }

@@ -2,7 +2,9 @@
 
 use super::case::{Bench, Case, poisoned, values, wide};
 use super::source::{self, Source};
-use super::{LINEAR_ATTENTION, RANDOM, Tuning, program, read, uniform, write};
+use super::{
+    LINEAR_ATTENTION, PARTIALS_LANE, PARTIALS_SUBGROUP, RANDOM, Tuning, program, read, uniform, write,
+};
 use crate::config::Loss;
 use crate::gpu::{Binding, Buffer, Consts, Program, Recording};
 use crate::reference::{prompts, transformer};
@@ -25,7 +27,7 @@ pub struct Buffers<'a> {
     pub state: &'a Buffer,
     /// [steps] vec4: y is the few-shot weight.
     pub schedule: &'a Buffer,
-    /// [entries + 2, lanes]: gradient, then zero-shot and few-shot loss, summed over a lane's prompts.
+    /// [entries + 2, parts]: gradient, then zero-shot and few-shot loss, summed over a part's prompts.
     pub partials: &'a Buffer,
 }
 
@@ -39,7 +41,7 @@ pub(super) fn model_consts(consts: Consts, shape: &Shape) -> Consts {
     consts.u32("LAYERS", shape.layers).u32("HEADS", shape.heads).u32("WEIGHTS4", shape.weights().div_ceil(4))
 }
 
-/// `lanes` is what [`lanes`] says; `partials` has [entries + 2, lanes] words.
+/// `lanes` is what [`lanes`] says; `partials` has [entries + 2, parts] words.
 pub fn record(source: &Source, step: &Step, buffers: &Buffers, lanes: usize, tuning: &Tuning) -> Recording {
     let own = [uniform(1, "weights"), read(2, "state"), read(3, "schedule"), write(4, "partials")];
     let handles = [buffers.weights, buffers.state, buffers.schedule, buffers.partials];
@@ -55,6 +57,8 @@ fn assemble(source: &Source, step: &Step, bindings: Vec<Binding>, lanes: usize, 
     let consts = model_consts(source.consts(step.shots), &layout.shape)
         .u32("BATCH", step.batch)
         .u32("LANES", lanes)
+        .u32("PARTS", tuning.parts(lanes))
+        .u32("SUBGROUP", tuning.subgroup)
         .u32("ENTRIES", layout.entries)
         // Branches of frozen blocks are dropped, but validated first: their constant indexes must fit.
         .u32("ROOM", layout.entries.max(layout.shape.tensor()))
@@ -64,7 +68,9 @@ fn assemble(source: &Source, step: &Step, bindings: Vec<Binding>, lanes: usize, 
         .flags("TRAIN_QK", &layout.qk)
         .indexes("AT_V", &layout.at_v)
         .indexes("AT_QK", &layout.at_qk);
-    let parts = [RANDOM, source.wgsl, LINEAR_ATTENTION, include_str!("../../shaders/prompt_step.wgsl")];
+    let partials = if tuning.subgroup > 1 { PARTIALS_SUBGROUP } else { PARTIALS_LANE };
+    let own = include_str!("../../shaders/prompt_step.wgsl");
+    let parts = [RANDOM, source.wgsl, LINEAR_ATTENTION, partials, own];
     program("prompt_step", "prompt_step", &parts, consts, bindings, tuning.workgroup, 0)
 }
 
@@ -148,14 +154,15 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
         let (number, few, source) = (3, 0.7f32, Source::new(law));
         let lanes = lanes(&source, &step, tuning);
         let weights = values(shape.weights(), 0.2, 1);
-        let target = poisoned("partials", (step.layout.entries + 2) * lanes);
+        let target = poisoned("partials", (step.layout.entries + 2) * tuning.parts(lanes));
         let buffers = Buffers {
             weights: &Buffer::holding("weights", &weights),
             state: &Buffer::holding("state", &[number]),
             schedule: &Buffer::holding("schedule", &[0.0, few, 0.0, 0.0].repeat(number as usize + 1)),
             partials: &target,
         };
-        let values = expected(law, &step, &weights, number, few as f64, lanes);
+        let by_lane = expected(law, &step, &weights, number, few as f64, lanes);
+        let values = by_lane.chunks(tuning.subgroup).map(|lanes| lanes.iter().sum()).collect();
         let recording = record(&source, &step, &buffers, lanes, tuning);
         let name = format!("{name}, L = {layers}, H = {heads}, n = {shots}, B = {batch}, {loss:?}");
         out.push(Case::new(name, recording).f32(&target, values));
@@ -191,7 +198,7 @@ pub(super) fn benches(tuning: &Tuning) -> Vec<Bench> {
                 Step { layout: GradLayout::new(shape, vec![v], vec![qk]), shots: 20, batch: 5000, loss };
             let source = Source::new(&law);
             let lanes = lanes(&source, &step, tuning);
-            let words = (step.layout.entries + 2) * lanes;
+            let words = (step.layout.entries + 2) * tuning.parts(lanes);
             let buffers = Buffers {
                 weights: &Buffer::holding("weights", &values(shape.weights(), 0.2, 1)),
                 state: &Buffer::words("state", 1),

@@ -105,18 +105,26 @@ impl Stepper {
             .collect();
         let schedule = Buffer::holding("schedule", rows.as_flattened());
         let metrics = Buffer::words("metrics", 4 * ring);
-        let update =
-            Update { rule: plan.optimizer.rule, trained: plan.train.len(), losses, batch: plan.batch, ring };
+        let step = prompt_step::Step { layout, shots: plan.shots, batch: plan.batch, loss: plan.loss };
+        let source = Source::new(&plan.law);
+        let lanes = prompt_step::lanes(&source, &step, tuning);
+        // The gradient of separate queries and keys is computed between the sums and the update.
+        let fused = tuning.fused && !separate;
+        let update = Update {
+            rule: plan.optimizer.rule,
+            trained: plan.train.len(),
+            losses,
+            batch: plan.batch,
+            ring,
+            fused: fused.then(|| tuning.parts(lanes)),
+        };
         let moments = if start.moments.is_empty() {
             Buffer::words("moments", update.moments())
         } else {
             Buffer::holding("moments", start.moments)
         };
 
-        let step = prompt_step::Step { layout, shots: plan.shots, batch: plan.batch, loss: plan.loss };
-        let source = Source::new(&plan.law);
-        let lanes = prompt_step::lanes(&source, &step, tuning);
-        let partials = Buffer::words("partials", behind * lanes);
+        let partials = Buffer::words("partials", behind * tuning.parts(lanes));
         let buffers = prompt_step::Buffers {
             weights: &weights,
             state: &state,
@@ -128,7 +136,9 @@ impl Stepper {
             recording.extend(qk::record_fwd(&shape, &params, &weights, tuning));
         }
         recording.extend(prompt_step::record(&source, &step, &buffers, lanes, tuning));
-        recording.extend(grad_reduce::record(behind, lanes, &partials, &grads, tuning));
+        if !fused {
+            recording.extend(grad_reduce::record(behind, tuning.parts(lanes), &partials, &grads, tuning));
+        }
         if separate && step.layout.qk.iter().any(|&needed| needed) {
             let trained = qk::Trained { q: touched.q, k: touched.k };
             recording.extend(qk::record_bwd(&step.layout, &trained, behind, &params, &grads, tuning));
@@ -143,6 +153,7 @@ impl Stepper {
             moments: moments.clone(),
             state: state.clone(),
             metrics: metrics.clone(),
+            partials,
         };
         recording.extend(masked_update::record(&update, &update_buffers, tuning));
         Stepper { recording, params, moments, state, metrics, grads, places, moment_count: update.moments() }
