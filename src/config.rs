@@ -11,7 +11,7 @@ mod validate;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-pub use load::{PRESETS, Preset, load, preset, resolve_text};
+pub use load::{PRESETS, Preset, difference, load, preset, resolve_text};
 
 /// A whole experiment: what `floe run` takes and `config.toml` in a run directory holds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -46,6 +46,16 @@ impl Experiment {
         normals.into_iter().map(|x| (x * self.config.model.init_std) as f32).collect()
     }
 
+    /// Checks every phase against the device's limits, running nothing.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] with the kernel and the limit.
+    pub fn check(&self, engine: &Engine) -> Result<()> {
+        let stop = AtomicBool::new(false);
+        let trainer = self.trainer(engine, &stop);
+        self.plans.iter().try_for_each(|(_, plan)| trainer.check(plan))
+    }
+
     /// The trainer of this experiment on a device.
     pub fn trainer<'a>(&'a self, engine: &'a Engine, stop: &'a AtomicBool) -> Trainer<'a> {
         Trainer {
@@ -88,7 +98,7 @@ pub fn phase_info(model: &str, plan: &Plan, state: &State, parameters: usize) ->
     }
 }
 
-/// Runs an experiment into a directory, or goes on with it.
+/// Runs an experiment that passes [`Experiment::check`] into a directory, or goes on with it.
 ///
 /// # Errors
 /// Whatever stops it; what is finished stays, and `--resume` goes on from there.
@@ -101,37 +111,40 @@ pub fn run(
 ) -> Result<()> {
     let began = Instant::now();
     let trainer = experiment.trainer(engine, stop);
-    experiment.plans.iter().try_for_each(|(_, plan)| trainer.check(plan))?;
     info!("{}", experiment.problem.description);
-    let mut phases = Vec::new();
+    let note = |phases: &[PhaseInfo], wall_s| {
+        dir.write_info(&run_info(experiment, engine, &trainer.tuning, phases.to_vec(), wall_s))
+    };
+    let (known, mut phases) = (dir.phases(), Vec::new());
     let mut models: Vec<(String, Vec<f32>)> = Vec::new();
     let mut earlier = 0.0;
     for (name, plan) in &experiment.plans {
         let path = dir.checkpoint(name);
         if path.exists() {
-            let (params, info) = rundir::load_model(&path, &experiment.table)?;
+            models.push((name.clone(), rundir::load_model(&path, &experiment.table)?));
             info!("{name}: finished before");
+            let noted = known.iter().find(|phase| phase.method == *name).cloned();
+            let unknown = || phase_info(name, plan, &State::fresh(Vec::new()), experiment.table.len());
+            let info = noted.unwrap_or_else(unknown);
             earlier += info.wall_s;
             phases.push(info);
-            models.push((name.clone(), params));
+            // A process killed between the two leaves both.
+            remove(&dir.state(name))?;
             continue;
         }
         let start = models.first().map_or_else(|| experiment.init(), |(_, pretrained)| pretrained.clone());
         let (state, before) = phase(experiment, &trainer, dir, (name, plan), start, progress)?;
         earlier += before;
         let info = phase_info(name, plan, &state, experiment.table.len());
+        phases.push(info.clone());
+        // Before the model, which is what tells that the phase is finished.
+        note(&phases, earlier + began.elapsed().as_secs_f64())?;
         rundir::save_model(&path, &experiment.table, &state, &experiment.config.to_toml()?, &info)?;
         remove(&dir.state(name))?;
-        phases.push(info);
         models.push((name.clone(), state.params));
     }
     phases.push(evaluate(experiment, engine, dir, &models)?);
-    let wall_s = earlier + began.elapsed().as_secs_f64();
-    let info = run_info(experiment, engine, &trainer.tuning, phases, wall_s);
-    dir.write(
-        "run.json",
-        &(serde_json::to_string_pretty(&info).map_err(|e| Error::file(dir.root(), e))? + "\n"),
-    )?;
+    note(&phases, earlier + began.elapsed().as_secs_f64())?;
     report::write(dir.root())
 }
 
@@ -145,8 +158,16 @@ fn phase(
     progress: &mut dyn Progress,
 ) -> Result<(State, f64)> {
     let state_path = dir.state(name);
+    let config = experiment.config.to_toml()?;
+    let job = Job {
+        phase: phase_of(name),
+        method: name,
+        plan,
+        state_path: Some(state_path.clone()),
+        config: &config,
+    };
     let state = if state_path.exists() {
-        let state = train::load_state(&state_path, &experiment.table)?;
+        let state = train::load_state(&state_path, &job, &experiment.table)?;
         info!("{name}: going on at step {} of {}", state.step, plan.steps);
         state
     } else {
@@ -157,9 +178,6 @@ fn phase(
     let mut log = MetricsLog::open(&dir.metrics(), |line| {
         done.contains(&&line.method) || (line.method == name && line.step < state.step)
     })?;
-    let config = experiment.config.to_toml()?;
-    let job =
-        Job { phase: phase_of(name), method: name, plan, state_path: Some(state_path), config: &config };
     let before = state.wall_s;
     Ok((trainer.run(&job, state, &mut log, progress)?, before))
 }

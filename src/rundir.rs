@@ -1,12 +1,12 @@
 //! The run directory: what `floe run` writes and others read.
 
 use crate::checkpoint::{self, Checkpoint, atomic_write};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::error::{Error, Result};
 use crate::gpu::AdapterSummary;
 use crate::model::ParamTable;
 use crate::train::{self, State};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -31,7 +31,7 @@ pub struct RunInfo {
 }
 
 /// Time and size of one phase.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PhaseInfo {
     /// `pretrain`, `finetune` or `eval`.
     pub phase: String,
@@ -60,7 +60,7 @@ impl RunDir {
                 return Err(Error::Usage(format!("{}: {mend}", root.display())));
             }
             let old = std::fs::read_to_string(&path).map_err(|e| Error::file(&path, e))?;
-            if let Some((a, b)) = difference(&old, &text) {
+            if let Some((a, b)) = config::difference(&old, &text) {
                 let message = format!(
                     "--resume with another configuration: the run has `{a}`, not `{b}`; give the same, or choose another --out"
                 );
@@ -96,25 +96,31 @@ impl RunDir {
         self.root.join("checkpoints").join(format!("{model}.state.safetensors"))
     }
 
+    /// The phases that `run.json` has; none if there is no such file yet.
+    pub fn phases(&self) -> Vec<PhaseInfo> {
+        #[derive(Deserialize)]
+        struct Phases {
+            phases: Vec<PhaseInfo>,
+        }
+        let text = std::fs::read_to_string(self.root.join("run.json")).unwrap_or_default();
+        // Times alone are lost with a file that another hand has changed.
+        serde_json::from_str::<Phases>(&text).map(|info| info.phases).unwrap_or_default()
+    }
+
+    /// Writes `run.json`.
+    pub fn write_info(&self, info: &RunInfo) -> Result<()> {
+        let text = serde_json::to_string_pretty(info).map_err(|e| Error::file(&self.root, e))?;
+        self.write("run.json", &(text + "\n"))
+    }
+
     /// Writes a file of the directory's top whole or not at all.
     pub fn write(&self, name: &str, text: &str) -> Result<()> {
         atomic_write(&self.root.join(name), text.as_bytes())
     }
 }
 
-/// The first line in which two configurations differ.
-fn difference(old: &str, new: &str) -> Option<(String, String)> {
-    let (mut a, mut b) = (old.lines(), new.lines());
-    loop {
-        match (a.next(), b.next()) {
-            (None, None) => return None,
-            (x, y) if x == y => {}
-            (x, y) => return Some((x.unwrap_or("nothing").to_string(), y.unwrap_or("nothing").to_string())),
-        }
-    }
-}
-
-/// Writes a finished model, with its configuration and phase in the metadata.
+/// Writes a finished model, with its configuration and phase in the metadata, but no times: the same model is the same
+/// file, byte for byte.
 pub fn save_model(
     path: &Path,
     table: &ParamTable,
@@ -128,33 +134,18 @@ pub fn save_model(
         ("phase", info.phase.clone()),
         ("method", info.method.clone()),
         ("steps", info.steps.to_string()),
-        ("wall_s", info.wall_s.to_string()),
-        ("ms_per_step", info.ms_per_step.to_string()),
         ("trained", info.trained.to_string()),
     ];
     checkpoint.metadata = pairs.map(|(k, v)| (k.to_string(), v)).into();
     checkpoint::write(path, &checkpoint)
 }
 
-/// A finished model's arena and the phase that made it.
+/// A finished model's arena.
 ///
 /// # Errors
 /// A file that is no floe checkpoint, or one of another shape.
-pub fn load_model(path: &Path, table: &ParamTable) -> Result<(Vec<f32>, PhaseInfo)> {
-    let checkpoint = checkpoint::read(path)?;
-    let params = train::arena(table, &checkpoint, path)?;
-    let text = |key: &str| checkpoint.metadata.get(key).cloned().unwrap_or_default();
-    let number = |key: &str| text(key).parse::<f64>().unwrap_or(0.0);
-    let info = PhaseInfo {
-        phase: text("phase"),
-        method: text("method"),
-        steps: number("steps") as u64,
-        wall_s: number("wall_s"),
-        ms_per_step: number("ms_per_step"),
-        trained: number("trained") as usize,
-        parameters: table.len(),
-    };
-    Ok((params, info))
+pub fn load_model(path: &Path, table: &ParamTable) -> Result<Vec<f32>> {
+    train::arena(table, &checkpoint::read(path)?, path)
 }
 
 /// The configuration that a checkpoint was made with.

@@ -1,7 +1,7 @@
 //! The training loop: save → stop → step → log, many steps a submission.
 
 use crate::checkpoint::{self, Checkpoint, Tensor};
-use crate::config::{Loss, Model, Record};
+use crate::config::{self, Loss, Model, Record};
 use crate::error::{Error, Result};
 use crate::gpu::{Engine, ReadBack};
 use crate::kernels::Tuning;
@@ -241,20 +241,33 @@ fn save_state(path: &Path, job: &Job, table: &ParamTable, state: &State) -> Resu
     checkpoint::write(path, &checkpoint)
 }
 
-/// The state that [`Trainer::run`] saved.
+/// The state that [`Trainer::run`] saved of `job`.
 ///
 /// # Errors
-/// A file that is not such a state, or one of another model.
-pub fn load_state(path: &Path, table: &ParamTable) -> Result<State> {
+/// A file that is not such a state, or one of another phase, method, configuration or model.
+pub fn load_state(path: &Path, job: &Job, table: &ParamTable) -> Result<State> {
     let mut checkpoint = checkpoint::read(path)?;
-    let number = |name: &str| -> Result<&String> {
+    let text = |name: &str| -> Result<&String> {
         let message = format!("is no training state: no `{name}`; delete it to start the phase again");
         checkpoint.metadata.get(name).ok_or_else(|| Error::file(path, message))
     };
+    if let Some((old, new)) = config::difference(text("config")?, job.config) {
+        let mend = "give the same, or leave out --resume to start the phase again";
+        let message =
+            format!("--resume with another configuration: the state has `{old}`, not `{new}`; {mend}");
+        return Err(Error::config(path.display().to_string(), message));
+    }
+    for (name, asked) in [("phase", job.phase), ("method", job.method)] {
+        let saved = text(name)?;
+        if saved != asked {
+            let message = format!("the state is of {name} `{saved}`, not `{asked}`; leave out --resume");
+            return Err(Error::config(path.display().to_string(), message));
+        }
+    }
     let parse = |name: &str, text: &str| Error::file(path, format!("`{name}` is `{text}`, no number"));
-    let step = number("step")?;
+    let step = text("step")?;
     let step = step.parse().map_err(|_| parse("step", step))?;
-    let wall = number("wall_s")?;
+    let wall = text("wall_s")?;
     let wall_s = wall.parse().map_err(|_| parse("wall_s", wall))?;
     let moments = checkpoint.tensors.remove(MOMENTS).map(|t| t.data).unwrap_or_default();
     Ok(State { params: arena(table, &checkpoint, path)?, moments, step, wall_s, ms_per_step: 0.0 })

@@ -13,10 +13,7 @@ use std::path::Path;
 /// # Errors
 /// [`Error::File`] when the directory is missing or cannot be written to, or the disk is full; `path` is then what it was.
 pub fn atomic_write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let directory = directory_of(path);
     let Some(name) = path.file_name() else {
         return Err(Error::file(path, "cannot be written: it names no file; give a file name"));
     };
@@ -35,6 +32,22 @@ pub fn atomic_write(path: &Path, bytes: &[u8]) -> Result<()> {
     file.persist(path).map_err(|e| unwritable(path, directory, &e.error))?;
     sync_directory(directory)
         .map_err(|e| Error::file(directory, format!("cannot be synced to disk: {}", plain(&e))))
+}
+
+/// Sees that [`atomic_write`] to `path` will find its directory, so that a mistake shows before hours of work.
+///
+/// # Errors
+/// Those of [`atomic_write`].
+pub fn check_writable(path: &Path) -> Result<()> {
+    let directory = directory_of(path);
+    if path.is_dir() {
+        return Err(unwritable(path, directory, &ErrorKind::IsADirectory.into()));
+    }
+    tempfile::tempfile_in(directory).map(drop).map_err(|e| unwritable(path, directory, &e))
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Makes the rename itself durable. Some file systems refuse to sync a directory and need no such call.

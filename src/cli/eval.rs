@@ -2,7 +2,7 @@
 
 use super::print;
 use super::source::{Device, config_of};
-use crate::checkpoint::atomic_write;
+use crate::checkpoint::{atomic_write, check_writable};
 use crate::error::Result;
 use crate::eval::to_csv;
 use crate::run::Experiment;
@@ -30,8 +30,9 @@ pub fn run(args: Args) -> Result<()> {
     let mut models = Vec::new();
     for path in &args.models {
         let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-        models.push((stem, rundir::load_model(path, &experiment.table)?.0));
+        models.push((stem, rundir::load_model(path, &experiment.table)?));
     }
+    args.out.as_deref().map_or(Ok(()), check_writable)?;
     let engine = args.device.open()?;
     let evaluator = experiment.evaluator(&engine);
     let mut rows = Vec::new();

@@ -3,6 +3,7 @@
 use super::progress::Show;
 use super::source::{Device, config_of, state_beside};
 use super::{print, stop_flag};
+use crate::checkpoint::check_writable;
 use crate::config::{Loss, Method, Schedule};
 use crate::error::{Error, Result};
 use crate::metrics::MetricsLog;
@@ -75,7 +76,7 @@ pub fn run(args: Args) -> Result<()> {
         let names: Vec<&str> = experiment.plans[1..].iter().map(|(n, _)| n.as_str()).collect();
         return Err(Error::Usage(format!("no method `{name}`; there are {}", names.join(", "))));
     };
-    let (params, _) = rundir::load_model(&args.from, &experiment.table)?;
+    let params = rundir::load_model(&args.from, &experiment.table)?;
     train_to(&experiment, (name, plan), params, &args.out, args.resume, &args.device)
 }
 
@@ -88,11 +89,8 @@ pub fn train_to(
     resume: bool,
     device: &Device,
 ) -> Result<()> {
+    check_writable(out)?;
     let state_path = state_beside(out);
-    let state = if resume { load_state(&state_path, &experiment.table)? } else { State::fresh(params) };
-    let engine = device.open()?;
-    let trainer = experiment.trainer(&engine, stop_flag());
-    trainer.check(plan)?;
     let config = experiment.config.to_toml()?;
     let job = Job {
         phase: phase_of(name),
@@ -101,6 +99,10 @@ pub fn train_to(
         state_path: Some(state_path.clone()),
         config: &config,
     };
+    let state = if resume { load_state(&state_path, &job, &experiment.table)? } else { State::fresh(params) };
+    let engine = device.open()?;
+    let trainer = experiment.trainer(&engine, stop_flag());
+    trainer.check(plan)?;
     let state = match trainer.run(&job, state, &mut MetricsLog::none(), &mut Show::new()) {
         Err(Error::Interrupted(at)) => {
             let mend = "the checkpoint is saved, go on with the same command and --resume";

@@ -25,7 +25,7 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<()> {
     let experiment = Experiment::open(config_of(&args.model, &[])?)?;
-    let (params, _) = rundir::load_model(&args.model, &experiment.table)?;
+    let params = rundir::load_model(&args.model, &experiment.table)?;
     let engine = args.device.open()?;
     checkpoint::write(&args.out, &probe::probe(&experiment, &engine, &params, args.batch)?)?;
     print(&format!("{}\n", args.out.display()));

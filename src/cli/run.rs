@@ -36,6 +36,7 @@ pub fn run(args: Args) -> Result<()> {
     };
     let experiment = Experiment::open(config)?;
     let engine = args.device.open()?;
+    experiment.check(&engine)?;
     let dir = RunDir::open(&out, &experiment.config, args.resume)?;
     let outcome = run::run(&experiment, &engine, &dir, stop_flag(), &mut Show::new());
     if let Err(Error::Interrupted(at)) = outcome {

@@ -1,0 +1,158 @@
+//! The command line as a person meets it.
+
+mod common;
+
+use common::*;
+use std::process::{Command, Stdio};
+
+const COMMANDS: [&str; 9] =
+    ["run", "presets", "init", "pretrain", "finetune", "eval", "report", "devices", "check"];
+
+const NOTHING: &[&str] = &[];
+
+#[test]
+fn help_of_every_command() {
+    let help = succeed("--help", NOTHING).out;
+    for command in COMMANDS {
+        let listed = help.lines().any(|line| line.split_whitespace().next() == Some(command));
+        assert!(listed, "{command} is not in:\n{help}");
+        let own = succeed(&format!("{command} --help"), NOTHING);
+        assert!(own.out.contains(&format!("Usage: floe {command}")), "{}", own.out);
+        assert!(own.err.is_empty());
+        let about = own.out.lines().next().unwrap();
+        assert!(about.len() > 15 && help.contains(&about[..15]), "{command}: {about}");
+        // Every option is explained.
+        let lines: Vec<&str> = own.out.lines().map(str::trim).collect();
+        for (i, line) in lines.iter().enumerate().filter(|(_, line)| line.starts_with("--")) {
+            let inline = line.contains("  ");
+            assert!(inline || lines.get(i + 1).is_some_and(|next| !next.is_empty()), "{command} {line}");
+        }
+    }
+    let bare = say("", NOTHING);
+    assert_eq!(bare.code, 2);
+    assert!(bare.err.contains("Usage: floe"));
+}
+
+#[test]
+fn version_and_presets() {
+    assert_eq!(succeed("--version", NOTHING).out, format!("floe {}\n", env!("CARGO_PKG_VERSION")));
+    let out = succeed("presets", NOTHING).out;
+    let first: Vec<&str> = out.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
+    assert_eq!(first, ["paper", "paper-qkv", "tables"]);
+    assert!(out.lines().all(|line| line.split("  ").count() >= 2), "a name and what it is:\n{out}");
+}
+
+#[test]
+fn init_starts_an_experiment_of_ones_own() {
+    let dir = tempfile::tempdir().unwrap();
+    for preset in ["paper", "paper-qkv", "tables"] {
+        let text = succeed("init", &[preset]).out;
+        assert!(text.lines().filter(|line| line.starts_with('#')).count() > 30, "commented");
+        let file = dir.path().join(format!("{preset}.toml"));
+        std::fs::write(&file, text).unwrap();
+        let mine = floe::config::load(&common::text(&file), &[]).unwrap();
+        assert_eq!(mine, floe::config::load(preset, &[]).unwrap());
+    }
+    // Edited where a person would, it runs; without --out into runs/ of the current directory, never over another.
+    let mut sets = tiny("paper").split_off(1);
+    sets.extend(["--set".into(), "methods=[]".into()]);
+    for name in ["paper", "paper-2"] {
+        let said = said(floe().args(["run", "paper.toml"]).args(&sets).current_dir(dir.path()));
+        assert_eq!(said.code, 0, "{}", said.err);
+        assert_eq!(said.out.trim().replace('\\', "/"), format!("runs/{name}/report.html"));
+        assert!(dir.path().join("runs").join(name).join("report.html").exists());
+    }
+}
+
+#[test]
+fn devices_lists_adapters_with_their_limits() {
+    let listed = succeed("devices", NOTHING).out;
+    let lines: Vec<&str> = listed.lines().collect();
+    for column in ["#", "name", "backend", "type", "driver", "storage", "shared", "workgroup", "features"] {
+        assert!(lines[0].split_whitespace().any(|c| c == column), "{column}: {}", lines[0]);
+    }
+    assert!(
+        lines[1].starts_with("0  ") && lines[1].contains(" MiB") && lines[1].contains(" KiB"),
+        "{listed}"
+    );
+    assert!(listed.contains("`--device`"), "how to use it:\n{listed}");
+    // What is listed is what --device takes.
+    let name = lines[1].split("  ").find(|cell| cell.len() > 2).unwrap().trim();
+    let part = name.split(' ').next().unwrap().to_uppercase();
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let line = format!("run --set methods=[] --device {part}");
+    let said = succeed(&line, &[&tiny("paper")[..], &out(&run)].concat());
+    assert!(said.err.starts_with(name) || said.err.contains(&format!("\n{name} (")), "{}", said.err);
+}
+
+#[test]
+fn check_is_green_and_shows_every_kernel() {
+    let said = succeed("check", NOTHING);
+    for kernel in floe::kernels::KERNELS {
+        let row = said.out.lines().find(|line| line.split_whitespace().nth(1) == Some(kernel.stem));
+        let row = row.unwrap_or_else(|| panic!("{} is not in:\n{}", kernel.stem, said.out));
+        assert!(row.starts_with("ok  "), "{row}");
+    }
+    let last = said.out.lines().last().unwrap();
+    let cases = said.out.lines().count() - 2;
+    assert_eq!(last, format!("all {cases} cases are green"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_goes_away_is_no_panic() {
+    let dir = tempfile::tempdir().unwrap();
+    let floe = env!("CARGO_BIN_EXE_floe");
+    let (code, err) = (dir.path().join("code"), dir.path().join("err"));
+    // The program starts when `true` has closed the pipe's other end. Help, lists and errors all go there.
+    for (line, both, expected) in [
+        ("init paper", false, 0),
+        ("--help", false, 0),
+        ("devices", false, 0),
+        ("run no-such-preset", true, 2),
+        ("fly", true, 2),
+    ] {
+        let stderr = if both { "&1".to_string() } else { format!("'{}'", err.display()) };
+        let code_file = code.display();
+        let script = format!(
+            "(sleep 0.2; '{floe}' {line} 2>{stderr}; echo $? >'{code_file}') | true; \
+             while [ ! -s '{code_file}' ]; do sleep 0.05; done"
+        );
+        assert!(Command::new("sh").args(["-c", &script]).status().unwrap().success());
+        let said = if both { String::new() } else { read(&err) };
+        assert_eq!(read(&code).trim(), expected.to_string(), "floe {line}: {said}");
+        std::fs::remove_file(&code).unwrap();
+    }
+    let script = format!("'{floe}' init paper | head -1");
+    let output = Command::new("sh").args(["-c", &script]).stderr(Stdio::piped()).output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 1);
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn without_a_terminal_there_are_plain_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let said = succeed("run", &[&tiny("paper")[..], &out(&run)].concat());
+    assert_eq!(said.out, format!("{}\n", run.join("report.html").display()));
+    for text in [&said.out, &said.err] {
+        assert!(!text.contains('\u{1b}') && !text.contains('\r'), "{text:?}");
+    }
+    for model in ["pretrained", "zs-all", "zs-qk", "zs-v", "zsfs-all", "zsfs-qk", "zsfs-v"] {
+        let lines: Vec<&str> =
+            said.err.lines().filter(|line| line.split_whitespace().next() == Some(model)).collect();
+        assert_eq!(lines.len(), 1, "{model}: {}", said.err);
+        assert!(lines[0].contains("20 steps, ") && lines[0].contains(" a second, "), "{}", lines[0]);
+    }
+    let quiet = said_quiet(&run);
+    assert_eq!(quiet, "", "RUST_LOG=off says nothing");
+}
+
+fn said_quiet(run: &std::path::Path) -> String {
+    let mut command = floe();
+    command.args(["run", "--resume"]).arg(run).env("RUST_LOG", "off");
+    let said = said(&mut command);
+    assert_eq!(said.code, 0, "{}", said.err);
+    said.err.lines().filter(|line| !line.contains("XDG_RUNTIME_DIR")).collect()
+}

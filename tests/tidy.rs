@@ -1,0 +1,318 @@
+//! The rules of the house, held over the source tree: who may use whom, sizes, kernels with all their parts.
+
+use floe::kernels::KERNELS;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// The modules from the bottom up, a row a room, and what each uses of the others. Uses point to rows above (lower
+/// rooms) or sideways, never down the list.
+const ROOMS: &[&[(&str, &[&str])]] = &[
+    &[("error", &[]), ("shape", &[]), ("rng", &[]), ("linalg", &[]), ("splitmix", &[]), ("compare", &[])],
+    &[("law", &["rng"]), ("config", &["error"])],
+    // The only room that names wgpu.
+    &[("gpu", &["error"])],
+    // The CPU's word for word of the kernels. Parity cases and tests alone use it.
+    &[("reference", &["config", "law", "rng"])],
+    &[("kernels", &["config", "gpu", "law", "reference", "rng", "shape"])],
+    &[
+        ("model", &["config", "gpu", "kernels", "law", "optim", "shape"]),
+        ("optim", &["config", "error", "model"]),
+        ("checkpoint", &["error"]),
+        ("metrics", &["checkpoint", "error"]),
+        // Neither kernels nor model: a task is a law.
+        ("tasks", &["config", "error", "law", "linalg", "rng", "splitmix"]),
+        ("theory", &["config", "error", "linalg", "splitmix"]),
+    ],
+    &[("methods", &["config", "error", "model", "optim", "tasks"])],
+    &[
+        ("check", &["compare", "error", "gpu", "kernels"]),
+        ("train", &["checkpoint", "config", "error", "gpu", "kernels", "metrics", "model"]),
+        (
+            "eval",
+            &["config", "error", "gpu", "kernels", "law", "linalg", "model", "shape", "tasks", "theory"],
+        ),
+        // From files alone.
+        ("report", &["config", "error"]),
+    ],
+    &[("rundir", &["checkpoint", "config", "error", "gpu", "model", "train"])],
+    &[(
+        "run",
+        &[
+            "config", "error", "eval", "gpu", "kernels", "methods", "metrics", "model", "report", "rng",
+            "rundir", "tasks", "train",
+        ],
+    )],
+    &[("probe", &["checkpoint", "config", "error", "gpu", "kernels", "model", "run"])],
+    &[(
+        "cli",
+        &[
+            "check",
+            "checkpoint",
+            "compare",
+            "config",
+            "error",
+            "eval",
+            "gpu",
+            "kernels",
+            "metrics",
+            "model",
+            "probe",
+            "report",
+            "run",
+            "rundir",
+            "train",
+        ],
+    )],
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Files under a directory of the package with one of these extensions.
+fn files(directory: &str, extensions: &[&str]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut todo = vec![root().join(directory)];
+    while let Some(directory) = todo.pop() {
+        let Ok(entries) = std::fs::read_dir(&directory) else { continue };
+        for path in entries.map(|e| e.unwrap().path()) {
+            let extension = path.extension().unwrap_or_default().to_string_lossy().into_owned();
+            if path.is_dir() {
+                todo.push(path);
+            } else if extensions.contains(&extension.as_str()) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Every text of the package that people write.
+fn texts() -> Vec<PathBuf> {
+    let kinds = ["rs", "wgsl", "toml", "md", "py", "html", "css", "sh", "yml"];
+    let mut all: Vec<PathBuf> = ["src", "shaders", "tests", "benches", "docs", "examples", ".ci", ".github"]
+        .iter()
+        .flat_map(|directory| files(directory, &[&kinds[..], &[""]].concat()))
+        .collect();
+    for entry in std::fs::read_dir(root()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() && kinds.iter().any(|kind| path.extension().is_some_and(|e| e == *kind)) {
+            all.push(path);
+        }
+    }
+    all
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn short(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap().display().to_string().replace('\\', "/")
+}
+
+/// Rust without its comments.
+fn code(path: &Path) -> String {
+    read(path).lines().map(|line| line.split("//").next().unwrap_or("").to_string() + "\n").collect()
+}
+
+/// The top-level module of a file under src/, and how deep its own module lies: `src/gpu/engine.rs` is (gpu, 2).
+fn place(path: &Path) -> (String, usize) {
+    let name = short(path);
+    let parts: Vec<&str> = name.trim_start_matches("src/").trim_end_matches(".rs").split('/').collect();
+    (parts[0].to_string(), parts.len())
+}
+
+fn word(text: &str) -> &str {
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    &text[..end]
+}
+
+/// Top-level modules that a file names, by `crate::` or by enough `super::`.
+fn uses(path: &Path, modules: &BTreeSet<&str>) -> BTreeSet<String> {
+    let (own, depth) = place(path);
+    let text = code(path);
+    let mut found = BTreeSet::new();
+    let mut note = |name: &str| {
+        let name = match name {
+            "Error" | "Result" => "error",
+            "Config" => "config",
+            name => name,
+        };
+        if modules.contains(name) && name != own {
+            found.insert(name.to_string());
+        }
+    };
+    for (at, _) in text.match_indices("crate::") {
+        let rest = &text[at + "crate::".len()..];
+        assert!(!rest.starts_with('{'), "{}: write one module a `use`, this test reads them", short(path));
+        note(word(rest));
+    }
+    for (at, _) in text.match_indices("super::") {
+        let mut rest = &text[at..];
+        let mut ups = 0;
+        while let Some(after) = rest.strip_prefix("super::") {
+            (rest, ups) = (after, ups + 1);
+        }
+        if ups >= depth && !text[..at].ends_with("super::") {
+            note(word(rest));
+        }
+    }
+    found
+}
+
+#[test]
+fn dependencies_point_down_only() {
+    let rooms = || ROOMS.iter().enumerate().flat_map(|(row, room)| room.iter().map(move |m| (row, m)));
+    let row: BTreeMap<&str, usize> = rooms().map(|(row, (name, _))| (*name, row)).collect();
+    let modules: BTreeSet<&str> = row.keys().copied().collect();
+    let declared: BTreeSet<String> = code(&root().join("src/lib.rs"))
+        .lines()
+        .filter_map(|line| line.trim_start_matches("pub ").strip_prefix("mod ")?.strip_suffix(';'))
+        .map(String::from)
+        .collect();
+    let listed: BTreeSet<String> = modules.iter().map(|m| m.to_string()).collect();
+    assert_eq!(declared, listed, "src/lib.rs and the table of this test name the same modules");
+
+    for (at, (name, allowed)) in rooms() {
+        for used in *allowed {
+            assert!(row[used] <= at, "{name} may not use {used}, which lies above it");
+        }
+    }
+    let mut used: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for file in files("src", &["rs"]) {
+        let (own, _) = place(&file);
+        if own == "lib" || own == "main" {
+            continue;
+        }
+        let allowed = rooms().find(|(_, m)| m.0 == own).map(|(_, m)| m.1).unwrap();
+        let found = uses(&file, &modules);
+        for name in &found {
+            assert!(
+                allowed.contains(&name.as_str()),
+                "{} uses {name}, which {own} may not: it may use {allowed:?}",
+                short(&file)
+            );
+        }
+        used.entry(own).or_default().extend(found);
+    }
+    for (_, (name, allowed)) in rooms() {
+        let allowed: BTreeSet<String> = allowed.iter().map(|a| a.to_string()).collect();
+        assert_eq!(used[*name], allowed, "the table of this test lists what {name} uses, and no more");
+    }
+}
+
+#[test]
+fn the_reader_of_uses_sees_them() {
+    let modules = BTreeSet::from(["gpu", "error", "config", "cli"]);
+    let dir = root().join("src/cli");
+    assert_eq!(uses(&dir.join("source.rs"), &modules), ["config", "error", "gpu"].map(String::from).into());
+    assert_eq!(place(&dir.join("source.rs")), ("cli".into(), 2));
+}
+
+#[test]
+fn wgpu_is_named_in_one_room() {
+    for file in files("src", &["rs"]) {
+        let inside = short(&file).starts_with("src/gpu/") || short(&file) == "src/gpu.rs";
+        assert!(inside || !code(&file).contains("wgpu"), "{} names wgpu; only src/gpu may", short(&file));
+    }
+}
+
+#[test]
+fn the_program_is_thin() {
+    let main = code(&root().join("src/main.rs"));
+    assert!(main.lines().count() <= 20, "src/main.rs parses, runs and gives an exit code");
+    let named: BTreeSet<&str> = main.match_indices("floe::").map(|(at, _)| word(&main[at + 6..])).collect();
+    assert_eq!(named, BTreeSet::from(["cli"]));
+}
+
+#[test]
+fn files_stay_small() {
+    for (directory, kind, most) in
+        [("src", "rs", 600), ("tests", "rs", 600), ("benches", "rs", 600), ("shaders", "wgsl", 250)]
+    {
+        for file in files(directory, &[kind]) {
+            let lines = read(&file).lines().count();
+            assert!(lines <= most, "{} has {lines} lines; at most {most}", short(&file));
+        }
+    }
+}
+
+/// Paths that `include_str!` names in the sources, from the package's root.
+fn included() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for file in files("src", &["rs"]) {
+        let text = read(&file);
+        for (at, start) in text.match_indices("include_str!(\"") {
+            let path = text[at + start.len()..].split('"').next().unwrap();
+            let full = file.parent().unwrap().join(path).canonicalize();
+            let full = full.unwrap_or_else(|e| panic!("{} includes {path}: {e}", short(&file)));
+            let package = root().canonicalize().unwrap();
+            found.insert(full.strip_prefix(package).unwrap().display().to_string().replace('\\', "/"));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_kernel_has_its_parts_and_every_shader_is_used() {
+    let stems: BTreeSet<&str> = KERNELS.iter().map(|kernel| kernel.stem).collect();
+    assert_eq!(stems.len(), KERNELS.len(), "a stem is listed once");
+    for stem in &stems {
+        for part in [format!("shaders/{stem}.wgsl"), format!("src/kernels/{stem}.rs")] {
+            assert!(root().join(&part).is_file(), "kernel `{stem}` has no {part}");
+        }
+        let host = read(&root().join(format!("src/kernels/{stem}.rs")));
+        assert!(host.contains(&format!("shaders/{stem}.wgsl")), "src/kernels/{stem}.rs includes its shader");
+    }
+    let included = included();
+    for file in files("shaders", &["wgsl"]) {
+        let name = short(&file);
+        assert!(included.contains(&name), "{name} is used by nothing");
+        let stem = file.file_stem().unwrap().to_str().unwrap().split('.').next().unwrap().to_string();
+        let common = name.starts_with("shaders/common/");
+        assert!(common || stems.contains(stem.as_str()), "{name} is no kernel of KERNELS");
+        let first = read(&file).lines().next().unwrap_or_default().to_string();
+        assert!(first.starts_with("//") && first.len() > 20, "{name} begins with what it computes");
+    }
+}
+
+#[test]
+fn nothing_is_left_unfinished() {
+    // In two parts, so that this file does not hold what it looks for.
+    let marks = [
+        ("todo", "!("),
+        ("unimplemented", "!("),
+        ("dbg", "!("),
+        ("#[ig", "nore"),
+        ("TO", "DO"),
+        ("FIX", "ME"),
+    ];
+    for directory in ["src", "tests", "benches", "shaders"] {
+        for file in files(directory, &["rs", "wgsl", "py"]) {
+            let text = read(&file);
+            for mark in marks.map(|(a, b)| a.to_string() + b) {
+                assert!(!text.contains(&mark), "{} holds `{mark}`", short(&file));
+            }
+        }
+    }
+}
+
+#[test]
+fn no_path_of_one_machine_and_no_stray_space() {
+    let machines =
+        [("/ho", "me/"), ("/ro", "ot/"), ("/Us", "ers/"), ("/wo", "rk/"), ("/tm", "p/"), ("C:\\", "Users")];
+    let texts = texts();
+    assert!(texts.len() > 80, "the tree is read: {}", texts.len());
+    for file in texts {
+        for (number, line) in read(&file).lines().enumerate() {
+            let place = format!("{}:{}", short(&file), number + 1);
+            for machine in machines.map(|(a, b)| a.to_string() + b) {
+                assert!(!line.contains(&machine), "{place}: a path of one machine: {machine}");
+            }
+            assert!(!line.contains('\t'), "{place}: a tab");
+            assert!(line.trim_end() == line, "{place}: space at the line's end");
+        }
+    }
+}
