@@ -1,9 +1,8 @@
 //! The report of synthetic run directories; the two large ones stay in Cargo's scratch directory, to be looked at.
 
+use floe::checkpoint::{self, Checkpoint, Tensor};
 use floe::config::{Config, Loss, Method, Tables, Task};
 use floe::report;
-use safetensors::tensor::{Dtype, TensorView};
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -71,7 +70,7 @@ impl Run {
 
     /// Matrices of the closed forms' shape plus noise: `v` its value row, `diagonal` and `corner` of QK.
     fn weights(&mut self, model: &str, size: usize, heads: usize, [v, diagonal, corner]: [f64; 3]) {
-        let mut tensors = HashMap::new();
+        let mut file = Checkpoint::default();
         for kind in ["v", "qk"] {
             let mut values = Vec::new();
             for _ in 0..heads {
@@ -84,16 +83,14 @@ impl Run {
                         "qk" if i == 0 => corner,
                         _ => 0.0,
                     };
-                    values.extend(((shape + 0.05 * self.random()) as f32).to_le_bytes());
+                    values.push((shape + 0.05 * self.random()) as f32);
                 }
             }
-            tensors.insert(format!("layers.0.attn.{kind}"), values);
+            let tensor = Tensor { shape: vec![heads, size, size], data: values };
+            file.tensors.insert(format!("layers.0.attn.{kind}"), tensor);
         }
-        let views = tensors.iter().map(|(name, bytes)| {
-            (name.clone(), TensorView::new(Dtype::F32, vec![heads, size, size], bytes).unwrap())
-        });
         let path = self.dir.join(format!("checkpoints/{model}.safetensors"));
-        safetensors::serialize_to_file(views.collect::<HashMap<_, _>>(), None, &path).unwrap();
+        checkpoint::write(&path, &file).unwrap();
     }
 
     fn save(self, task: serde_json::Value) -> PathBuf {
@@ -389,5 +386,5 @@ fn errors_name_the_file_the_line_and_the_mend() {
     contains(&spoil("config.toml", &|t| t + "\n[nonsense]\n"), &["config.toml", "nonsense"]);
     let dir = paper(&temp.path().join("bad"));
     fs::write(dir.join("checkpoints/zs-v.safetensors"), b"not a checkpoint").unwrap();
-    contains(&message(&dir), &["zs-v.safetensors", "not a safetensors file"]);
+    contains(&message(&dir), &["zs-v.safetensors", "is not a floe checkpoint"]);
 }

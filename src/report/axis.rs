@@ -36,8 +36,9 @@ impl Axis {
     }
 
     /// An axis for errors, fitted to the bulk of the series: one that lies far above the rest (a fine-tuning that
-    /// exploded) runs out at the top instead of pressing the others flat.
-    pub fn errors(series: &[Vec<f64>]) -> Axis {
+    /// exploded) runs out at the top instead of pressing the others flat. What the rest is judged by (`anchors`) is
+    /// always on it.
+    pub fn errors(series: &[Vec<f64>], anchors: &[f64]) -> Axis {
         let finite = |s: &Vec<f64>| -> Vec<f64> { s.iter().copied().filter(|v| v.is_finite()).collect() };
         let series: Vec<Vec<f64>> = series.iter().map(finite).filter(|s| !s.is_empty()).collect();
         let mut tops: Vec<f64> = series.iter().map(|s| s.iter().fold(0.0, |a, b| b.max(a))).collect();
@@ -45,6 +46,7 @@ impl Axis {
         let Some(mut top) = tops.get(tops.len().saturating_sub(1) / 4).copied() else {
             return Axis::linear(0.0, 1.0, 4);
         };
+        top = anchors.iter().copied().filter(|a| a.is_finite()).fold(top, f64::max);
         for next in &tops {
             if *next <= top * GAP {
                 top = next.max(top);
@@ -145,22 +147,30 @@ mod tests {
         let calm = vec![vec![1.1, 0.35], vec![0.1, 1.4], vec![0.3, 0.4], vec![2.3, 1.3]];
         let mut series = calm.clone();
         series.push(vec![1.1, f64::NAN, 212.0, f64::INFINITY]);
-        let axis = Axis::errors(&series);
+        let axis = Axis::errors(&series, &[f64::NAN, 1.1]);
         assert!(axis.hi < 6.0 && axis.hi > 2.3 && axis.log, "{axis:?}");
         assert!(axis.above(212.0) && axis.above(f64::INFINITY) && !axis.above(2.3) && !axis.above(f64::NAN));
         assert!(axis.ticks.len() >= 3);
     }
 
     #[test]
+    fn an_anchor_is_on_the_axis_however_far_from_the_rest() {
+        let fine_tuned = [vec![0.02], vec![0.03], vec![0.025], vec![0.19]];
+        assert!(Axis::errors(&fine_tuned, &[]).above(1.3));
+        let axis = Axis::errors(&fine_tuned, &[1.3, f64::INFINITY]);
+        assert!(axis.log && !axis.above(1.3) && axis.unit(0.02) > 0.0 && axis.hi < 2.0, "{axis:?}");
+    }
+
+    #[test]
     fn close_values_get_a_linear_axis_from_zero() {
-        let axis = Axis::errors(&[vec![0.5, 0.9], vec![0.4]]);
+        let axis = Axis::errors(&[vec![0.5, 0.9], vec![0.4]], &[]);
         assert!(!axis.log && axis.lo == 0.0 && axis.hi > 0.9 && axis.hi < 1.0);
     }
 
     #[test]
     fn no_finite_value_still_gives_an_axis() {
         for series in [vec![], vec![vec![]], vec![vec![f64::NAN, f64::INFINITY]], vec![vec![0.0]]] {
-            let axis = Axis::errors(&series);
+            let axis = Axis::errors(&series, &[f64::NAN]);
             assert!(axis.unit(0.5).is_finite() && axis.hi > axis.lo, "{series:?}");
         }
     }

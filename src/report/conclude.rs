@@ -17,6 +17,16 @@ struct Facts<'a> {
     zero: Point,
     /// At the most shots on tasks not seen; none where that was not evaluated.
     few: Option<Point>,
+    /// Zero-shot on tasks not seen, likewise.
+    none: Option<Point>,
+}
+
+impl Facts<'_> {
+    /// Whether demonstrations are of no use any more on tasks not seen.
+    fn lost(&self, base: &Base) -> bool {
+        let Some(few) = self.few else { return false };
+        few.value() >= base.none.value() || self.none.is_some_and(|none| !lower(&few, &none))
+    }
 }
 
 /// The pre-trained model on tasks not seen (on the target where there is no other task).
@@ -49,8 +59,8 @@ pub(super) fn conclusion(data: &RunData) -> Vec<String> {
 
 fn facts<'a>(data: &RunData, model: &'a str, shots: u32) -> Option<Facts<'a>> {
     let zero = data.series(model, "target")?.at(0)?;
-    let few = data.unseen().and_then(|t| data.series(model, &t)?.at(shots));
-    Some(Facts { model, zero, few })
+    let unseen = |shots| data.unseen().and_then(|t| data.series(model, &t)?.at(shots));
+    Some(Facts { model, zero, few: unseen(shots), none: unseen(0) })
 }
 
 fn base(data: &RunData, shots: u32) -> Option<Base> {
@@ -94,7 +104,11 @@ fn versus(value: f64, base: f64) -> String {
 }
 
 fn round(ratio: f64) -> String {
-    if ratio < 20.0 { format!("{ratio:.1}") } else { number(ratio.round()) }
+    match ratio {
+        r if r < 20.0 => format!("{r:.1}"),
+        r if r < 1000.0 => format!("{r:.0}"),
+        r => number(r),
+    }
 }
 
 fn list(names: &[&str]) -> String {
@@ -169,7 +183,7 @@ fn cost(tied: &[&&Facts], base: &Base, shots: u32) -> Option<String> {
     };
     let verdict = match () {
         _ if !base.learns => "",
-        _ if low >= base.none.value() => ": in-context learning is lost",
+        _ if low >= base.none.value() || tied.iter().all(|m| m.lost(base)) => ": in-context learning is lost",
         _ if base.none.value() - low < LITTLE * (base.none.value() - base.few.value()) => {
             ": in-context learning is all but lost"
         }
@@ -188,7 +202,8 @@ fn keeper(methods: &[Facts], base: &Base, shots: u32) -> Option<String> {
     }
     let gain: Vec<&Facts> = methods.iter().filter(|m| lower(&m.zero, &before)).collect();
     let able = gain.iter().filter_map(|m| m.few.map(|few| (*m, few.value()))).filter(|(_, f)| f.is_finite());
-    let (best, few) = able.min_by(|a, b| a.1.total_cmp(&b.1))?;
+    let rank = |(m, few): &(&Facts, f64)| (m.lost(base), *few);
+    let (best, few) = able.min_by(|a, b| rank(a).0.cmp(&rank(b).0).then(a.1.total_cmp(&b.1)))?;
     let of = match gain.len() {
         1 => "the one method that lowers the zero-shot error".to_string(),
         n => format!("the {n} methods that lower the zero-shot error"),
@@ -197,10 +212,10 @@ fn keeper(methods: &[Facts], base: &Base, shots: u32) -> Option<String> {
     let at = format!("{}-shot error on tasks not seen", shots);
     let zero = format!("{}, {}", number(best.zero.value()), versus(best.zero.value(), before.value()));
     Some(match few / base.few.value() {
-        _ if few >= base.none.value() && gain.len() == 1 => {
+        _ if best.lost(base) && gain.len() == 1 => {
             format!("In-context learning does not survive {of}, {}: its {at} is {few_text}.", best.model)
         }
-        _ if few >= base.none.value() => format!(
+        _ if best.lost(base) => format!(
             "In-context learning survives none of {of}: even with {}, which does best, the {at} is {few_text}.",
             best.model
         ),

@@ -99,6 +99,16 @@ fn all_methods_lose_in_context_learning() {
 }
 
 #[test]
+fn demonstrations_that_no_longer_help_are_a_loss() {
+    let base = (PRETRAINED, [1.333, 0.020, 1.235, 0.015]);
+    let text = said(&run(&[base, ("zs", [0.017, 0.5, 0.14, 0.8]), ("fs", [0.028, 0.02, 0.138, 0.094])]));
+    has(&text, &["0.800, 53 times the pre-trained model's 0.015: in-context learning is lost"]);
+    has(&text, &["fs keeps in-context learning best, but not whole", "48 times lower"]);
+    let none = said(&run(&[base, ("a", [0.02, 0.5, 0.14, 0.8]), ("b", [0.03, 0.5, 0.14, 0.15])]));
+    has(&none, &["survives none of the 2 methods", "even with b"]);
+}
+
+#[test]
 fn diverged_models_are_never_called_best() {
     let nan = f64::NAN;
     let text = said(&run(&[BASE, ("bad", [nan; 4]), ("odd", [0.2, f64::INFINITY, 1.0, f64::INFINITY])]));

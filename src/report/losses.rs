@@ -27,7 +27,13 @@ pub(super) fn figures(data: &RunData, styles: &[Style]) -> Result<Vec<Figure>> {
         .iter()
         .flat_map(|c| parts(c).into_iter().map(|(of, _)| c.steps.iter().map(of).collect()))
         .collect();
-    let y = Axis::errors(&values);
+    // Fine-tuning starts at the pre-trained model's error, high above where it ends.
+    let starts: Vec<f64> = curves
+        .iter()
+        .filter(|c| c.model != PRETRAINED)
+        .flat_map(|c| parts(c).into_iter().map(|(of, _)| of(&c.steps[0])))
+        .collect();
+    let y = Axis::errors(&values, &starts);
     curves
         .into_iter()
         .filter_map(|c| styles.iter().find(|s| s.model == c.model).map(|s| panel(c, s, &y)))

@@ -42,7 +42,8 @@ pub(super) fn figures(data: &RunData, styles: &[Style]) -> Result<Vec<Figure>> {
     let shown = |s: &&Series| !is_theory(&s.model);
     let all: Vec<Vec<f64>> =
         data.eval.iter().chain(data.baselines.iter().filter(shown)).map(values).collect();
-    let y = Axis::errors(&all);
+    let base = data.eval.iter().filter(|s| s.model == PRETRAINED).flat_map(values).collect::<Vec<f64>>();
+    let y = Axis::errors(&all, &base);
     let x = Axis::counts(u64::from(data.max_shots()));
     data.tasks().iter().map(|task| panel(data, styles, task, &x, &y)).collect()
 }

@@ -27,8 +27,11 @@ pub(super) fn figure(data: &RunData, styles: &[Style]) -> Result<Option<Figure>>
         return Ok(None);
     }
     let column = |of: fn(&Spot) -> f64| spots.iter().map(|s| vec![of(s)]).collect::<Vec<_>>();
-    let x = widen(Axis::errors(&column(|s| s.x.value())));
-    let y = widen(Axis::errors(&column(|s| s.y.value())));
+    let base = |of: fn(&Spot) -> f64| {
+        spots.iter().filter(|s| !s.theory && s.style.model == PRETRAINED).map(of).collect::<Vec<_>>()
+    };
+    let axis = |of: fn(&Spot) -> f64| widen(Axis::errors(&column(of), &base(of)));
+    let (x, y) = (axis(|s| s.x.value()), axis(|s| s.y.value()));
     let front = front(&spots);
     let body = Canvas::draw(SIZE, |canvas| {
         let frame = Frame { canvas, edges: EDGES, x: &x, y: &y };

@@ -1,7 +1,7 @@
 //! Attention matrices out of a checkpoint.
 
+use crate::checkpoint;
 use crate::error::{Error, Result};
-use safetensors::{Dtype, SafeTensors};
 use std::path::Path;
 
 /// The attention matrices of one model.
@@ -33,22 +33,18 @@ impl Weights {
 
 /// Reads `layers.{l}.attn.{v,qk,q,k}` (f32 [H, D, D]); other tensors are ignored.
 pub(super) fn read(model: &str, path: &Path) -> Result<Weights> {
-    let bytes = std::fs::read(path).map_err(|e| Error::file(path, e))?;
-    let file = SafeTensors::deserialize(&bytes)
-        .map_err(|e| Error::file(path, format!("not a safetensors file: {e}; run again with --resume")))?;
+    let checkpoint = checkpoint::read(path)?;
     let mut matrices = Vec::new();
-    for (name, tensor) in file.tensors() {
-        let Some((layer, kind)) = parse(&name) else { continue };
-        let &[heads, size, width] = tensor.shape() else {
-            return Err(shape(path, &name, tensor.shape()));
+    for (name, tensor) in &checkpoint.tensors {
+        let Some((layer, kind)) = parse(name) else { continue };
+        let &[heads, size, width] = tensor.shape.as_slice() else {
+            return Err(shape(path, name, &tensor.shape));
         };
-        if tensor.dtype() != Dtype::F32 || size != width || size == 0 {
-            return Err(shape(path, &name, tensor.shape()));
+        if size != width || size == 0 {
+            return Err(shape(path, name, &tensor.shape));
         }
-        let values: Vec<f32> =
-            tensor.data().as_chunks::<4>().0.iter().map(|c| f32::from_le_bytes(*c)).collect();
         for head in 0..heads {
-            let values = values[head * size * size..(head + 1) * size * size].to_vec();
+            let values = tensor.data[head * size * size..(head + 1) * size * size].to_vec();
             matrices.push(Matrix { layer, head, kind, size, values });
         }
     }
@@ -62,5 +58,5 @@ fn parse(name: &str) -> Option<(usize, &'static str)> {
 }
 
 fn shape(path: &Path, name: &str, shape: &[usize]) -> Error {
-    Error::file(path, format!("tensor `{name}` is {shape:?}; it must be f32 [heads, D, D]"))
+    Error::file(path, format!("tensor `{name}` is {shape:?}; it must be [heads, D, D]"))
 }
