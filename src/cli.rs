@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, arguments to validated configuration, no logic.
 
+mod bench;
 mod check;
 mod devices;
 mod eval;
@@ -38,6 +39,7 @@ enum Command {
     Report(report::Args),
     Devices(devices::Args),
     Check(check::Args),
+    Bench(bench::Args),
     #[command(hide = true)]
     Probe(probe::Args),
 }
@@ -60,6 +62,7 @@ pub fn main() -> Result<()> {
         Command::Report(args) => report::run(args),
         Command::Devices(args) => devices::run(args),
         Command::Check(args) => check::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Probe(args) => probe::run(args),
     }
 }

@@ -7,5 +7,5 @@ mod engine;
 mod recording;
 
 pub use device::{AdapterSummary, adapters, open};
-pub use engine::{Engine, ReadBack};
+pub use engine::{Engine, Launch, ReadBack};
 pub use recording::{Access, Binding, Buffer, Consts, Dispatch, Program, Recording};

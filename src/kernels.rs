@@ -8,10 +8,11 @@ pub mod prompt_eval;
 pub mod prompt_sample;
 pub mod prompt_step;
 pub mod qk;
+pub mod roof;
 mod source;
 mod unroll;
 
-pub use case::{CANARIES, Case, Expect, POISON, Values};
+pub use case::{Bench, CANARIES, Case, Expect, POISON, Values};
 pub use source::Source;
 
 use crate::gpu::{Access, AdapterSummary, Binding, Consts, Program};
@@ -23,17 +24,20 @@ pub struct Kernel {
     pub stem: &'static str,
     /// Parity cases, odd sizes included.
     pub cases: fn(&Tuning) -> Vec<Case>,
+    /// What is timed, at the paper's sizes.
+    pub benches: fn(&Tuning) -> Vec<Bench>,
 }
 
 /// Every kernel. A line here is all that parity, bench and validation need.
 pub const KERNELS: &[Kernel] = &[
-    Kernel { stem: "normal", cases: normal::cases },
-    Kernel { stem: "prompt_sample", cases: prompt_sample::cases },
-    Kernel { stem: "prompt_step", cases: prompt_step::cases },
-    Kernel { stem: "prompt_eval", cases: prompt_eval::cases },
-    Kernel { stem: "grad_reduce", cases: grad_reduce::cases },
-    Kernel { stem: "qk", cases: qk::cases },
-    Kernel { stem: "masked_update", cases: masked_update::cases },
+    Kernel { stem: "roof", cases: roof::cases, benches: roof::benches },
+    Kernel { stem: "normal", cases: normal::cases, benches: normal::benches },
+    Kernel { stem: "prompt_sample", cases: prompt_sample::cases, benches: prompt_sample::benches },
+    Kernel { stem: "prompt_step", cases: prompt_step::cases, benches: prompt_step::benches },
+    Kernel { stem: "prompt_eval", cases: prompt_eval::cases, benches: prompt_eval::benches },
+    Kernel { stem: "grad_reduce", cases: grad_reduce::cases, benches: grad_reduce::benches },
+    Kernel { stem: "qk", cases: qk::cases, benches: qk::benches },
+    Kernel { stem: "masked_update", cases: masked_update::cases, benches: masked_update::benches },
 ];
 
 /// How work is split on a class of device. Different splits give different last bits, so a run records its own.

@@ -1,5 +1,6 @@
 //! floe: a GPU training engine for studying which attention parameters fine-tuning should touch.
 
+pub mod bench;
 pub mod check;
 pub mod checkpoint;
 pub mod cli;

@@ -48,6 +48,14 @@ pub struct Engine {
     pipelines: RefCell<HashMap<u64, Arc<Pipeline>>>,
 }
 
+/// When a launch ran, by the device's clock.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Launch {
+    /// Nanoseconds, from an origin that all launches share.
+    pub start_ns: f64,
+    pub ns: f64,
+}
+
 /// A copy of a buffer on its way to the host.
 pub struct ReadBack {
     staging: wgpu::Buffer,
@@ -117,14 +125,18 @@ impl Engine {
     /// Starts to copy a buffer to the host as it is after the work submitted so far.
     pub fn read_later(&self, buffer: &Buffer) -> Result<ReadBack> {
         let source = self.realize(buffer)?;
+        self.copy_to_host(&source, buffer.label())
+    }
+
+    fn copy_to_host(&self, source: &wgpu::Buffer, label: &str) -> Result<ReadBack> {
         let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some(buffer.label()),
-            size: buffer.bytes(),
+            label: Some(label),
+            size: source.size(),
             usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
         let mut encoder = self.device.create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(&source, 0, &staging, 0, buffer.bytes());
+        encoder.copy_buffer_to_buffer(source, 0, &staging, 0, source.size());
         let submission = self.queue.submit([encoder.finish()]);
         let (sender, mapped) = futures_intrusive::channel::shared::oneshot_channel();
         staging.map_async(wgpu::MapMode::Read, .., move |result| {
@@ -163,13 +175,7 @@ impl Engine {
     /// # Errors
     /// A limit the adapter doesn't offer, with the kernel's name; a device failure.
     pub fn submit(&self, recording: &Recording, times: u64) -> Result<()> {
-        self.sweep();
-        let mut launches = Vec::with_capacity(recording.dispatches.len());
-        for dispatch in &recording.dispatches {
-            self.check_limits(dispatch)?;
-            let pipeline = self.pipeline(&dispatch.program)?;
-            launches.push((self.bind(dispatch, &pipeline)?, pipeline, dispatch.groups));
-        }
+        let launches = self.launches(recording)?;
         let mut encoder = self.device.create_command_encoder(&Default::default());
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());
@@ -185,9 +191,74 @@ impl Engine {
         self.fault.check()
     }
 
+    /// Submits a recording `times` times over with a pass a launch, and returns when each launch began and how long it
+    /// took on the device, in launch order. Empty where the adapter has no timestamps, or none that move.
+    pub fn submit_timed(&self, recording: &Recording, times: u64) -> Result<Vec<Launch>> {
+        let count = recording.dispatches.len() as u64 * times;
+        if !self.has_timestamps() || count == 0 || 2 * count > u64::from(wgpu::QUERY_SET_MAX_QUERIES) {
+            self.submit(recording, times)?;
+            return Ok(Vec::new());
+        }
+        let launches = self.launches(recording)?;
+        let queries = self.device.create_query_set(&wgpu::QuerySetDescriptor {
+            label: None,
+            ty: wgpu::QueryType::Timestamp,
+            count: 2 * count as u32,
+        });
+        let resolved = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("timestamps"),
+            size: 16 * count,
+            usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
+            mapped_at_creation: false,
+        });
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        let repeated = (0..times).flat_map(|_| &launches);
+        for (i, (group, pipeline, groups)) in repeated.enumerate() {
+            let at = 2 * i as u32;
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                label: None,
+                timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
+                    query_set: &queries,
+                    beginning_of_pass_write_index: Some(at),
+                    end_of_pass_write_index: Some(at + 1),
+                }),
+            });
+            pass.set_pipeline(&pipeline.pipeline);
+            pass.set_bind_group(0, group, &[]);
+            pass.dispatch_workgroups(*groups, 1, 1);
+        }
+        encoder.resolve_query_set(&queries, 0..2 * count as u32, &resolved, 0);
+        self.queue.submit([encoder.finish()]);
+        self.fault.check()?;
+        let ticket = self.copy_to_host(&resolved, "timestamps")?;
+        let ticks: Vec<[u64; 2]> = self.finish(ticket)?;
+        let period = f64::from(self.queue.get_timestamp_period());
+        let span = |[from, to]: [u64; 2]| Launch {
+            start_ns: from as f64 * period,
+            ns: to.saturating_sub(from) as f64 * period,
+        };
+        let timed: Vec<Launch> = ticks.into_iter().map(span).collect();
+        Ok(if timed.iter().any(|l| l.ns > 0.0) { timed } else { Vec::new() })
+    }
+
+    fn has_timestamps(&self) -> bool {
+        self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY)
+    }
+
     /// Checks every kernel of a recording against the adapter's limits, running nothing.
     pub fn check(&self, recording: &Recording) -> Result<()> {
         recording.dispatches.iter().try_for_each(|dispatch| self.check_limits(dispatch))
+    }
+
+    /// Bind groups, pipelines and workgroups of a recording's launches.
+    fn launches(&self, recording: &Recording) -> Result<Vec<(wgpu::BindGroup, Arc<Pipeline>, u32)>> {
+        self.sweep();
+        let launch = |dispatch: &Dispatch| {
+            self.check_limits(dispatch)?;
+            let pipeline = self.pipeline(&dispatch.program)?;
+            Ok((self.bind(dispatch, &pipeline)?, pipeline, dispatch.groups))
+        };
+        recording.dispatches.iter().map(launch).collect()
     }
 
     fn bind(&self, dispatch: &Dispatch, pipeline: &Pipeline) -> Result<wgpu::BindGroup> {

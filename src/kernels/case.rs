@@ -10,6 +10,16 @@ pub struct Case {
     pub expect: Vec<Expect>,
 }
 
+/// A launch of realistic size, with what it costs by the kernel's own count.
+pub struct Bench {
+    pub name: String,
+    pub recording: Recording,
+    /// Arithmetic operations, integer ones of the random numbers among them.
+    pub flops: f64,
+    /// Bytes read from and written to buffers.
+    pub bytes: f64,
+}
+
 /// What a buffer must hold after the recording.
 pub struct Expect {
     pub buffer: Buffer,

@@ -1,6 +1,6 @@
 //! `grad_reduce`: a batch's gradient and losses from the lanes' partial sums.
 
-use super::case::{Case, poisoned, values, wide};
+use super::case::{Bench, Case, poisoned, values, wide};
 use super::{Tuning, program, read, write};
 use crate::gpu::{Buffer, Consts, Recording};
 use crate::reference;
@@ -28,4 +28,12 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
             Case::new(format!("{rows} x {lanes}"), recording).f32(&grads, expected)
         })
         .collect()
+}
+
+pub(super) fn benches(tuning: &Tuning) -> Vec<Bench> {
+    let (rows, lanes) = (58, tuning.lanes(5000));
+    let (partials, grads) = (Buffer::words("partials", rows * lanes), Buffer::words("grads", rows));
+    let count = (rows * lanes) as f64;
+    let recording = record(rows, lanes, &partials, &grads, tuning);
+    vec![Bench { name: "paper".into(), recording, flops: count, bytes: 4.0 * count }]
 }

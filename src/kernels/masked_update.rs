@@ -1,6 +1,6 @@
 //! `masked_update`: one optimizer step on the trained elements.
 
-use super::case::{Case, values, wide};
+use super::case::{Bench, Case, values, wide};
 use super::{Tuning, program, read, uniform, write};
 use crate::config::{Optimizer, Rule};
 use crate::gpu::{Buffer, Consts, Recording};
@@ -135,4 +135,28 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
         }
     }
     out
+}
+
+pub(super) fn benches(tuning: &Tuning) -> Vec<Bench> {
+    // The paper's model whole and its value matrix alone; what a trained element costs is in the difference.
+    [(98, "98 of 98 trained"), (49, "49 of 98 trained")]
+        .into_iter()
+        .map(|(count, name)| {
+            let trained: Vec<[u32; 2]> = (0..count as u32).map(|i| [i, i]).collect();
+            let update = Update { rule: Rule::Sgd, trained: count, losses: 98, batch: 5000, ring: 1 };
+            let buffers = Buffers {
+                hyper: Buffer::holding("hyper", &hyper(&Optimizer::default())),
+                // The bench runs the same step over and over: its rate is 0, and the state counts on.
+                schedule: Buffer::words("schedule", 4 << 16),
+                trained: Buffer::holding("trained", trained.as_flattened()),
+                grads: Buffer::holding("grads", &values(100, 0.1, 7)),
+                params: Buffer::holding("params", &values(98, 1.0, 8)),
+                moments: Buffer::words("moments", update.moments()),
+                state: Buffer::words("state", 1),
+                metrics: Buffer::words("metrics", 4),
+            };
+            let recording = record(&update, &buffers, tuning);
+            Bench { name: name.into(), recording, flops: 9.0 * count as f64, bytes: 36.0 * count as f64 }
+        })
+        .collect()
 }

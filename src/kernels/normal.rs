@@ -1,9 +1,12 @@
 //! `normal`: standard normals from counters. It exists to be tested: every prompt is made of what it draws.
 
-use super::case::{Case, poisoned};
+use super::case::{Bench, Case, poisoned};
 use super::{RANDOM, Tuning, program, uniform, write};
 use crate::gpu::{Buffer, Consts, Recording};
 use crate::rng;
+
+/// Arithmetic of one normal: a quarter of pcg4d (44 operations on words) and half of Box-Muller (62).
+pub(super) const OPERATIONS: f64 = 44.0 / 4.0 + 62.0 / 2.0;
 
 /// Draws `4 count` normals under `key`: `(recording, words [count, 4], normals [count, 4])`.
 pub fn record(key: u32, count: usize, words: &Buffer, normals: &Buffer, tuning: &Tuning) -> Recording {
@@ -29,4 +32,15 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
     let expected = integers.chunks(2).flat_map(|w| rng::normal_pair(w[0], w[1])).collect();
     let recording = record(key, count, &words, &normals, tuning);
     vec![Case::new("4004 draws", recording).u32(&words, integers).f32(&normals, expected)]
+}
+
+pub(super) fn benches(tuning: &Tuning) -> Vec<Bench> {
+    let count = 1 << 18;
+    let (words, normals) = (Buffer::words("words", 4 * count), Buffer::words("normals", 4 * count));
+    vec![Bench {
+        name: "1 Mi normals".into(),
+        recording: record(1, count, &words, &normals, tuning),
+        flops: 4.0 * count as f64 * OPERATIONS,
+        bytes: 32.0 * count as f64,
+    }]
 }

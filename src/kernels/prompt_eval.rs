@@ -1,6 +1,6 @@
 //! `prompt_eval`: squared test error of a model after 0, 1, …, n demonstrations of the same prompts.
 
-use super::case::{Case, poisoned, values, wide};
+use super::case::{Bench, Case, poisoned, values, wide};
 use super::prompt_step::model_consts;
 use super::source::{self, Source};
 use super::{LINEAR_ATTENTION, RANDOM, Tuning, program, uniform, write};
@@ -70,4 +70,22 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
         out.push(Case::new(name, recording).f32(&sums, expected));
     }
     out
+}
+
+pub(super) fn benches(tuning: &Tuning) -> Vec<Bench> {
+    let (batch, shots, law) = (50_000, 20, source::paper());
+    let shape = Shape { layers: 1, heads: 1, dim: law.dim() };
+    let weights = Buffer::holding("weights", &values(shape.weights(), 0.3, 2));
+    let sums = Buffer::words("sums", words(shots, batch, tuning));
+    let recording = record(&Source::new(&law), &shape, shots, batch, &weights, &sums, tuning);
+    let width = shape.width() as f64;
+    // A prediction an evaluated shot count: two products of D^2 a head, and the mean of G.
+    let predict = (shots + 1) as f64 * width * width * (4.0 * shape.heads as f64 + 1.0);
+    let flops = batch as f64 * (source::operations(&law, shots) + predict);
+    vec![Bench {
+        name: "paper, 21 shot counts".into(),
+        recording,
+        flops,
+        bytes: 4.0 * shape.weights() as f64,
+    }]
 }

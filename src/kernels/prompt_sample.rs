@@ -1,6 +1,6 @@
 //! `prompt_sample`: the prompts of a step, written out as tokens.
 
-use super::case::{Case, poisoned};
+use super::case::{Bench, Case, poisoned};
 use super::source::{self, Source};
 use super::{RANDOM, Tuning, program, read, write};
 use crate::gpu::{Buffer, Recording};
@@ -47,4 +47,21 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
         }
     }
     out
+}
+
+pub(super) fn benches(tuning: &Tuning) -> Vec<Bench> {
+    let (batch, shots) = (5000, 20);
+    let law = source::paper();
+    let width = law.dim() + 2;
+    let state = Buffer::words("state", 1);
+    let (tokens, targets) =
+        (Buffer::words("tokens", batch * (shots + 1) * width), Buffer::words("targets", batch));
+    let recording = record(&Source::new(&law), shots, batch, &state, (&tokens, &targets), tuning);
+    let flops = batch as f64 * source::operations(&law, shots);
+    vec![Bench {
+        name: "paper".into(),
+        recording,
+        flops,
+        bytes: 4.0 * (batch * ((shots + 1) * width + 1)) as f64,
+    }]
 }

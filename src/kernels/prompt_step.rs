@@ -1,6 +1,6 @@
 //! `prompt_step`: loss and gradient of a batch of prompts, sampled, pushed forward and backward in one launch.
 
-use super::case::{Case, poisoned, values, wide};
+use super::case::{Bench, Case, poisoned, values, wide};
 use super::source::{self, Source};
 use super::{LINEAR_ATTENTION, RANDOM, Tuning, program, read, uniform, write};
 use crate::config::Loss;
@@ -155,4 +155,49 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
         out.push(Case::new(name, recording).f32(&target, values));
     }
     out
+}
+
+/// Arithmetic of the forward and backward pass of one loss of one prompt.
+fn operations(layout: &GradLayout) -> f64 {
+    let (shape, width) = (layout.shape, layout.shape.width() as f64);
+    let (heads, square) = (shape.heads as f64, width * width);
+    // The last layer: Q^T z, G v, G Q^T z; the outer product of QK's gradient.
+    let last = heads * square * (6.0 + 2.0 * layout.qk.last().is_some_and(|&q| q) as u32 as f64);
+    // A middle layer: products of D^3, forward 2 a head and 2, backward 5 a head and 4.
+    let middle = (shape.layers - 1) as f64 * 2.0 * square * width * (7.0 * heads + 6.0);
+    last + middle
+}
+
+pub(super) fn benches(tuning: &Tuning) -> Vec<Bench> {
+    let shape = Shape { layers: 1, heads: 1, dim: 5 };
+    let table = [
+        ("pre-training, all", source::paper(), Loss::Fs, true, true),
+        ("zs, all", source::paper_target(), Loss::Zs, true, true),
+        ("zs, v alone", source::paper_target(), Loss::Zs, true, false),
+        ("zs+fs, all", source::paper_target(), Loss::ZsFs, true, true),
+        ("zs+fs, v alone", source::paper_target(), Loss::ZsFs, true, false),
+    ];
+    table
+        .into_iter()
+        .map(|(name, law, loss, v, qk)| {
+            let shots = if loss == Loss::Zs { 0 } else { 20 };
+            let step =
+                Step { layout: GradLayout::new(shape, vec![v], vec![qk]), shots: 20, batch: 5000, loss };
+            let words = partials(&step, tuning);
+            let buffers = Buffers {
+                weights: &Buffer::holding("weights", &values(shape.weights(), 0.2, 1)),
+                state: &Buffer::words("state", 1),
+                schedule: &Buffer::holding("schedule", &[0.0f32, 1.0, 0.0, 0.0]),
+                partials: &Buffer::words("partials", words),
+            };
+            let passes = if loss == Loss::ZsFs { 2.0 } else { 1.0 };
+            let prompt = source::operations(&law, shots) + passes * operations(&step.layout);
+            Bench {
+                name: name.into(),
+                recording: record(&Source::new(&law), &step, &buffers, tuning),
+                flops: step.batch as f64 * prompt,
+                bytes: 4.0 * (words + shape.weights()) as f64,
+            }
+        })
+        .collect()
 }

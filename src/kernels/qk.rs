@@ -1,6 +1,6 @@
 //! `qk`: separate query and key matrices to the merged product that the attention kernels take, and its gradient back.
 
-use super::case::{Case, poisoned, values, wide};
+use super::case::{Bench, Case, poisoned, values, wide};
 use super::{Tuning, program, read, write};
 use crate::gpu::{Buffer, Consts, Recording};
 use crate::reference::transformer;
@@ -100,4 +100,29 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
         out.push(Case::new(name, recording).f32(&grads, expected));
     }
     out
+}
+
+pub(super) fn benches(tuning: &Tuning) -> Vec<Bench> {
+    let shape = Shape { layers: 1, heads: 1, dim: 5 };
+    let layout = GradLayout::full(shape);
+    let trained = Trained { q: vec![true], k: vec![true] };
+    let first = layout.entries + 2;
+    let params = Buffer::holding("params", &values(3 * shape.tensor(), 0.5, 5));
+    let weights = Buffer::words("weights", shape.weights());
+    let grads = Buffer::words("grads", first + shape.weights());
+    let (tensor, width) = (shape.tensor() as f64, shape.width() as f64);
+    vec![
+        Bench {
+            name: "forward, paper".into(),
+            recording: record_fwd(&shape, &params, &weights, tuning),
+            flops: 2.0 * tensor * width,
+            bytes: 4.0 * tensor * (2.0 * width + 3.0),
+        },
+        Bench {
+            name: "backward, paper".into(),
+            recording: record_bwd(&layout, &trained, first, &params, &grads, tuning),
+            flops: 4.0 * tensor * width,
+            bytes: 4.0 * tensor * (4.0 * width + 2.0),
+        },
+    ]
 }

@@ -1,6 +1,6 @@
 //! The piece of WGSL that samples prompts of a [`Law`], with its constants and buffers.
 
-use super::{read, uniform};
+use super::{normal, read, uniform};
 use crate::gpu::{Binding, Buffer, Consts};
 use crate::law::{Law, Pool, Regression, Tables, ThetaLaw};
 use std::sync::Arc;
@@ -90,6 +90,37 @@ fn tables(law: &Tables) -> Source {
         ],
         dim: law.dim,
     }
+}
+
+/// The paper's pre-training prompts.
+pub(super) fn paper() -> Law {
+    let theta = ThetaLaw::Sphere;
+    Law::Regression(Regression { key: 1, dim: 5, noise: 0.1f32.sqrt(), theta, factor: None, pool: None })
+}
+
+/// The paper's fine-tuning prompts.
+pub(super) fn paper_target() -> Law {
+    let theta = ThetaLaw::Fixed(vec![0.2f32.sqrt(); 5]);
+    let pool = Some(Pool { key: 2, size: 100_000 });
+    Law::Regression(Regression { key: 1, dim: 5, noise: 0.1f32.sqrt(), theta, factor: None, pool })
+}
+
+/// Arithmetic of sampling one prompt and summing its G.
+pub(super) fn operations(law: &Law, shots: usize) -> f64 {
+    let (tokens, d) = ((shots + 1) as f64, law.dim() as f64);
+    let width = d + 2.0;
+    let token = match law {
+        Law::Regression(r) => {
+            let factor = if r.factor.is_some() { d * (d + 1.0) } else { 0.0 };
+            (d + 1.0) * normal::OPERATIONS + 2.0 * d + 2.0 + factor
+        }
+        Law::Tables(_) => 44.0 + 4.0 * shots as f64,
+    };
+    let theta = match law {
+        Law::Regression(Regression { theta: ThetaLaw::Fixed(_), .. }) | Law::Tables(_) => 0.0,
+        Law::Regression(_) => d * (normal::OPERATIONS + 3.0),
+    };
+    theta + tokens * (token + width * (width + 1.0))
 }
 
 /// Laws that between them take every branch of the sources.

@@ -1,0 +1,109 @@
+//! `floe bench`
+
+use super::source::Device;
+use super::{print, table};
+use crate::bench::{self, Report};
+use crate::checkpoint::atomic_write;
+use crate::error::{Error, Result};
+use crate::kernels::Tuning;
+use std::path::{Path, PathBuf};
+
+/// Time every kernel and whole training steps, against what the device can do at best
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only what has one of these in its name, for instance `step:`
+    #[arg(long, value_delimiter = ',', value_name = "PART")]
+    only: Vec<String>,
+    /// Write the figures as JSON (`-` for standard output, instead of the table)
+    #[arg(long, value_name = "FILE.json")]
+    json: Option<PathBuf>,
+    /// Write the figures as CSV
+    #[arg(long, value_name = "FILE.csv")]
+    csv: Option<PathBuf>,
+    /// Print ratios to the figures of an earlier --json
+    #[arg(long, value_name = "OLD.json")]
+    compare: Option<PathBuf>,
+    #[command(flatten)]
+    device: Device,
+}
+
+pub fn run(args: Args) -> Result<()> {
+    let old = args.compare.as_deref().map(load).transpose()?;
+    let engine = args.device.open()?;
+    let report =
+        bench::run(&engine, &Tuning::of(engine.adapter()), &args.only, &mut |what| log::info!("{what}"))?;
+    let json = serde_json::to_string_pretty(&report).map_err(|e| Error::Usage(e.to_string()))? + "\n";
+    if args.json.as_deref() == Some(Path::new("-")) {
+        print(&json);
+    } else {
+        print(&text(&report, old.as_ref()));
+        args.json.map_or(Ok(()), |path| atomic_write(&path, json.as_bytes()))?;
+    }
+    args.csv.map_or(Ok(()), |path| atomic_write(&path, csv(&report).as_bytes()))
+}
+
+fn load(path: &Path) -> Result<Report> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+    let message = "is no output of `floe bench --json`";
+    serde_json::from_str(&text).map_err(|e| Error::file(path, format!("{message}: {e}")))
+}
+
+fn text(report: &Report, old: Option<&Report>) -> String {
+    let mut rows = vec![
+        ["", "ms", "min–max", "device ms", "GFLOP/s", "GB/s", "roof", "trained", "state"]
+            .map(String::from)
+            .to_vec(),
+    ];
+    if old.is_some() {
+        rows[0].push("old/new".into());
+    }
+    for f in &report.figures {
+        let number = |x: f64| if x > 0.0 { format!("{x:.2}") } else { "-".into() };
+        let mut row = vec![
+            f.name.clone(),
+            format!("{:.4}", f.ms),
+            format!("{:.4}–{:.4}", f.ms_min, f.ms_max),
+            f.device_ms.map_or("-".into(), |d| format!("{d:.4}")),
+            number(f.gflops),
+            number(f.gbytes_s),
+            if f.roof > 0.0 { format!("{:.0} %", f.roof) } else { "-".into() },
+            f.trained.map_or("-".into(), |t| t.to_string()),
+            f.optimizer_bytes.map_or("-".into(), |b| format!("{b} B")),
+        ];
+        if let Some(old) = old {
+            let before = old.figures.iter().find(|o| o.name == f.name);
+            row.push(before.map_or("-".into(), |o| format!("{:.2}", o.ms / f.ms)));
+        }
+        rows.push(row);
+    }
+    format!(
+        "{}\nroofs measured here: {:.1} GFLOP/s multiply-add, {:.1} GB/s copy ({}, {})\n",
+        table(&rows),
+        report.roof_gflops,
+        report.roof_gbytes_s,
+        report.adapter,
+        report.driver
+    )
+}
+
+fn csv(report: &Report) -> String {
+    let mut out =
+        "name,ms,ms_min,ms_max,device_ms,gflops,gbytes_s,roof_percent,trained,optimizer_bytes\n".to_string();
+    for f in &report.figures {
+        let some = |x: Option<String>| x.unwrap_or_default();
+        out += &format!(
+            "\"{}\",{},{},{},{},{},{},{},{},{}\n",
+            f.name,
+            f.ms,
+            f.ms_min,
+            f.ms_max,
+            some(f.device_ms.map(|x| x.to_string())),
+            f.gflops,
+            f.gbytes_s,
+            f.roof,
+            some(f.trained.map(|x| x.to_string())),
+            some(f.optimizer_bytes.map(|x| x.to_string())),
+        );
+    }
+    out
+}
