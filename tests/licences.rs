@@ -135,7 +135,9 @@ fn every_licence_is_allowed_and_there_is_one_graphics_stack() {
 fn expressions_are_read_as_they_bind() {
     let allowed = ["MIT", "Zlib", "A WITH e"].map(String::from);
     let met = |text| Expression::met(text, &allowed);
-    for text in ["MIT", "GPL-3.0 OR MIT", "GPL-3.0/MIT", "MIT AND Zlib", "(GPL-3.0 OR MIT) AND Zlib", "A WITH e"] {
+    for text in
+        ["MIT", "GPL-3.0 OR MIT", "GPL-3.0/MIT", "MIT AND Zlib", "(GPL-3.0 OR MIT) AND Zlib", "A WITH e"]
+    {
         assert_eq!(met(text), Ok(true), "{text}");
     }
     for text in ["GPL-3.0", "MIT AND GPL-3.0", "GPL-3.0 OR MIT AND A", "A", "MIT WITH e", "mit"] {
