@@ -68,20 +68,13 @@ impl Evaluator<'_> {
         for test in &self.problem.tests {
             let mut sums = Vec::new();
             for repeat in 0..eval.seeds {
-                let words = prompt_eval::words(eval.shots, eval.prompts, &self.tuning);
-                let out = Buffer::words("sums", words);
                 let source = Source::new(&test.law(repeat));
-                let (shots, prompts) = (eval.shots, eval.prompts);
-                recording.extend(prompt_eval::record(
-                    &source,
-                    &shape,
-                    shots,
-                    prompts,
-                    &weights,
-                    &out,
-                    &self.tuning,
-                ));
-                sums.push(out);
+                let (shots, batch) = (eval.shots, eval.prompts);
+                let evaluation = prompt_eval::Eval { source: &source, shape, shots, batch };
+                let lanes = evaluation.lanes(&self.tuning);
+                let out = Buffer::words("sums", evaluation.words(lanes));
+                recording.extend(evaluation.record(&weights, &out, lanes, &self.tuning));
+                sums.push((out, lanes));
             }
             tests.push((test.name, sums));
         }
@@ -98,15 +91,14 @@ impl Evaluator<'_> {
         Ok(rows)
     }
 
-    /// Mean and standard error at each shot count, over the seeds' partial sums.
-    fn curve(&self, sums: &[Buffer]) -> Result<Vec<(f64, f64)>> {
+    /// Mean and standard error at each shot count, over the seeds' partial sums and their lanes.
+    fn curve(&self, sums: &[(Buffer, usize)]) -> Result<Vec<(f64, f64)>> {
         let eval = &self.config.eval;
-        let lanes = self.tuning.lanes(eval.prompts);
         let points = eval.shots + 1;
         let (mut first, mut second) = (vec![0.0; points], vec![0.0; points]);
-        for buffer in sums {
+        for (buffer, lanes) in sums {
             let words: Vec<f32> = self.engine.read(buffer)?;
-            for (shot, lanes) in words.chunks(lanes).take(2 * points).enumerate() {
+            for (shot, lanes) in words.chunks(*lanes).take(2 * points).enumerate() {
                 let total: f64 = lanes.iter().map(|&x| x as f64).sum();
                 if shot < points { first[shot] += total } else { second[shot - points] += total }
             }

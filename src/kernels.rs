@@ -2,6 +2,7 @@
 
 mod case;
 pub mod grad_reduce;
+mod loops;
 pub mod masked_update;
 pub mod normal;
 pub mod prompt_eval;
@@ -15,7 +16,8 @@ mod unroll;
 pub use case::{Bench, CANARIES, Case, Expect, POISON, Values};
 pub use source::Source;
 
-use crate::gpu::{Access, AdapterSummary, Binding, Consts, Program};
+use crate::gpu::SOFTWARE_LOOPS;
+use crate::gpu::{Access, AdapterSummary, Binding, Consts, Program, ProgramDesc as Desc};
 use unroll::unroll;
 
 /// A kernel as parity, bench and shader validation see it.
@@ -45,26 +47,33 @@ pub const KERNELS: &[Kernel] = &[
 pub struct Tuning {
     /// Invocations a workgroup.
     pub workgroup: usize,
-    /// Most invocations that share a batch of prompts.
+    /// Most invocations that share a batch of prompts, unless their loops would go round too often.
     pub lanes: usize,
     /// Invocations of the single workgroup that updates parameters.
     pub update: usize,
+    /// Most times that the loops of an invocation may go round between them.
+    pub loops: u64,
 }
 
 impl Tuning {
-    /// On a processor a workgroup is one vector register and few long invocations are best (weights are loaded once
-    /// each); a GPU wants enough of them to fill it.
+    /// A processor: a workgroup is one vector register, and few long invocations are best, as each loads the weights.
+    pub const SOFTWARE: Tuning = Tuning { workgroup: 8, lanes: 64, update: 8, loops: SOFTWARE_LOOPS };
+    /// A GPU: enough invocations to fill it.
+    pub const GPU: Tuning = Tuning { workgroup: 64, lanes: 2048, update: 256, loops: u64::MAX };
+
     pub fn of(adapter: &AdapterSummary) -> Self {
-        if adapter.is_software() {
-            Tuning { workgroup: 8, lanes: 64, update: 8 }
-        } else {
-            Tuning { workgroup: 64, lanes: 2048, update: 256 }
-        }
+        if adapter.is_software() { Self::SOFTWARE } else { Self::GPU }
     }
 
-    /// Invocations for a batch: as many as there are prompts, in whole workgroups, at most `lanes`.
-    pub fn lanes(&self, batch: usize) -> usize {
-        batch.next_multiple_of(self.workgroup).min(self.lanes)
+    /// Invocations for a batch, in whole workgroups: as many as there are prompts, at most `lanes`; more if `loops` of
+    /// a program for that many go round too often.
+    fn lanes(&self, batch: usize, loops: impl Fn(usize) -> u64) -> usize {
+        let most = batch.next_multiple_of(self.workgroup);
+        let mut lanes = most.min(self.lanes.next_multiple_of(self.workgroup));
+        while lanes < most && loops(lanes) > self.loops {
+            lanes = (2 * lanes).min(most);
+        }
+        lanes
     }
 
     /// Workgroups of one invocation an item.
@@ -103,5 +112,14 @@ fn program(
 ) -> Program {
     let consts = consts.u32("WG", workgroup);
     let text = unroll(&[&[consts.text()], parts].concat().concat(), UNROLL);
-    Program::new(kernel, entry, text, bindings, workgroup as u32, shared_bytes as u32)
+    let loops = loops::iterations(&text, entry);
+    Program::new(Desc {
+        kernel,
+        entry,
+        wgsl: text,
+        bindings,
+        workgroup: workgroup as u32,
+        shared_bytes: shared_bytes as u32,
+        loops,
+    })
 }

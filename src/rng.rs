@@ -39,12 +39,15 @@ pub fn key(seed: u64, stream: Stream, index: u64) -> u32 {
     (z ^ (z >> 31)) as u32
 }
 
-/// Box–Muller in f64: what the device's polynomials approximate. Radius from the first word, angle from the second.
-pub fn normal_pair(radius: u32, angle: u32) -> [f64; 2] {
-    let u = (radius as f64 + 1.0) / 4294967296.0;
-    let r = (-2.0 * u.ln()).sqrt();
-    let x = std::f64::consts::TAU * (angle as f64 / 4294967296.0);
-    [r * x.cos(), r * x.sin()]
+/// Box–Muller in f64: what the device's polynomials approximate. The radius takes 31 bits of the first word, in f32
+/// as the device does; the second is an angle within an eighth of a turn, a swap of sine and cosine, and a half turn.
+pub fn normal_pair(radius: u32, direction: u32) -> [f64; 2] {
+    let u = ((radius >> 1) as f32 + 1.0) * (1.0 / 2147483648.0);
+    let r = (-2.0 * (u as f64).ln()).max(0.0).sqrt();
+    let x = std::f64::consts::FRAC_PI_4 * ((direction << 2) as i32 as f64 / 2147483648.0);
+    let r = if direction >> 31 == 1 { -r } else { r };
+    let (c, s) = (r * x.cos(), r * x.sin());
+    if direction >> 30 & 1 == 1 { [s, c] } else { [c, s] }
 }
 
 /// `count` standard normals of draw number `draw`, as the device draws them.

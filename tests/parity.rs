@@ -7,7 +7,7 @@ use floe::kernels::{CANARIES, Expect, KERNELS, POISON, Tuning, Values};
 
 /// The split of a processor and that of a GPU: both must be right on whatever adapter there is.
 fn tunings() -> [Tuning; 2] {
-    [Tuning { workgroup: 8, lanes: 64, update: 8 }, Tuning { workgroup: 64, lanes: 2048, update: 256 }]
+    [Tuning::SOFTWARE, Tuning { loops: Tuning::SOFTWARE.loops, ..Tuning::GPU }]
 }
 
 #[test]
@@ -87,4 +87,48 @@ fn integers_are_compared_to_the_bit() {
     let mut words = vec![POISON; 2 + CANARIES];
     (words[0], words[1]) = (5, 7);
     assert!(check::compare(&words, &expect).is_err());
+}
+
+/// llvmpipe ends an invocation's loops after 65,535 rounds, silently; a batch that would need more is spread wider.
+#[test]
+fn many_prompts_with_long_loops_are_all_evaluated() {
+    use floe::kernels::{Source, prompt_eval::Eval};
+    use floe::law::{Law, Tables};
+    use floe::shape::Shape;
+    let engine = gpu::open("auto").unwrap_or_else(|e| panic!("{e}"));
+    let tuning = Tuning::of(engine.adapter());
+    // With zero weights the error is y², and y is 1 in every row: each prompt adds exactly 1 at each shot count.
+    let (dim, rows) = (1, 60);
+    let table = Tables {
+        key: 1,
+        dim,
+        rows: std::sync::Arc::new([0.5, 1.0].repeat(rows)),
+        groups: vec![[0, rows as u32]],
+        replacement: false,
+    };
+    let source = Source::new(&Law::Tables(table));
+    let shape = Shape { layers: 1, heads: 1, dim };
+    let eval = Eval { source: &source, shape, shots: 30, batch: 20_000 };
+    let lanes = eval.lanes(&tuning);
+    let weights = Buffer::words("weights", shape.weights());
+    let sums = Buffer::words("sums", eval.words(lanes));
+    engine.submit(&eval.record(&weights, &sums, lanes, &tuning), 1).unwrap();
+    let words: Vec<f32> = engine.read(&sums).unwrap();
+    for (shot, lanes) in words[..eval.words(lanes)].chunks(lanes).enumerate() {
+        assert_eq!(lanes.iter().sum::<f32>(), eval.batch as f32, "row {shot}");
+    }
+}
+
+#[test]
+fn more_loop_rounds_than_the_adapter_makes_are_refused() {
+    use floe::kernels::roof;
+    let engine = gpu::open("auto").unwrap_or_else(|e| panic!("{e}"));
+    let tuning = Tuning::of(engine.adapter());
+    if !engine.adapter().is_software() {
+        return;
+    }
+    let buffers = (Buffer::words("source", 1024), Buffer::words("target_", 1024));
+    let recording = roof::record_fma(8, 100_000, &buffers.0, &buffers.1, &tuning);
+    let message = engine.submit(&recording, 1).unwrap_err().to_string();
+    assert!(message.contains("`roof` needs loop iterations") && message.contains("65000"), "{message}");
 }

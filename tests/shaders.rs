@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 
 /// Every program of every case, by key.
 fn programs() -> BTreeMap<u64, Program> {
-    let tuning = Tuning { workgroup: 16, lanes: 32, update: 32 };
+    let tuning = Tuning { workgroup: 16, lanes: 32, update: 32, ..Tuning::SOFTWARE };
     let cases = KERNELS.iter().flat_map(|k| (k.cases)(&tuning));
     let dispatches = cases.flat_map(|case| case.recording.dispatches);
-    dispatches.map(|d| (d.program.key, d.program)).collect()
+    dispatches.map(|d| (d.program.key(), d.program)).collect()
 }
 
 fn read(program: &Program) -> (naga::Module, naga::valid::ModuleInfo) {

@@ -15,41 +15,29 @@ fn pcg4d(counter: vec4u) -> vec4u {
   return v;
 }
 
-// ln(u) for u in (0, 1]: exponent and a polynomial in the mantissa taken to [sqrt(1/2), sqrt(2)).
-fn ln_unit(u: f32) -> f32 {
-  let bits = bitcast<u32>(u) - 0x3f3504f3u;
-  let e = f32(bitcast<i32>(bits) >> 23u);
-  let f = bitcast<f32>((bits & 0x007fffffu) + 0x3f3504f3u) - 1.0;
-  var p = 7.0376836292e-2;
-  p = p * f - 1.1514610310e-1;
-  p = p * f + 1.1676998740e-1;
-  p = p * f - 1.2420140846e-1;
-  p = p * f + 1.4249322787e-1;
-  p = p * f - 1.6668057665e-1;
-  p = p * f + 2.0000714765e-1;
-  p = p * f - 2.4999993993e-1;
-  p = p * f + 3.3333331174e-1;
-  let square = f * f;
-  return (p * f * square - 0.5 * square + f) + e * 0.6931471806;
+// -2 ln(u) for u in (0, 1]: u = m 2^e with m in [sqrt(1/2), sqrt(2)), ln m = 2 atanh(s) with s = (m - 1) / (m + 1).
+// Coefficients: minimax of -4 atanh(s) / s in s^2, relative error 1.2e-7.
+fn minus_two_ln(u: f32) -> f32 {
+  let bits = bitcast<i32>(u) - 0x3f3504f3;
+  let e = f32(bits >> 23u);
+  let f = bitcast<f32>((bits & 0x007fffff) + 0x3f3504f3) - 1.0;
+  let s = f / (f + 2.0);
+  let ss = s * s;
+  return s * (-4.000000476837158 + ss * (-1.3330445289611816 + ss * -0.8259274363517761)) - e * 1.3862943611198906;
 }
 
-// Two independent N(0, 1) from two words: radius from the first, angle from the second.
-fn normal_pair(radius: u32, angle: u32) -> vec2f {
-  let u = (f32(radius) + 1.0) * 2.3283064365386963e-10;
-  let r = sqrt(-2.0 * ln_unit(min(u, 1.0)));
-  // The nearest quarter turn is taken off exactly, in integers.
-  let quarter = (angle + 0x20000000u) >> 30u;
-  let x = f32(bitcast<i32>(angle - (quarter << 30u))) * 1.4629180792671596e-9;
+// Two independent N(0, 1) from two words. The radius takes 31 bits of the first. The second gives the direction: its
+// low 30 bits an angle within an eighth of a turn, bit 30 swaps sine and cosine, bit 31 turns by half. Sine and cosine
+// are minimax polynomials, relative error 3.3e-8.
+fn normal_pair(radius: u32, direction: u32) -> vec2f {
+  let u = (f32(bitcast<i32>(radius >> 1u)) + 1.0) * 4.656612873077393e-10;
+  let r = bitcast<f32>(bitcast<u32>(sqrt(minus_two_ln(u))) ^ (direction & 0x80000000u));
+  let x = f32(bitcast<i32>(direction << 2u)) * 3.6572951981678995e-10;
   let xx = x * x;
-  let s = x + x * xx * (-1.6666654611e-1 + xx * (8.3321608736e-3 - xx * 1.9515295891e-4));
-  let c = 1.0 - 0.5 * xx + xx * xx * (4.166664568298827e-2 + xx * (-1.388731625493765e-3 + xx * 2.443315711809948e-5));
-  let odd = (quarter & 1u) == 1u;
-  let cosine = select(c, s, odd);
-  let sine = select(s, c, odd);
-  // cos is negative in quarters 1 and 2, sin in 2 and 3; flipping the sign bit is exact.
-  let flip_c = ((quarter + 1u) & 2u) << 30u;
-  let flip_s = (quarter & 2u) << 30u;
-  return r * vec2f(bitcast<f32>(bitcast<u32>(cosine) ^ flip_c), bitcast<f32>(bitcast<u32>(sine) ^ flip_s));
+  let s = r * x * (1.0 + xx * (-0.16666650772094727 + xx * (0.008332016877830029 - xx * 0.00019501821952871978)));
+  let c = r * (0.9999999403953552 + xx * (-0.49999842047691345 + xx * (0.04165441915392876 - xx * 0.0013579403748735785)));
+  let swapped = (direction & 0x40000000u) != 0u;
+  return vec2f(select(c, s, swapped), select(s, c, swapped));
 }
 
 // floor(word * bound / 2^32) without 64-bit integers: a uniform integer below `bound`.

@@ -35,6 +35,9 @@ pub struct AdapterSummary {
 const USED: &[(Features, &str)] =
     &[(Features::TIMESTAMP_QUERY, "timestamps"), (Features::PIPELINE_CACHE, "pipeline-cache")];
 
+/// Most times that llvmpipe lets the loops of an invocation go round between them before it ends them all.
+pub const SOFTWARE_LOOPS: u64 = 65_000;
+
 const INSTALL: &str = "no Vulkan, Metal or DX12 adapter was found. Install a driver: \
      Debian/Ubuntu `apt install mesa-vulkan-drivers`, Fedora `dnf install mesa-vulkan-drivers`, \
      Arch `pacman -S vulkan-swrast` (or your GPU's vulkan-* package), macOS 12 or later (Metal is built in), \

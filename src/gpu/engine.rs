@@ -1,6 +1,6 @@
 //! Executes recordings on one wgpu device.
 
-use super::{Access, AdapterSummary, Buffer, Dispatch, Program, Recording};
+use super::{Access, AdapterSummary, Buffer, Dispatch, Program, Recording, SOFTWARE_LOOPS};
 use crate::error::{Error, Result};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -316,7 +316,7 @@ impl Engine {
     }
 
     fn pipeline(&self, program: &Program) -> Result<Arc<Pipeline>> {
-        if let Some(made) = self.pipelines.borrow().get(&program.key) {
+        if let Some(made) = self.pipelines.borrow().get(&program.key()) {
             return Ok(made.clone());
         }
         let module = {
@@ -366,7 +366,7 @@ impl Engine {
         });
         self.fault.check()?;
         let made = Arc::new(Pipeline { pipeline, layout });
-        self.pipelines.borrow_mut().insert(program.key, made.clone());
+        self.pipelines.borrow_mut().insert(program.key(), made.clone());
         Ok(made)
     }
 
@@ -380,7 +380,9 @@ impl Engine {
         };
         let storage = program.bindings.iter().filter(|b| b.access != Access::Uniform).count() as u64;
         let smaller = "lower `batch`, the shots or the model's size";
+        let rounds = if self.summary.is_software() { SOFTWARE_LOOPS } else { u64::MAX };
         let table = [
+            ("loop iterations an invocation", program.loops, rounds, smaller),
             (
                 "workgroup memory in bytes",
                 program.shared_bytes.into(),

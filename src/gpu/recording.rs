@@ -77,8 +77,12 @@ impl Buffer {
 
 /// A kernel's entry point with its constants filled in: complete WGSL.
 #[derive(Clone, Debug)]
-pub struct Program(Arc<ProgramDesc>);
+pub struct Program {
+    desc: Arc<ProgramDesc>,
+    key: u64,
+}
 
+/// What a [`Program`] is made of.
 #[derive(Debug)]
 pub struct ProgramDesc {
     pub kernel: &'static str,
@@ -89,30 +93,27 @@ pub struct ProgramDesc {
     pub workgroup: u32,
     /// Bytes of workgroup memory.
     pub shared_bytes: u32,
-    /// Hash of the text and the entry: programs of the same key are the same.
-    pub key: u64,
+    /// Most times that the loops of an invocation go round between them.
+    pub loops: u64,
 }
 
 impl Program {
-    pub fn new(
-        kernel: &'static str,
-        entry: &'static str,
-        wgsl: String,
-        bindings: Vec<Binding>,
-        workgroup: u32,
-        shared_bytes: u32,
-    ) -> Self {
+    pub fn new(desc: ProgramDesc) -> Self {
         let mut hasher = DefaultHasher::new();
-        (&wgsl, entry).hash(&mut hasher);
-        let key = hasher.finish();
-        Program(Arc::new(ProgramDesc { kernel, entry, wgsl, bindings, workgroup, shared_bytes, key }))
+        (&desc.wgsl, desc.entry).hash(&mut hasher);
+        Program { key: hasher.finish(), desc: Arc::new(desc) }
+    }
+
+    /// Hash of the text and the entry: programs of the same key are the same.
+    pub fn key(&self) -> u64 {
+        self.key
     }
 }
 
 impl std::ops::Deref for Program {
     type Target = ProgramDesc;
     fn deref(&self) -> &ProgramDesc {
-        &self.0
+        &self.desc
     }
 }
 

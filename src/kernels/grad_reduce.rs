@@ -31,7 +31,7 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
 }
 
 pub(super) fn benches(tuning: &Tuning) -> Vec<Bench> {
-    let (rows, lanes) = (58, tuning.lanes(5000));
+    let (rows, lanes) = (58, tuning.lanes);
     let (partials, grads) = (Buffer::words("partials", rows * lanes), Buffer::words("grads", rows));
     let count = (rows * lanes) as f64;
     let recording = record(rows, lanes, &partials, &grads, tuning);

@@ -80,8 +80,14 @@ pub fn record(update: &Update, b: &Buffers, tuning: &Tuning) -> Recording {
     ];
     let buffers = [&b.hyper, &b.schedule, &b.trained, &b.grads, &b.params, &b.moments, &b.state, &b.metrics];
     let parts = [include_str!("../../shaders/masked_update.wgsl")];
-    let shared = 4 * tuning.update;
-    let program = program("masked_update", "masked_update", &parts, consts, bindings, tuning.update, shared);
+    // Its loops go over the trained elements twice.
+    let mut workgroup = tuning.update;
+    while 2 * update.trained.div_ceil(workgroup) as u64 + workgroup as u64 > tuning.loops && workgroup < 1024
+    {
+        workgroup *= 2;
+    }
+    let program =
+        program("masked_update", "masked_update", &parts, consts, bindings, workgroup, 4 * workgroup);
     let mut recording = Recording::default();
     recording.dispatch(program, buffers.map(Buffer::clone).to_vec(), 1);
     recording

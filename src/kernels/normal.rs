@@ -12,7 +12,7 @@ pub(super) const OPERATIONS: f64 = 44.0 / 4.0 + 62.0 / 2.0;
 pub fn record(key: u32, count: usize, words: &Buffer, normals: &Buffer, tuning: &Tuning) -> Recording {
     let bindings = vec![uniform(0, "params"), write(1, "words"), write(2, "normals")];
     let parts = [RANDOM, include_str!("../../shaders/normal.wgsl")];
-    let lanes = tuning.lanes(count);
+    let lanes = tuning.lanes(count, |lanes| count.div_ceil(lanes) as u64);
     let consts = Consts::default().u32("COUNT", count).u32("LANES", lanes);
     let program = program("normal", "normal", &parts, consts, bindings, tuning.workgroup, 0);
     let params = Buffer::holding("normal.params", &[key, 0, 0, 0]);

@@ -4,33 +4,48 @@ use super::case::{Bench, Case, poisoned, values, wide};
 use super::prompt_step::model_consts;
 use super::source::{self, Source};
 use super::{LINEAR_ATTENTION, RANDOM, Tuning, program, uniform, write};
-use crate::gpu::{Buffer, Recording};
+use crate::gpu::{Binding, Buffer, Program, Recording};
 use crate::reference::{prompts, transformer};
 use crate::shape::Shape;
 
-/// Words of `sums` [2, n + 1, lanes]: the sums of the squared error and of its square.
-pub fn words(shots: usize, batch: usize, tuning: &Tuning) -> usize {
-    2 * (shots + 1) * tuning.lanes(batch)
+/// What is evaluated: the sizes of `sums` [2, n + 1, lanes], sums of the squared error and of its square.
+pub struct Eval<'a> {
+    pub source: &'a Source,
+    pub shape: Shape,
+    pub shots: usize,
+    /// Prompts, of step 0 of the source.
+    pub batch: usize,
 }
 
-/// Evaluates `batch` prompts of step 0 of the source.
-pub fn record(
-    source: &Source,
-    shape: &Shape,
-    shots: usize,
-    batch: usize,
-    weights: &Buffer,
-    sums: &Buffer,
-    tuning: &Tuning,
-) -> Recording {
-    let (bindings, buffers) = source.bind(&[uniform(1, "weights"), write(2, "sums")], &[weights, sums]);
-    let lanes = tuning.lanes(batch);
-    let consts = model_consts(source.consts(shots), shape).u32("BATCH", batch).u32("LANES", lanes);
-    let parts = [RANDOM, source.wgsl, LINEAR_ATTENTION, include_str!("../../shaders/prompt_eval.wgsl")];
-    let program = program("prompt_eval", "prompt_eval", &parts, consts, bindings, tuning.workgroup, 0);
-    let mut recording = Recording::default();
-    recording.dispatch(program, buffers, (lanes / tuning.workgroup) as u32);
-    recording
+impl Eval<'_> {
+    /// Invocations that share the prompts.
+    pub fn lanes(&self, tuning: &Tuning) -> usize {
+        tuning.lanes(self.batch, |lanes| self.assemble(Vec::new(), lanes, tuning).loops)
+    }
+
+    /// Words of `sums`.
+    pub fn words(&self, lanes: usize) -> usize {
+        2 * (self.shots + 1) * lanes
+    }
+
+    /// `lanes` is what [`Eval::lanes`] says.
+    pub fn record(&self, weights: &Buffer, sums: &Buffer, lanes: usize, tuning: &Tuning) -> Recording {
+        let own = [uniform(1, "weights"), write(2, "sums")];
+        let (bindings, buffers) = self.source.bind(&own, &[weights, sums]);
+        let mut recording = Recording::default();
+        let program = self.assemble(bindings, lanes, tuning);
+        recording.dispatch(program, buffers, (lanes / tuning.workgroup) as u32);
+        recording
+    }
+
+    fn assemble(&self, bindings: Vec<Binding>, lanes: usize, tuning: &Tuning) -> Program {
+        let consts = model_consts(self.source.consts(self.shots), &self.shape)
+            .u32("BATCH", self.batch)
+            .u32("LANES", lanes);
+        let own = include_str!("../../shaders/prompt_eval.wgsl");
+        let parts = [RANDOM, self.source.wgsl, LINEAR_ATTENTION, own];
+        program("prompt_eval", "prompt_eval", &parts, consts, bindings, tuning.workgroup, 0)
+    }
 }
 
 pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
@@ -45,7 +60,9 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
         let law = &fixtures.iter().find(|(n, _)| n.starts_with(name)).expect("a fixture").1;
         let shape = Shape { layers, heads, dim: law.dim() };
         let weights = values(shape.weights(), 0.3, 2);
-        let (tensor, lanes) = (shape.tensor(), tuning.lanes(batch));
+        let source = Source::new(law);
+        let eval = Eval { source: &source, shape, shots, batch };
+        let (tensor, lanes) = (shape.tensor(), eval.lanes(tuning));
         let (mut v, mut qk) = (Vec::new(), Vec::new());
         for layer in wide(&weights).chunks(2 * tensor) {
             v.extend_from_slice(&layer[..tensor]);
@@ -65,7 +82,7 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
         }
         let sums = poisoned("sums", expected.len());
         let buffer = Buffer::holding("weights", &weights);
-        let recording = record(&Source::new(law), &shape, shots, batch, &buffer, &sums, tuning);
+        let recording = eval.record(&buffer, &sums, lanes, tuning);
         let name = format!("{name}, L = {layers}, H = {heads}, n = {shots}, B = {batch}");
         out.push(Case::new(name, recording).f32(&sums, expected));
     }
@@ -76,8 +93,11 @@ pub(super) fn benches(tuning: &Tuning) -> Vec<Bench> {
     let (batch, shots, law) = (50_000, 20, source::paper());
     let shape = Shape { layers: 1, heads: 1, dim: law.dim() };
     let weights = Buffer::holding("weights", &values(shape.weights(), 0.3, 2));
-    let sums = Buffer::words("sums", words(shots, batch, tuning));
-    let recording = record(&Source::new(&law), &shape, shots, batch, &weights, &sums, tuning);
+    let source = Source::new(&law);
+    let eval = Eval { source: &source, shape, shots, batch };
+    let lanes = eval.lanes(tuning);
+    let sums = Buffer::words("sums", eval.words(lanes));
+    let recording = eval.record(&weights, &sums, lanes, tuning);
     let width = shape.width() as f64;
     // A prediction an evaluated shot count: two products of D^2 a head, and the mean of G.
     let predict = (shots + 1) as f64 * width * width * (4.0 * shape.heads as f64 + 1.0);

@@ -4,7 +4,7 @@ use super::case::{Bench, Case, poisoned, values, wide};
 use super::source::{self, Source};
 use super::{LINEAR_ATTENTION, RANDOM, Tuning, program, read, uniform, write};
 use crate::config::Loss;
-use crate::gpu::{Buffer, Consts, Recording};
+use crate::gpu::{Binding, Buffer, Consts, Program, Recording};
 use crate::reference::{prompts, transformer};
 use crate::shape::{GradLayout, Shape};
 
@@ -29,9 +29,9 @@ pub struct Buffers<'a> {
     pub partials: &'a Buffer,
 }
 
-/// Words of `partials`.
-pub fn partials(step: &Step, tuning: &Tuning) -> usize {
-    (step.layout.entries + 2) * tuning.lanes(step.batch)
+/// Invocations that share the batch.
+pub fn lanes(source: &Source, step: &Step, tuning: &Tuning) -> usize {
+    tuning.lanes(step.batch, |lanes| assemble(source, step, Vec::new(), lanes, tuning).loops)
 }
 
 /// The effective weights' constants.
@@ -39,11 +39,19 @@ pub(super) fn model_consts(consts: Consts, shape: &Shape) -> Consts {
     consts.u32("LAYERS", shape.layers).u32("HEADS", shape.heads).u32("WEIGHTS4", shape.weights().div_ceil(4))
 }
 
-pub fn record(source: &Source, step: &Step, buffers: &Buffers, tuning: &Tuning) -> Recording {
+/// `lanes` is what [`lanes`] says; `partials` has [entries + 2, lanes] words.
+pub fn record(source: &Source, step: &Step, buffers: &Buffers, lanes: usize, tuning: &Tuning) -> Recording {
     let own = [uniform(1, "weights"), read(2, "state"), read(3, "schedule"), write(4, "partials")];
     let handles = [buffers.weights, buffers.state, buffers.schedule, buffers.partials];
     let (bindings, handles) = source.bind(&own, &handles);
-    let (layout, lanes) = (&step.layout, tuning.lanes(step.batch));
+    let mut recording = Recording::default();
+    let program = assemble(source, step, bindings, lanes, tuning);
+    recording.dispatch(program, handles, (lanes / tuning.workgroup) as u32);
+    recording
+}
+
+fn assemble(source: &Source, step: &Step, bindings: Vec<Binding>, lanes: usize, tuning: &Tuning) -> Program {
+    let layout = &step.layout;
     let consts = model_consts(source.consts(step.shots), &layout.shape)
         .u32("BATCH", step.batch)
         .u32("LANES", lanes)
@@ -57,10 +65,7 @@ pub fn record(source: &Source, step: &Step, buffers: &Buffers, tuning: &Tuning) 
         .indexes("AT_V", &layout.at_v)
         .indexes("AT_QK", &layout.at_qk);
     let parts = [RANDOM, source.wgsl, LINEAR_ATTENTION, include_str!("../../shaders/prompt_step.wgsl")];
-    let program = program("prompt_step", "prompt_step", &parts, consts, bindings, tuning.workgroup, 0);
-    let mut recording = Recording::default();
-    recording.dispatch(program, handles, (lanes / tuning.workgroup) as u32);
-    recording
+    program("prompt_step", "prompt_step", &parts, consts, bindings, tuning.workgroup, 0)
 }
 
 /// What the reference makes of a step: partials [entries + 2, lanes].
@@ -140,7 +145,8 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
         let law = law(name);
         let shape = Shape { layers, heads, dim: law.dim() };
         let step = Step { layout: GradLayout::new(shape, v, qk), shots, batch, loss };
-        let (number, few, lanes) = (3, 0.7f32, tuning.lanes(batch));
+        let (number, few, source) = (3, 0.7f32, Source::new(law));
+        let lanes = lanes(&source, &step, tuning);
         let weights = values(shape.weights(), 0.2, 1);
         let target = poisoned("partials", (step.layout.entries + 2) * lanes);
         let buffers = Buffers {
@@ -150,7 +156,7 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
             partials: &target,
         };
         let values = expected(law, &step, &weights, number, few as f64, lanes);
-        let recording = record(&Source::new(law), &step, &buffers, tuning);
+        let recording = record(&source, &step, &buffers, lanes, tuning);
         let name = format!("{name}, L = {layers}, H = {heads}, n = {shots}, B = {batch}, {loss:?}");
         out.push(Case::new(name, recording).f32(&target, values));
     }
@@ -183,7 +189,9 @@ pub(super) fn benches(tuning: &Tuning) -> Vec<Bench> {
             let shots = if loss == Loss::Zs { 0 } else { 20 };
             let step =
                 Step { layout: GradLayout::new(shape, vec![v], vec![qk]), shots: 20, batch: 5000, loss };
-            let words = partials(&step, tuning);
+            let source = Source::new(&law);
+            let lanes = lanes(&source, &step, tuning);
+            let words = (step.layout.entries + 2) * lanes;
             let buffers = Buffers {
                 weights: &Buffer::holding("weights", &values(shape.weights(), 0.2, 1)),
                 state: &Buffer::words("state", 1),
@@ -194,7 +202,7 @@ pub(super) fn benches(tuning: &Tuning) -> Vec<Bench> {
             let prompt = source::operations(&law, shots) + passes * operations(&step.layout);
             Bench {
                 name: name.into(),
-                recording: record(&Source::new(&law), &step, &buffers, tuning),
+                recording: record(&source, &step, &buffers, lanes, tuning),
                 flops: step.batch as f64 * prompt,
                 bytes: 4.0 * (words + shape.weights()) as f64,
             }

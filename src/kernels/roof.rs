@@ -9,7 +9,15 @@ const CHAINS: usize = 16;
 
 /// out[i] = in[i] for `count` vec4.
 pub fn record_copy(count: usize, source: &Buffer, target: &Buffer, tuning: &Tuning) -> Recording {
-    record("roof_copy", count, tuning.lanes(count), 0, source, target, tuning)
+    record(
+        "roof_copy",
+        count,
+        tuning.lanes(count, |lanes| count.div_ceil(lanes) as u64),
+        0,
+        source,
+        target,
+        tuning,
+    )
 }
 
 /// `rounds` multiply-adds on 16 values of each of `lanes` invocations.
@@ -42,7 +50,7 @@ fn record(
 }
 
 pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
-    let (count, lanes, rounds) = (1003, tuning.lanes(8 * tuning.workgroup), 7);
+    let (count, lanes, rounds) = (1003, 8 * tuning.workgroup, 7);
     let input = values(4 * count, 1.0, 10);
     let (source, copied) = (Buffer::holding("source", &input), poisoned("copied", 4 * count));
     let copy = Case::new("copy", record_copy(count, &source, &copied, tuning)).f32(&copied, wide(&input));
@@ -60,8 +68,7 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
 pub(super) fn benches(tuning: &Tuning) -> Vec<Bench> {
     let count = 1 << 21;
     let (source, target) = (Buffer::words("source", 4 * count), Buffer::words("target", 4 * count));
-    let lanes = tuning.lanes(1 << 16) * if tuning.workgroup > 8 { 64 } else { 1 };
-    let rounds = (1 << 26) / lanes;
+    let (lanes, rounds) = (1024 * tuning.workgroup, 4096);
     let (from, to) = (Buffer::words("source", 4 * lanes), Buffer::words("target", 4 * lanes));
     vec![
         Bench {

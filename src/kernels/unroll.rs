@@ -23,15 +23,21 @@ fn next_mark(source: &str) -> Option<(usize, &'static str)> {
 /// # Panics
 /// If a marked loop is not of the form above: a bug in a shader, which every test of it shows.
 pub fn unroll(source: &str, budget: usize) -> String {
-    let mut constants = HashMap::new();
-    for line in source.lines() {
-        if let Some((name, value)) = constant(line, &constants) {
-            constants.insert(name.to_string(), value);
-        }
-    }
+    let mut constants = constants(source);
     let mut out = String::with_capacity(source.len() * 4);
     expand(source, &mut constants, budget, &mut out);
     out
+}
+
+/// The integer constants of a program.
+pub fn constants(source: &str) -> HashMap<String, i64> {
+    let mut known = HashMap::new();
+    for line in source.lines() {
+        if let Some((name, value)) = constant(line, &known) {
+            known.insert(name.to_string(), value);
+        }
+    }
+    known
 }
 
 /// `const NAME: u32 = EXPR;` with the value of EXPR.
@@ -99,7 +105,7 @@ fn copies(body: &str, constants: &mut HashMap<String, i64>, name: &str, start: i
 }
 
 /// Offset of the brace that closes the one `text` starts with.
-fn matching(text: &str) -> usize {
+pub fn matching(text: &str) -> usize {
     let mut depth = 0;
     for (i, c) in text.char_indices() {
         match c {
@@ -115,7 +121,7 @@ fn matching(text: &str) -> usize {
 }
 
 /// Value of an expression of integers, names, `+ - * /` and parentheses.
-fn evaluate(text: &str, names: &HashMap<String, i64>) -> Option<i64> {
+pub fn evaluate(text: &str, names: &HashMap<String, i64>) -> Option<i64> {
     let (value, rest) = sum(text.trim(), names)?;
     rest.trim().is_empty().then_some(value)
 }

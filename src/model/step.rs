@@ -114,7 +114,9 @@ impl Stepper {
         };
 
         let step = prompt_step::Step { layout, shots: plan.shots, batch: plan.batch, loss: plan.loss };
-        let partials = Buffer::words("partials", prompt_step::partials(&step, tuning));
+        let source = Source::new(&plan.law);
+        let lanes = prompt_step::lanes(&source, &step, tuning);
+        let partials = Buffer::words("partials", behind * lanes);
         let buffers = prompt_step::Buffers {
             weights: &weights,
             state: &state,
@@ -125,8 +127,8 @@ impl Stepper {
         if separate {
             recording.extend(qk::record_fwd(&shape, &params, &weights, tuning));
         }
-        recording.extend(prompt_step::record(&Source::new(&plan.law), &step, &buffers, tuning));
-        recording.extend(grad_reduce::record(behind, tuning.lanes(plan.batch), &partials, &grads, tuning));
+        recording.extend(prompt_step::record(&source, &step, &buffers, lanes, tuning));
+        recording.extend(grad_reduce::record(behind, lanes, &partials, &grads, tuning));
         if separate && step.layout.qk.iter().any(|&needed| needed) {
             let trained = qk::Trained { q: touched.q, k: touched.k };
             recording.extend(qk::record_bwd(&step.layout, &trained, behind, &params, &grads, tuning));
