@@ -15,6 +15,7 @@ var<private> tmp: array<f32, DD>;
 
 // weights: per layer V [H, D, D] then QK [H, D, D].
 fn load_weights() {
+  beyond = source_width() - D;
   /*unroll*/ for (var i = 0u; i < LAYERS * 2u * HEADS * DD; i++) {
     let w = weights[i / 4u][i % 4u];
     let layer = i / (2u * HEADS * DD);

@@ -4,6 +4,7 @@
 @group(0) @binding(0) var<uniform> task: array<vec4f, TASK4>;
 
 const BLOCKS: u32 = (DIM + 4u) / 4u;  // pcg4d calls for DIM + 1 normals
+var<private> beyond: u32;  // 0, unknown to the compiler once set: see src/kernels/unroll.rs
 var<private> src_counter: vec4u;
 var<private> src_theta: array<f32, DIM>;
 var<private> src_normal: array<f32, 4u * BLOCKS>;

@@ -6,6 +6,7 @@
 @group(0) @binding(10) var<storage, read> rows: array<vec4f>;    // [R, ROW4]
 @group(0) @binding(11) var<storage, read> groups: array<vec2u>;  // first row, rows
 
+var<private> beyond: u32;  // 0, unknown to the compiler once set: see src/kernels/unroll.rs
 var<private> src_counter: vec4u;
 var<private> src_group: vec2u;
 var<private> src_taken: array<u32, SLOTS>;  // ascending

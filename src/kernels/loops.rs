@@ -17,6 +17,7 @@ pub fn iterations(wgsl: &str, entry: &str) -> u64 {
         // A slot is the query's 0, or 1 + a shot.
         names.insert("slot".into(), shots + 1);
     }
+    names.insert("beyond".into(), 0);
     let functions = functions(wgsl);
     let body = functions.get(entry).expect("an entry point");
     body_iterations(body, &names, &functions)
@@ -45,8 +46,11 @@ fn body_iterations(body: &str, names: &HashMap<String, i64>, functions: &HashMap
         total += calls(&rest[..at], names, functions);
         let open = at + rest[at..].find('{').expect("a loop body");
         let close = open + matching(&rest[open..]);
-        let trips = trips(&rest[at..open], names);
-        total += trips * (1 + body_iterations(&rest[open + 1..close], names, functions));
+        let (variable, trips) = trips(&rest[at..open], names);
+        // The most an inner loop bounded by this one's variable can go round.
+        let mut inside = names.clone();
+        inside.insert(variable.into(), trips.saturating_sub(1) as i64);
+        total += trips * (1 + body_iterations(&rest[open + 1..close], &inside, functions));
         rest = &rest[close..];
     }
     total + calls(rest, names, functions)
@@ -63,14 +67,16 @@ fn calls(text: &str, names: &HashMap<String, i64>, functions: &HashMap<&str, &st
         .sum()
 }
 
-/// How often `for (var i = START; i < END; STEP)` goes round, its start taken as 0.
-fn trips(head: &str, names: &HashMap<String, i64>) -> u64 {
+/// The variable of `for (var i = START; i < END; STEP)` and how often it goes round, its start taken as 0.
+fn trips<'a>(head: &'a str, names: &HashMap<String, i64>) -> (&'a str, u64) {
     let mut parts = head.split(';');
-    let (_, end, step) = (parts.next(), parts.next().unwrap_or(""), parts.next().unwrap_or(""));
+    let (start, end, step) =
+        (parts.next().unwrap_or(""), parts.next().unwrap_or(""), parts.next().unwrap_or(""));
     let bound = end.split('<').nth(1).unwrap_or("");
     let stride = step.split("+=").nth(1).map_or("1", |s| s.trim_end_matches([')', ' ']));
     let value = |text: &str| evaluate(text, names).unwrap_or_else(|| panic!("`{text}` in `{head}`"));
-    (value(bound).max(0) as u64).div_ceil(value(stride).max(1) as u64)
+    let variable = start.split(" = ").next().and_then(|s| s.split("var ").nth(1)).unwrap_or("");
+    (variable, (value(bound).max(0) as u64).div_ceil(value(stride).max(1) as u64))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ fn next_mark(source: &str) -> Option<(usize, &'static str)> {
 }
 
 /// Expands marked loops, outermost first, as long as a loop nest makes at most `budget` copies of its innermost
-/// body; of a larger nest only inner loops are expanded.
+/// body; a larger nest stays loops.
 ///
 /// # Panics
 /// If a marked loop is not of the form above: a bug in a shader, which every test of it shows.
@@ -75,11 +75,25 @@ fn expand(source: &str, constants: &mut HashMap<String, i64>, budget: usize, out
             };
         }
     } else {
-        out.push_str(&source[at..open + 1]);
-        expand(body, constants, budget, out);
-        out.push('}');
+        keep(&source[at..close + 1], out);
     }
     expand(&source[close + 1..], constants, budget, out);
+}
+
+/// Leaves a nest as loops whose ends the driver can't know: `beyond` is 0, but read from a buffer. With the ends known,
+/// Mesa unrolls them all the same and then compiles for minutes.
+fn keep(nest: &str, out: &mut String) {
+    let mut rest = nest;
+    while let Some((at, mark)) = next_mark(rest) {
+        out.push_str(&rest[..at]);
+        let open = at + rest[at..].find('{').expect("a loop body");
+        let head = rest[at + mark.len()..open].replacen("; ", " ; ", 2);
+        let mut parts = head.splitn(3, " ; ");
+        let mut next = || parts.next().expect("a loop head `i = A; i < B; i++`");
+        out.push_str(&format!("for (var {}; {} + beyond; {}", next(), next(), next()));
+        rest = &rest[open..];
+    }
+    out.push_str(rest);
 }
 
 /// How many innermost bodies a loop over `body` makes.
@@ -180,12 +194,12 @@ mod tests {
     #[test]
     fn a_nest_over_the_budget_stays_a_loop() {
         let text = "const D: u32 = 9u;\n/*unroll*/ for (var a = 0u; a < D; a++) { y }";
-        assert_eq!(unroll(text, 8), text);
+        assert_eq!(unroll(text, 8), "const D: u32 = 9u;\nfor (var a = 0u; a < D + beyond; a++) { y }");
         assert_eq!(unroll(text, 9).matches(" y ").count(), 9);
         let nest =
             "/*unroll*/ for (var a = 0u; a < 5u; a++) {/*unroll*/ for (var b = 0u; b < 3u; b++) { y }}";
         let out = unroll(nest, 14);
-        assert!(out.contains("for (var a") && !out.contains("for (var b"));
+        assert!(out.contains("for (var a") && out.contains("for (var b"));
         let triangle =
             "/*unroll*/ for (var a = 0u; a < 9u; a++) {/*unroll*/ for (var b = 0u; b < a + 1u; b++) { y }}";
         assert_eq!(unroll(triangle, 8), triangle);
