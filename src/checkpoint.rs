@@ -16,10 +16,10 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-/// Version of the files [`write`] makes and the only one [`read`] takes.
+/// Version of the files [`write()`] makes and the only one [`read`] takes.
 pub const VERSION: &str = "1";
 
-/// Metadata keys that [`write`] sets and [`read`] checks and takes away.
+/// Metadata keys that [`write()`] sets and [`read`] checks and takes away.
 const FORMAT_KEY: &str = "format";
 const VERSION_KEY: &str = "version";
 const CRC_KEY: &str = "crc32";
@@ -102,7 +102,7 @@ pub fn write(path: &Path, checkpoint: &Checkpoint) -> Result<()> {
     atomic_write(path, &encode(path, checkpoint)?)
 }
 
-/// Reads a checkpoint written by [`write`].
+/// Reads a checkpoint written by [`write()`].
 ///
 /// # Errors
 /// [`Error::File`], one line: no such file, empty, truncated, torn, not safetensors, not floe's, of another version,

@@ -33,7 +33,7 @@ pub enum ThetaLaw {
     Sphere,
     /// N(0, I), anew for each prompt.
     Gaussian,
-    /// The same for all, [d].
+    /// The same for all, `[d]`.
     Fixed(Vec<f32>),
 }
 

@@ -15,7 +15,7 @@ const FEW: f32 = 0.5;
 
 /// Prompts of the pre-training law, and the loss `zs + 0.5 fs` of `params` on them with its gradient.
 ///
-/// Tensors: `tokens` [B, N, D], `targets` [B], `weights` [2], `loss` [1], and `grad.<parameter>` [H, D, D].
+/// Tensors: `tokens` `[B, N, D]`, `targets` `[B]`, `weights` `[2]`, `loss` `[1]`, and `grad.<parameter>` `[H, D, D]`.
 pub fn probe(experiment: &Experiment, engine: &Engine, params: &[f32], batch: usize) -> Result<Checkpoint> {
     let table = &experiment.table;
     let plan = Plan {

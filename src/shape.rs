@@ -76,7 +76,7 @@ impl GradLayout {
         GradLayout::new(shape, vec![true; shape.layers], vec![true; shape.layers])
     }
 
-    /// Place of the gradient of V[layer][element of [H, D, D]]; none where it is structurally zero or not computed.
+    /// Place of the gradient of `V[layer][element]`, `[H, D, D]`; none where it is structurally zero or not computed.
     pub fn entry_v(&self, layer: usize, element: usize) -> Option<usize> {
         if !self.v[layer] {
             return None;
@@ -89,7 +89,7 @@ impl GradLayout {
         (row + 1 == width).then_some(self.at_v[layer] + head * width + col)
     }
 
-    /// Place of the gradient of QK[layer][element of [H, D, D]]; none where it is not computed.
+    /// Place of the gradient of `QK[layer][element]`, `[H, D, D]`; none where it is not computed.
     pub fn entry_qk(&self, layer: usize, element: usize) -> Option<usize> {
         self.qk[layer].then_some(self.at_qk[layer] + element)
     }

@@ -97,13 +97,13 @@ impl Setting {
 /// What the risk of one layer with one head depends on, D = d + 2.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Head {
-    /// Last row of W_V [D]: (v_1, v_x, v_y). No other row reaches the prediction.
+    /// Last row of W_V, `[D]`: (v_1, v_x, v_y). No other row reaches the prediction.
     pub v: Vec<f64>,
     /// Merged query-key matrix [D, D], row-major: A[a, b] = z_aᵀ M z_b.
     pub m: Vec<f64>,
 }
 
-/// Test error (mean squared, against the noisy y_q) on the task θ [d] after each of `shots` demonstrations.
+/// Test error (mean squared, against the noisy y_q) on the task θ `[d]` after each of `shots` demonstrations.
 ///
 /// # Panics
 /// If `head` or `theta` is not of the size that `setting` asks for.

@@ -51,7 +51,7 @@ fn ten_million_draws_follow_the_normal_law() {
         [(1, 0.0, 1.0), (2, 1.0, 2.0), (3, 0.0, 15.0), (4, 3.0, 96.0), (5, 0.0, 945.0), (6, 15.0, 10170.0)]
     {
         let moment = all.iter().map(|&x| (x as f64).powi(k)).sum::<f64>() / n;
-        let error = (moment - mean) / (variance / n as f64).sqrt();
+        let error = (moment - mean) / (variance / n).sqrt();
         assert!(error.abs() < 5.0, "moment {k}: {moment}, {error:.1} standard errors off");
     }
 
@@ -80,18 +80,21 @@ fn ten_million_draws_follow_the_normal_law() {
     assert!(distance * n.sqrt() < 1.95, "D = {distance}, sqrt(n) D = {}", distance * n.sqrt());
 }
 
+/// Two numbers of a draw that should have nothing to do with each other.
+type Pair<'a> = Box<dyn Fn(usize) -> (f32, f32) + 'a>;
+
 #[test]
 fn draws_are_independent_across_words_counters_and_keys() {
     let (a, b) = (draw(1), draw(2));
     let n = COUNT as f64;
     let correlation = |f: &dyn Fn(usize) -> (f32, f32)| {
-        (0..COUNT).map(|i| f(i)).map(|(x, y)| x as f64 * y as f64).sum::<f64>() / n.sqrt()
+        (0..COUNT).map(f).map(|(x, y)| x as f64 * y as f64).sum::<f64>() / n.sqrt()
     };
     let squares = |f: &dyn Fn(usize) -> (f32, f32)| {
         let z = |x: f32| (x as f64 * x as f64 - 1.0) / 2f64.sqrt();
-        (0..COUNT).map(|i| f(i)).map(|(x, y)| z(x) * z(y)).sum::<f64>() / n.sqrt()
+        (0..COUNT).map(f).map(|(x, y)| z(x) * z(y)).sum::<f64>() / n.sqrt()
     };
-    let mut checks: Vec<(String, Box<dyn Fn(usize) -> (f32, f32)>)> = Vec::new();
+    let mut checks: Vec<(String, Pair)> = Vec::new();
     for i in 0..4 {
         for j in 0..4 {
             let (a, b) = (&a, &b);

@@ -13,7 +13,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
     &[("gpu", &["error"])],
     // The CPU's word for word of the kernels. Parity cases and tests alone use it.
     &[("reference", &["config", "law", "rng"])],
-    &[("kernels", &["config", "gpu", "law", "reference", "rng", "shape"])],
+    &[("kernels", &["config", "error", "gpu", "law", "reference", "rng", "shape"])],
     &[
         ("model", &["config", "gpu", "kernels", "law", "optim", "shape"]),
         ("optim", &["config", "error", "model"]),
@@ -32,7 +32,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
             &["config", "error", "gpu", "kernels", "law", "linalg", "model", "shape", "tasks", "theory"],
         ),
         // From files alone.
-        ("report", &["config", "error"]),
+        ("report", &["checkpoint", "config", "error"]),
     ],
     &[("rundir", &["checkpoint", "config", "error", "gpu", "model", "train"])],
     &[(
@@ -42,10 +42,14 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
             "rundir", "tasks", "train",
         ],
     )],
-    &[("probe", &["checkpoint", "config", "error", "gpu", "kernels", "model", "run"])],
+    &[
+        ("probe", &["checkpoint", "config", "error", "gpu", "kernels", "model", "run"]),
+        ("bench", &["check", "config", "error", "gpu", "kernels", "model", "run"]),
+    ],
     &[(
         "cli",
         &[
+            "bench",
             "check",
             "checkpoint",
             "compare",

@@ -34,16 +34,16 @@ impl Update {
 pub struct Buffers {
     /// Numbers of the optimizer: [`hyper`].
     pub hyper: Buffer,
-    /// [steps] vec4 of [`schedule_row`].
+    /// `[steps]` vec4 of [`schedule_row`].
     pub schedule: Buffer,
-    /// [trained] parameter and gradient index.
+    /// `[trained]` parameter and gradient index.
     pub trained: Buffer,
     pub grads: Buffer,
     pub params: Buffer,
     pub moments: Buffer,
-    /// [0]: the step, counted up.
+    /// `[0]`: the step, counted up.
     pub state: Buffer,
-    /// [ring] vec4: zero-shot loss, few-shot loss, gradient norm, 0.
+    /// `[ring]` vec4: zero-shot loss, few-shot loss, gradient norm, 0.
     pub metrics: Buffer,
     /// [losses + 2, parts]; read if fused.
     pub partials: Buffer,

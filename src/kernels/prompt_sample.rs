@@ -6,7 +6,7 @@ use super::{RANDOM, Tuning, program, read, write};
 use crate::gpu::{Buffer, Recording};
 use crate::reference::prompts;
 
-/// Records tokens [B, n + 1, D] (query last, its y 0) and targets [B] of the step in `state`.
+/// Records tokens `[B, n + 1, D]` (query last, its y 0) and targets `[B]` of the step in `state`.
 pub fn record(
     source: &Source,
     shots: usize,

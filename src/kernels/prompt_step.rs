@@ -23,9 +23,9 @@ pub struct Step {
 pub struct Buffers<'a> {
     /// Effective weights [L][V | QK][H, D, D].
     pub weights: &'a Buffer,
-    /// [0]: the step.
+    /// `[0]`: the step.
     pub state: &'a Buffer,
-    /// [steps] vec4: y is the few-shot weight.
+    /// `[steps]` vec4: y is the few-shot weight.
     pub schedule: &'a Buffer,
     /// [entries + 2, parts]: gradient, then zero-shot and few-shot loss, summed over a part's prompts.
     pub partials: &'a Buffer,

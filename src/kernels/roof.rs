@@ -7,7 +7,7 @@ use crate::gpu::{Buffer, Consts, Recording};
 /// Values that one invocation of `roof_fma` keeps going.
 const CHAINS: usize = 16;
 
-/// out[i] = in[i] for `count` vec4.
+/// `out[i] = in[i]` for `count` vec4.
 pub fn record_copy(count: usize, source: &Buffer, target: &Buffer, tuning: &Tuning) -> Recording {
     record(
         "roof_copy",

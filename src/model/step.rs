@@ -48,9 +48,9 @@ pub struct Stepper {
     pub params: Buffer,
     /// [1 or 2, trained].
     pub moments: Buffer,
-    /// [0]: the step.
+    /// `[0]`: the step.
     pub state: Buffer,
-    /// [ring] vec4: zero-shot loss, few-shot loss, gradient norm, 0.
+    /// `[ring]` vec4: zero-shot loss, few-shot loss, gradient norm, 0.
     pub metrics: Buffer,
     /// The gradient of the last step run, by arena element: where in `grads` each stands.
     pub grads: Buffer,
