@@ -3,11 +3,11 @@
 use crate::checkpoint::{Checkpoint, Tensor};
 use crate::config::{Loss, Schedule};
 use crate::error::Result;
-use crate::gpu::{Buffer, Engine};
+use crate::gpu::Buffer;
 use crate::kernels::masked_update::NONE;
-use crate::kernels::{Source, Tuning, prompt_sample};
+use crate::kernels::{Source, prompt_sample};
 use crate::model::{Plan, Start, Stepper};
-use crate::run::Experiment;
+use crate::run::{Experiment, Machine};
 use std::collections::BTreeMap;
 
 /// Weight of the few-shot loss in the probe: any number that tells the two losses apart.
@@ -16,7 +16,7 @@ const FEW: f32 = 0.5;
 /// Prompts of the pre-training law, and the loss `zs + 0.5 fs` of `params` on them with its gradient.
 ///
 /// Tensors: `tokens` `[B, N, D]`, `targets` `[B]`, `weights` `[2]`, `loss` `[1]`, and `grad.<parameter>` `[H, D, D]`.
-pub fn probe(experiment: &Experiment, engine: &Engine, params: &[f32], batch: usize) -> Result<Checkpoint> {
+pub fn probe(experiment: &Experiment, machine: Machine, params: &[f32], batch: usize) -> Result<Checkpoint> {
     let table = &experiment.table;
     let plan = Plan {
         loss: Loss::ZsFs,
@@ -27,7 +27,7 @@ pub fn probe(experiment: &Experiment, engine: &Engine, params: &[f32], batch: us
         train: (0..table.len() as u32).collect(),
         ..experiment.plans[0].1.clone()
     };
-    let tuning = Tuning::of(engine.adapter());
+    let Machine { engine, tuning } = machine;
     let start = Start { params, moments: &[], step: 0 };
     let stepper = Stepper::new(&experiment.config.model, table, &plan, start, 1, &tuning);
     engine.submit(&stepper.recording, 1)?;

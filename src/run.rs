@@ -18,6 +18,13 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+/// A device and how kernels split their work on it.
+#[derive(Clone, Copy)]
+pub struct Machine<'a> {
+    pub engine: &'a Engine,
+    pub tuning: Tuning,
+}
+
 /// An experiment made ready: data read, names resolved, nothing run.
 pub struct Experiment {
     pub config: Config,
@@ -50,17 +57,17 @@ impl Experiment {
     ///
     /// # Errors
     /// [`Error::Limit`] with the kernel and the limit.
-    pub fn check(&self, engine: &Engine) -> Result<()> {
+    pub fn check(&self, machine: Machine) -> Result<()> {
         let stop = AtomicBool::new(false);
-        let trainer = self.trainer(engine, &stop);
+        let trainer = self.trainer(machine, &stop);
         self.plans.iter().try_for_each(|(_, plan)| trainer.check(plan))
     }
 
     /// The trainer of this experiment on a device.
-    pub fn trainer<'a>(&'a self, engine: &'a Engine, stop: &'a AtomicBool) -> Trainer<'a> {
+    pub fn trainer<'a>(&'a self, machine: Machine<'a>, stop: &'a AtomicBool) -> Trainer<'a> {
         Trainer {
-            engine,
-            tuning: Tuning::of(engine.adapter()),
+            engine: machine.engine,
+            tuning: machine.tuning,
             model: &self.config.model,
             table: &self.table,
             record: &self.config.record,
@@ -69,10 +76,10 @@ impl Experiment {
     }
 
     /// The evaluator of this experiment on a device.
-    pub fn evaluator<'a>(&'a self, engine: &'a Engine) -> Evaluator<'a> {
+    pub fn evaluator<'a>(&'a self, machine: Machine<'a>) -> Evaluator<'a> {
         Evaluator {
-            engine,
-            tuning: Tuning::of(engine.adapter()),
+            engine: machine.engine,
+            tuning: machine.tuning,
             config: &self.config,
             table: &self.table,
             problem: &self.problem,
@@ -104,16 +111,16 @@ pub fn phase_info(model: &str, plan: &Plan, state: &State, parameters: usize) ->
 /// Whatever stops it; what is finished stays, and `--resume` goes on from there.
 pub fn run(
     experiment: &Experiment,
-    engine: &Engine,
+    machine: Machine,
     dir: &RunDir,
     stop: &AtomicBool,
     progress: &mut dyn Progress,
 ) -> Result<()> {
     let began = Instant::now();
-    let trainer = experiment.trainer(engine, stop);
+    let trainer = experiment.trainer(machine, stop);
     info!("{}", experiment.problem.description);
     let note = |phases: &[PhaseInfo], wall_s| {
-        dir.write_info(&run_info(experiment, engine, &trainer.tuning, phases.to_vec(), wall_s))
+        dir.write_info(&run_info(experiment, machine, phases.to_vec(), wall_s))
     };
     let (known, mut phases) = (dir.phases(), Vec::new());
     let mut models: Vec<(String, Vec<f32>)> = Vec::new();
@@ -143,7 +150,7 @@ pub fn run(
         remove(&dir.state(name))?;
         models.push((name.clone(), state.params));
     }
-    phases.push(evaluate(experiment, engine, dir, &models)?);
+    phases.push(evaluate(experiment, machine, dir, &models)?);
     note(&phases, earlier + began.elapsed().as_secs_f64())?;
     report::write(dir.root())
 }
@@ -184,12 +191,12 @@ fn phase(
 
 fn evaluate(
     experiment: &Experiment,
-    engine: &Engine,
+    machine: Machine,
     dir: &RunDir,
     models: &[(String, Vec<f32>)],
 ) -> Result<PhaseInfo> {
     let began = Instant::now();
-    let evaluator = experiment.evaluator(engine);
+    let evaluator = experiment.evaluator(machine);
     let mut rows = Vec::new();
     for (name, params) in models {
         rows.extend(evaluator.model(name, params)?);
@@ -209,20 +216,22 @@ fn evaluate(
     })
 }
 
-fn run_info(
-    experiment: &Experiment,
-    engine: &Engine,
-    tuning: &Tuning,
-    phases: Vec<PhaseInfo>,
-    wall_s: f64,
-) -> RunInfo {
+fn run_info(experiment: &Experiment, machine: Machine, phases: Vec<PhaseInfo>, wall_s: f64) -> RunInfo {
     let mut task = experiment.problem.facts.clone();
     task.insert("description".into(), experiment.problem.description.clone().into());
-    let variant = [("workgroup", tuning.workgroup), ("lanes", tuning.lanes), ("update", tuning.update)];
+    let tuning = machine.tuning;
+    let variant = [
+        ("name", tuning.name.into()),
+        ("workgroup", tuning.workgroup.into()),
+        ("lanes", tuning.lanes.into()),
+        ("update", tuning.update.into()),
+        ("subgroup", tuning.subgroup.into()),
+        ("fused", tuning.fused.into()),
+    ];
     RunInfo {
         floe: env!("CARGO_PKG_VERSION"),
-        device: engine.adapter().clone(),
-        variant: variant.map(|(k, v)| (k, v.into())).into(),
+        device: machine.engine.adapter().clone(),
+        variant: variant.into(),
         seed: experiment.config.seed,
         wall_s,
         phases,

@@ -5,7 +5,6 @@ use super::{print, table};
 use crate::bench::{self, Report};
 use crate::checkpoint::atomic_write;
 use crate::error::{Error, Result};
-use crate::kernels::Tuning;
 use std::path::{Path, PathBuf};
 
 /// Time every kernel and whole training steps, against what the device can do at best
@@ -29,9 +28,8 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<()> {
     let old = args.compare.as_deref().map(load).transpose()?;
-    let engine = args.device.open()?;
-    let report =
-        bench::run(&engine, &Tuning::of(engine.adapter()), &args.only, &mut |what| log::info!("{what}"))?;
+    let (engine, tuning) = args.device.open()?;
+    let report = bench::run(&engine, &tuning, &args.only, &mut |what| log::info!("{what}"))?;
     let json = serde_json::to_string_pretty(&report).map_err(|e| Error::Usage(e.to_string()))? + "\n";
     if args.json.as_deref() == Some(Path::new("-")) {
         print(&json);

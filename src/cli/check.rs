@@ -4,7 +4,6 @@ use super::source::Device;
 use super::{print, table};
 use crate::check;
 use crate::error::{Error, Result};
-use crate::kernels::Tuning;
 
 /// Compare every kernel with its reference on a device: run this first on hardware floe has not seen
 #[derive(Debug, clap::Args)]
@@ -14,8 +13,8 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<()> {
-    let engine = args.device.open()?;
-    let rows = check::all(&engine, &Tuning::of(engine.adapter()))?;
+    let (engine, tuning) = args.device.open()?;
+    let rows = check::all(&engine, &tuning)?;
     let mut cells = vec![["", "kernel", "rms", "max", "case"].map(String::from).to_vec()];
     for row in &rows {
         let number = |get: fn(&crate::compare::Distance) -> f64| match &row.distance {

@@ -5,7 +5,7 @@ use super::source::{Device, config_of};
 use crate::checkpoint::{atomic_write, check_writable};
 use crate::error::Result;
 use crate::eval::to_csv;
-use crate::run::Experiment;
+use crate::run::{Experiment, Machine};
 use crate::rundir;
 use std::path::PathBuf;
 
@@ -33,8 +33,8 @@ pub fn run(args: Args) -> Result<()> {
         models.push((stem, rundir::load_model(path, &experiment.table)?));
     }
     args.out.as_deref().map_or(Ok(()), check_writable)?;
-    let engine = args.device.open()?;
-    let evaluator = experiment.evaluator(&engine);
+    let (engine, tuning) = args.device.open()?;
+    let evaluator = experiment.evaluator(Machine { engine: &engine, tuning });
     let mut rows = Vec::new();
     for (name, params) in &models {
         rows.extend(evaluator.model(name, params)?);

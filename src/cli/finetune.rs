@@ -8,7 +8,7 @@ use crate::config::{Loss, Method, Schedule};
 use crate::error::{Error, Result};
 use crate::metrics::MetricsLog;
 use crate::model::Plan;
-use crate::run::{Experiment, phase_info, phase_of};
+use crate::run::{Experiment, Machine, phase_info, phase_of};
 use crate::rundir;
 use crate::train::{Job, State, load_state};
 use std::path::{Path, PathBuf};
@@ -100,8 +100,8 @@ pub fn train_to(
         config: &config,
     };
     let state = if resume { load_state(&state_path, &job, &experiment.table)? } else { State::fresh(params) };
-    let engine = device.open()?;
-    let trainer = experiment.trainer(&engine, stop_flag());
+    let (engine, tuning) = device.open()?;
+    let trainer = experiment.trainer(Machine { engine: &engine, tuning }, stop_flag());
     trainer.check(plan)?;
     let state = match trainer.run(&job, state, &mut MetricsLog::none(), &mut Show::new()) {
         Err(Error::Interrupted(at)) => {

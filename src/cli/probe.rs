@@ -5,7 +5,7 @@ use super::source::{Device, config_of};
 use crate::checkpoint;
 use crate::error::Result;
 use crate::probe;
-use crate::run::Experiment;
+use crate::run::{Experiment, Machine};
 use crate::rundir;
 use std::path::PathBuf;
 
@@ -26,8 +26,11 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     let experiment = Experiment::open(config_of(&args.model, &[])?)?;
     let params = rundir::load_model(&args.model, &experiment.table)?;
-    let engine = args.device.open()?;
-    checkpoint::write(&args.out, &probe::probe(&experiment, &engine, &params, args.batch)?)?;
+    let (engine, tuning) = args.device.open()?;
+    checkpoint::write(
+        &args.out,
+        &probe::probe(&experiment, Machine { engine: &engine, tuning }, &params, args.batch)?,
+    )?;
     print(&format!("{}\n", args.out.display()));
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::progress::Show;
 use super::source::{Device, Source};
 use super::{print, stop_flag};
 use crate::error::{Error, Result};
-use crate::run::{self, Experiment};
+use crate::run::{self, Experiment, Machine};
 use crate::rundir::RunDir;
 use std::path::{Path, PathBuf};
 
@@ -35,10 +35,11 @@ pub fn run(args: Args) -> Result<()> {
         None => free(source),
     };
     let experiment = Experiment::open(config)?;
-    let engine = args.device.open()?;
-    experiment.check(&engine)?;
+    let (engine, tuning) = args.device.open()?;
+    let machine = Machine { engine: &engine, tuning };
+    experiment.check(machine)?;
     let dir = RunDir::open(&out, &experiment.config, args.resume)?;
-    let outcome = run::run(&experiment, &engine, &dir, stop_flag(), &mut Show::new());
+    let outcome = run::run(&experiment, machine, &dir, stop_flag(), &mut Show::new());
     if let Err(Error::Interrupted(at)) = outcome {
         let again = format!("floe run {0} --resume", out.display());
         return Err(Error::Interrupted(format!("{at}; the checkpoint is saved, go on with `{again}`")));

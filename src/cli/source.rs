@@ -3,6 +3,7 @@
 use crate::config::{self, Config};
 use crate::error::Result;
 use crate::gpu::{self, Engine};
+use crate::kernels::Tuning;
 use crate::rundir;
 use std::path::{Path, PathBuf};
 
@@ -35,14 +36,22 @@ pub struct Device {
     /// `auto` (discrete, integrated, virtual, then CPU), an index of `floe devices`, or a part of a name
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     pub device: String,
+    /// How kernels split their work: `cpu`, `cpu-lane`, `gpu` or `gpu-fused`; by the kind of device if not given
+    #[arg(long, value_name = "VARIANT")]
+    pub variant: Option<String>,
 }
 
 impl Device {
-    pub fn open(&self) -> Result<Engine> {
+    /// The device, and how kernels split their work on it.
+    pub fn open(&self) -> Result<(Engine, Tuning)> {
         let engine = gpu::open(&self.device)?;
         let adapter = engine.adapter();
         log::info!("{} ({}, {} {})", adapter.name, adapter.backend, adapter.driver, adapter.driver_info);
-        Ok(engine)
+        let tuning = match &self.variant {
+            Some(name) => Tuning::named(name, adapter)?,
+            None => Tuning::of(adapter),
+        };
+        Ok((engine, tuning))
     }
 }
 
