@@ -23,7 +23,7 @@ use unroll::unroll;
 
 /// A kernel as parity, bench and shader validation see it.
 pub struct Kernel {
-    /// Names `shaders/<stem>.wgsl`, `src/kernels/<stem>.rs` and `src/reference/<stem>.rs`.
+    /// Names `shaders/<stem>.wgsl` and `src/kernels/<stem>.rs`; the references of several are in `src/reference/`.
     pub stem: &'static str,
     /// Parity cases, odd sizes included.
     pub cases: fn(&Tuning) -> Vec<Case>,

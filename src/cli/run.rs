@@ -41,7 +41,9 @@ pub fn run(args: Args) -> Result<()> {
     let dir = RunDir::open(&out, &experiment.config, args.resume)?;
     let outcome = run::run(&experiment, machine, &dir, stop_flag(), &mut Show::new());
     if let Err(Error::Interrupted(at)) = outcome {
-        let again = format!("floe run {0} --resume", out.display());
+        let dir = out.display().to_string();
+        let quoted = if dir.contains(' ') { format!("'{dir}'") } else { dir };
+        let again = format!("floe run {quoted} --resume");
         return Err(Error::Interrupted(format!("{at}; the checkpoint is saved, go on with `{again}`")));
     }
     outcome?;

@@ -100,7 +100,7 @@ fn no_source(source: &str) -> Error {
     let names: Vec<&str> = PRESETS.iter().map(|p| p.name).collect();
     let hint = schema::closest(source, &names).map(|n| format!("did you mean `{n}`? ")).unwrap_or_default();
     let message = format!(
-        "no such preset or file; {hint}The presets are {}; anything else is the path of a .toml file",
+        "no such preset or file; {hint}the presets are {}; anything else is the path of a .toml file",
         names.join(", ")
     );
     Error::config(one_line(source, 200), message)
