@@ -27,7 +27,7 @@ pub fn probe(experiment: &Experiment, machine: Machine, params: &[f32], batch: u
         train: (0..table.len() as u32).collect(),
         ..experiment.plans[0].1.clone()
     };
-    let Machine { engine, tuning } = machine;
+    let Machine { engine, tuning, .. } = machine;
     let start = Start { params, moments: &[], step: 0 };
     let stepper = Stepper::new(&experiment.config.model, table, &plan, start, 1, &tuning);
     engine.submit(&stepper.recording, 1)?;

@@ -8,12 +8,14 @@ use crate::kernels::Tuning;
 use crate::methods;
 use crate::metrics::MetricsLog;
 use crate::model::{ParamTable, Plan};
+use crate::profile::Profile;
 use crate::report::{self, PRETRAINED};
 use crate::rng::{self, Stream};
 use crate::rundir::{self, PhaseInfo, RunDir, RunInfo};
 use crate::tasks::{self, Problem};
 use crate::train::{self, Job, Progress, State, Trainer};
 use log::info;
+use std::cell::RefCell;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -23,6 +25,15 @@ use std::time::Instant;
 pub struct Machine<'a> {
     pub engine: &'a Engine,
     pub tuning: Tuning,
+    /// Times every launch of training if given.
+    pub profile: Option<&'a RefCell<Profile>>,
+}
+
+impl<'a> Machine<'a> {
+    /// A device and a split, without timing.
+    pub fn new(engine: &'a Engine, tuning: Tuning) -> Self {
+        Machine { engine, tuning, profile: None }
+    }
 }
 
 /// An experiment made ready: data read, names resolved, nothing run.
@@ -72,6 +83,7 @@ impl Experiment {
             table: &self.table,
             record: &self.config.record,
             stop,
+            profile: machine.profile,
         }
     }
 

@@ -7,12 +7,16 @@ use crate::gpu::{Engine, ReadBack};
 use crate::kernels::Tuning;
 use crate::metrics::{Line, MetricsLog};
 use crate::model::{ParamTable, Plan, Start, Stepper};
+use crate::profile::Profile;
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Most steps a submission, and rows of the metrics ring.
 const RING: usize = 256;
+/// Most steps a submission while profiling: timestamps are limited.
+const PROFILED: u64 = 128;
 /// A submission aims to take so long: short enough for Ctrl-C and a live progress bar, long against its overhead.
 const SUBMISSION: Duration = Duration::from_millis(150);
 
@@ -25,6 +29,8 @@ pub struct Trainer<'a> {
     pub record: &'a Record,
     /// Set from outside to stop at the next submission.
     pub stop: &'a AtomicBool,
+    /// Times every launch if given; the numbers stay the same to the bit.
+    pub profile: Option<&'a RefCell<Profile>>,
 }
 
 /// Where a phase stands: everything an uninterrupted run would have at that step.
@@ -120,9 +126,10 @@ impl Trainer<'_> {
             }
             // Step: up to the next save. The chunks' sizes leave no trace in the numbers.
             let until_save = self.record.checkpoint_every - state.step % self.record.checkpoint_every;
-            let count = chunk.min(plan.steps - state.step).min(until_save);
+            let most = if self.profile.is_some() { PROFILED } else { RING as u64 };
+            let count = chunk.min(plan.steps - state.step).min(until_save).min(most);
             let submitted = Instant::now();
-            self.engine.submit(&stepper.recording, count)?;
+            self.submit(job, &stepper, count)?;
             let read = self.engine.read_later(&stepper.metrics)?;
             // Log: the chunk before, while this one runs.
             if let Some(pending) = pending.replace((read, state.step, count)) {
@@ -141,6 +148,13 @@ impl Trainer<'_> {
             state.ms_per_step = since.elapsed().as_secs_f64() * 1e3 / (plan.steps - from).max(1) as f64;
         }
         Ok(state)
+    }
+
+    fn submit(&self, job: &Job, stepper: &Stepper, count: u64) -> Result<()> {
+        let Some(profile) = self.profile else { return self.engine.submit(&stepper.recording, count) };
+        let launches = self.engine.submit_timed(&stepper.recording, count)?;
+        profile.borrow_mut().add(job.method, &stepper.recording, &launches);
+        Ok(())
     }
 
     fn capture(&self, stepper: &Stepper, state: &mut State) -> Result<()> {

@@ -5,8 +5,8 @@ mod common;
 use common::*;
 use std::process::{Command, Stdio};
 
-const COMMANDS: [&str; 9] =
-    ["run", "presets", "init", "pretrain", "finetune", "eval", "report", "devices", "check"];
+const COMMANDS: [&str; 10] =
+    ["run", "presets", "init", "pretrain", "finetune", "eval", "report", "devices", "check", "bench"];
 
 const NOTHING: &[&str] = &[];
 
@@ -155,4 +155,26 @@ fn said_quiet(run: &std::path::Path) -> String {
     let said = said(&mut command);
     assert_eq!(said.code, 0, "{}", said.err);
     said.err.lines().filter(|line| !line.contains("XDG_RUNTIME_DIR")).collect()
+}
+
+#[test]
+fn bench_times_what_is_asked_and_compares() {
+    let dir = tempfile::tempdir().unwrap();
+    let (json, csv) = (dir.path().join("a.json"), dir.path().join("a.csv"));
+    let arguments = [text(&json), "--csv".into(), text(&csv)];
+    let said = succeed("bench --only grad_reduce,step:zs-v --json", &arguments);
+    for name in ["roof: copy", "roof: multiply-add", "grad_reduce: paper", "step:zs-v"] {
+        assert!(said.out.lines().any(|line| line.starts_with(name)), "{name} is not in:\n{}", said.out);
+    }
+    let report: floe::bench::Report = serde_json::from_str(&read(&json)).unwrap();
+    assert!(report.roof_gflops > 0.0 && report.roof_gbytes_s > 0.0);
+    let step = report.figures.iter().find(|f| f.name == "step:zs-v").unwrap();
+    assert!(step.ms > 0.0 && step.ms_min <= step.ms && step.ms <= step.ms_max);
+    // The value matrix of the paper's model, and one moment of each element.
+    assert_eq!((step.trained, step.optimizer_bytes), (Some(49), Some(4 * 49)));
+    assert_eq!(read(&csv).lines().count(), 1 + report.figures.len());
+    let again = succeed("bench --only grad_reduce --compare", &[text(&json)]);
+    let line = again.out.lines().find(|l| l.starts_with("grad_reduce")).unwrap();
+    assert!(line.split_whitespace().last().unwrap().parse::<f64>().unwrap() > 0.0, "{line}");
+    say("bench --compare", &[text(&csv)]).refuses(1, &["a.csv", "floe bench --json"]);
 }

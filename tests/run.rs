@@ -326,3 +326,35 @@ fn sampled_errors_lie_at_the_exact_risks() {
     let (a, b) = (&rows[0], &rows[12]);
     assert!((number(&a[3]) - number(&b[5])).abs() > 5.0 * number(&a[4]), "{a:?} {b:?}");
 }
+
+#[test]
+fn profiling_changes_no_bit_and_writes_a_trace() {
+    let dir = shared("run-profile");
+    let said = succeed("run --profile", &[&tiny("paper")[..], &out(&dir)].concat());
+    assert_same_run(paper(), &dir);
+    let trace: serde_json::Value = serde_json::from_str(&read(dir.join("trace.json"))).unwrap();
+    let events = trace["traceEvents"].as_array().unwrap();
+    assert!(events.iter().all(|e| e["ph"] == "X" && e["dur"].as_f64().unwrap() >= 0.0));
+    for model in models() {
+        let of_phase = |e: &&serde_json::Value| e["cat"] == model;
+        let kernels: BTreeSet<&str> =
+            events.iter().filter(of_phase).filter_map(|e| e["name"].as_str()).collect();
+        assert!(kernels.contains("prompt_step") && kernels.contains("masked_update"), "{model}: {kernels:?}");
+        assert!(said.out.lines().any(|l| l.starts_with(model) && l.contains("prompt_step")), "{}", said.out);
+    }
+}
+
+#[test]
+fn every_variant_runs_and_is_recorded() {
+    for variant in ["cpu-lane", "gpu", "gpu-fused"] {
+        let dir = shared(&format!("run-{variant}"));
+        succeed(&format!("run --variant {variant}"), &[&tiny("paper")[..], &out(&dir)].concat());
+        let info: serde_json::Value = serde_json::from_str(&read(dir.join("run.json"))).unwrap();
+        assert_eq!(info["variant"]["name"], variant);
+        // Another split sums in another order: the same numbers up to rounding.
+        let error = |dir: &Path| number(&rows(&dir.join("eval.csv"))[0][3]);
+        assert!((error(&dir) / error(paper()) - 1.0).abs() < 1e-3);
+    }
+    let none = say("run --variant fast", &tiny("paper"));
+    none.refuses(2, &["--variant `fast`", "cpu-lane"]);
+}

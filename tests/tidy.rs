@@ -23,10 +23,10 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
         ("tasks", &["config", "error", "law", "linalg", "rng", "splitmix"]),
         ("theory", &["config", "error", "linalg", "splitmix"]),
     ],
-    &[("methods", &["config", "error", "model", "optim", "tasks"])],
+    &[("methods", &["config", "error", "model", "optim", "tasks"]), ("profile", &["gpu"])],
     &[
         ("check", &["compare", "error", "gpu", "kernels"]),
-        ("train", &["checkpoint", "config", "error", "gpu", "kernels", "metrics", "model"]),
+        ("train", &["checkpoint", "config", "error", "gpu", "kernels", "metrics", "model", "profile"]),
         (
             "eval",
             &["config", "error", "gpu", "kernels", "law", "linalg", "model", "shape", "tasks", "theory"],
@@ -38,8 +38,8 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
     &[(
         "run",
         &[
-            "config", "error", "eval", "gpu", "kernels", "methods", "metrics", "model", "report", "rng",
-            "rundir", "tasks", "train",
+            "config", "error", "eval", "gpu", "kernels", "methods", "metrics", "model", "profile", "report",
+            "rng", "rundir", "tasks", "train",
         ],
     )],
     &[

@@ -101,7 +101,7 @@ pub fn train_to(
     };
     let state = if resume { load_state(&state_path, &job, &experiment.table)? } else { State::fresh(params) };
     let (engine, tuning) = device.open()?;
-    let trainer = experiment.trainer(Machine { engine: &engine, tuning }, stop_flag());
+    let trainer = experiment.trainer(Machine::new(&engine, tuning), stop_flag());
     trainer.check(plan)?;
     let state = match trainer.run(&job, state, &mut MetricsLog::none(), &mut Show::new()) {
         Err(Error::Interrupted(at)) => {

@@ -29,7 +29,7 @@ pub fn run(args: Args) -> Result<()> {
     let (engine, tuning) = args.device.open()?;
     checkpoint::write(
         &args.out,
-        &probe::probe(&experiment, Machine { engine: &engine, tuning }, &params, args.batch)?,
+        &probe::probe(&experiment, Machine::new(&engine, tuning), &params, args.batch)?,
     )?;
     print(&format!("{}\n", args.out.display()));
     Ok(())

@@ -2,10 +2,11 @@
 
 use super::progress::Show;
 use super::source::{Device, Source};
-use super::{print, stop_flag};
+use super::{print, stop_flag, table};
 use crate::error::{Error, Result};
 use crate::run::{self, Experiment, Machine};
 use crate::rundir::RunDir;
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 /// Pre-train, fine-tune by every method, evaluate and report
@@ -21,6 +22,9 @@ pub struct Args {
     /// Go on with an interrupted run of the same configuration
     #[arg(long)]
     resume: bool,
+    /// Time every launch of training: prints a table, and writes a trace for Perfetto as `trace.json`
+    #[arg(long)]
+    profile: bool,
 }
 
 pub fn run(args: Args) -> Result<()> {
@@ -36,7 +40,9 @@ pub fn run(args: Args) -> Result<()> {
     };
     let experiment = Experiment::open(config)?;
     let (engine, tuning) = args.device.open()?;
-    let machine = Machine { engine: &engine, tuning };
+    let profile = RefCell::default();
+    let timing = args.profile.then_some(&profile);
+    let machine = Machine { profile: timing, ..Machine::new(&engine, tuning) };
     experiment.check(machine)?;
     let dir = RunDir::open(&out, &experiment.config, args.resume)?;
     let outcome = run::run(&experiment, machine, &dir, stop_flag(), &mut Show::new());
@@ -47,6 +53,15 @@ pub fn run(args: Args) -> Result<()> {
         return Err(Error::Interrupted(format!("{at}; the checkpoint is saved, go on with `{again}`")));
     }
     outcome?;
+    if args.profile {
+        let profile = profile.borrow();
+        if profile.is_empty() {
+            log::warn!("nothing was timed: this adapter has no timestamps, or no step was left to train");
+        } else {
+            dir.write("trace.json", &profile.trace())?;
+            print(&table(&profile.rows()));
+        }
+    }
     print(&format!("{}\n", out.join("report.html").display()));
     Ok(())
 }
