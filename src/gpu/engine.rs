@@ -382,7 +382,6 @@ impl Engine {
         let smaller = "lower `batch`, the shots or the model's size";
         let rounds = if self.summary.is_software() { SOFTWARE_LOOPS } else { u64::MAX };
         let table = [
-            ("loop iterations an invocation", program.loops, rounds, smaller),
             (
                 "workgroup memory in bytes",
                 program.shared_bytes.into(),
@@ -420,6 +419,7 @@ impl Engine {
                 limits.max_uniform_buffer_binding_size,
                 "lower the model's size",
             ),
+            ("loop iterations an invocation", program.loops, rounds, smaller),
         ];
         for (limit, need, have, mend) in table {
             if need > have {
