@@ -81,6 +81,7 @@ fn open(backend: &str) -> Option<Device> {
         #[cfg(feature = "flex")]
         "flex" => Some(Device::flex()),
         #[cfg(feature = "ndarray")]
+        #[allow(deprecated, reason = "the older CPU backend is a peer as well")]
         "ndarray" => Some(Device::ndarray()),
         #[cfg(feature = "cpu")]
         "cpu" => Some(Device::cpu()),
