@@ -6,11 +6,14 @@ use std::collections::BTreeMap;
 /// Launches of each phase that the trace holds; the table counts all.
 const TRACED: usize = 3000;
 
+/// Launches and nanoseconds by kernel.
+type Totals = BTreeMap<String, (u64, f64)>;
+
 /// Times of launches, gathered while a run trains.
 #[derive(Debug, Default)]
 pub struct Profile {
-    /// Launches and nanoseconds, by phase in order and kernel.
-    totals: Vec<(String, BTreeMap<String, (u64, f64)>)>,
+    /// By phase, in order.
+    totals: Vec<(String, Totals)>,
     events: Vec<serde_json::Value>,
     traced: usize,
 }
