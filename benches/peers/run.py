@@ -114,7 +114,7 @@ def compare(args, step, name, sample, log):
             found[who] = {"ms": floe_ms(args, step)} if who == "floe" else sample(step)
         ratio = found["peer"]["ms"] / found["floe"]["ms"]
         ratios.append(ratio)
-        log.append({"step": step, "peer": name, "pair": pair, "ratio": ratio, **found})
+        log.append({"step": step, "name": name, "pair": pair, "ratio": ratio, **found})
         print(
             f"{step:9} {name:22} pair {pair + 1}: floe {found['floe']['ms']:9.4f} ms, "
             f"peer {found['peer']['ms']:9.4f} ms, ratio {ratio:7.2f}",
