@@ -1,18 +1,19 @@
-// One optimizer step on the trained elements alone: clip the gradient to a global norm, then SGD with momentum,
-// Adam or AdamW (docs/MATH.md). FUSED sums the partials first, parts in order. Moments have the layout of the trained list; also logs the losses and counts the step.
-// One workgroup; invocation i takes elements i, i + WG, ...; the norm is summed in a fixed order.
+// One optimizer step of each model on its trained elements alone: clip the gradient to a global norm, then SGD with
+// momentum, Adam or AdamW (docs/MATH.md). FUSED sums the partials first, parts in order. Moments have the layout of the
+// trained lists; also logs the losses and counts the step.
+// One workgroup a model; invocation i takes elements i, i + WG, ...; the norm is summed in a fixed order.
 
-struct Hyper { momentum: f32, beta1: f32, beta2: f32, eps: f32, decay: f32, clip: f32 }
+struct Hyper { momentum: f32, beta1: f32, beta2: f32, eps: f32, decay: f32, clip: f32, unused1: f32, unused2: f32 }
 
-@group(0) @binding(0) var<uniform> hyper: Hyper;
-@group(0) @binding(1) var<storage, read> schedule: array<vec4f>;          // [steps] lr, few weight, 1/(1-b1^t), 1/(1-b2^t)
-@group(0) @binding(2) var<storage, read> trained: array<vec2u>;           // [TRAINED] parameter, gradient (or NONE)
-@group(0) @binding(3) var<storage, read_write> grads: array<f32>;         // [..., zs loss, fs loss at LOSSES]
-@group(0) @binding(4) var<storage, read_write> params: array<f32>;
-@group(0) @binding(5) var<storage, read_write> moments: array<f32>;       // [MOMENTS, TRAINED]
-@group(0) @binding(6) var<storage, read_write> state: array<u32>;         // [0]: the step
-@group(0) @binding(7) var<storage, read_write> metrics: array<vec4f>;     // [RING] zs loss, fs loss, gradient norm, 0
-@group(0) @binding(8) var<storage, read> partials: array<f32>;            // [LOSSES + 2, PARTS], if FUSED
+@group(0) @binding(0) var<uniform> hyper: array<Hyper, MODELS>;
+@group(0) @binding(1) var<storage, read> schedule: array<vec4f>;          // [steps, MODELS] lr, few weight, 1/(1-b1^t), 1/(1-b2^t)
+@group(0) @binding(2) var<storage, read> trained: array<vec2u>;           // [MODELS, TRAINED] parameter, gradient (or NONE)
+@group(0) @binding(3) var<storage, read_write> grads: array<f32>;         // [MODELS, GRADS]: ..., zs loss, fs loss at LOSSES
+@group(0) @binding(4) var<storage, read_write> params: array<f32>;        // [MODELS, ...]
+@group(0) @binding(5) var<storage, read_write> moments: array<f32>;       // [MODELS, 1 or 2, TRAINED]
+@group(0) @binding(6) var<storage, read_write> state: array<u32>;         // [MODELS] the step
+@group(0) @binding(7) var<storage, read_write> metrics: array<vec4f>;     // [MODELS, RING] zs loss, fs loss, gradient norm, 0
+@group(0) @binding(8) var<storage, read> partials: array<f32>;            // [MODELS, LOSSES + 2, PARTS], if FUSED
 
 const NONE: u32 = 0xffffffffu;
 var<workgroup> squares: array<f32, WG>;
@@ -24,20 +25,24 @@ fn gradient(i: u32) -> f32 {
 }
 
 @compute @workgroup_size(WG)
-fn masked_update(@builtin(local_invocation_index) lane: u32) {
-  let step = state[0];
+fn masked_update(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {
+  let model = group.x;
+  let step = state[model];
+  let losses = model * GRADS + LOSSES;
+  let first = model * TRAINED;
   if (FUSED == 1u) {
     for (var row = lane; row < LOSSES + 2u; row += WG) {
+      let start = (model * (LOSSES + 2u) + row) * PARTS;
       var sum = 0.0;
-      for (var part = 0u; part < PARTS; part++) { sum += partials[row * PARTS + part]; }
-      grads[row] = sum;
+      for (var part = 0u; part < PARTS; part++) { sum += partials[start + part]; }
+      grads[model * GRADS + row] = sum;
     }
     storageBarrier();
     workgroupBarrier();
   }
   var square = 0.0;
   for (var i = lane; i < TRAINED; i += WG) {
-    let g = gradient(i);
+    let g = gradient(first + i);
     square += g * g;
   }
   squares[lane] = square;
@@ -45,29 +50,33 @@ fn masked_update(@builtin(local_invocation_index) lane: u32) {
   var norm = 0.0;
   for (var i = 0u; i < WG; i++) { norm += squares[i]; }
   norm = sqrt(norm);
+  let own = hyper[model];
   var scale = 1.0;
-  if (hyper.clip > 0.0) { scale = min(1.0, hyper.clip / (norm + 1e-6)); }
-  let now = schedule[step];
+  if (own.clip > 0.0) { scale = min(1.0, own.clip / (norm + 1e-6)); }
+  let now = schedule[step * MODELS + model];
   for (var i = lane; i < TRAINED; i += WG) {
-    let at = trained[i].x;
+    let at = trained[first + i].x;
+    // A shorter list than the longest is filled up.
+    if (at == NONE) { continue; }
     var p = params[at];
-    var g = gradient(i) * scale;
-    if (RULE == 2u) { p -= now.x * hyper.decay * p; } else { g += hyper.decay * p; }
+    var g = gradient(first + i) * scale;
+    if (RULE == 2u) { p -= now.x * own.decay * p; } else { g += own.decay * p; }
     if (RULE == 0u) {
-      let m = hyper.momentum * moments[i] + g;
-      moments[i] = m;
+      let m = own.momentum * moments[first + i] + g;
+      moments[first + i] = m;
       p -= now.x * m;
     } else {
-      let m = hyper.beta1 * moments[i] + (1.0 - hyper.beta1) * g;
-      let v = hyper.beta2 * moments[TRAINED + i] + (1.0 - hyper.beta2) * g * g;
-      moments[i] = m;
-      moments[TRAINED + i] = v;
-      p -= now.x * (m * now.z) / (sqrt(v * now.w) + hyper.eps);
+      let mean = 2u * first + i;
+      let m = own.beta1 * moments[mean] + (1.0 - own.beta1) * g;
+      let v = own.beta2 * moments[mean + TRAINED] + (1.0 - own.beta2) * g * g;
+      moments[mean] = m;
+      moments[mean + TRAINED] = v;
+      p -= now.x * (m * now.z) / (sqrt(v * now.w) + own.eps);
     }
     params[at] = p;
   }
   if (lane == 0u) {
-    metrics[step % RING] = vec4f(grads[LOSSES] / f32(BATCH), grads[LOSSES + 1u] / f32(BATCH), norm, 0.0);
-    state[0] = step + 1u;
+    metrics[model * RING + step % RING] = vec4f(grads[losses] / f32(BATCH), grads[losses + 1u] / f32(BATCH), norm, 0.0);
+    state[model] = step + 1u;
   }
 }

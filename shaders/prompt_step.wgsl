@@ -1,15 +1,20 @@
-// Loss (pred - y)^2 and its gradient over a batch of prompts, sampled here; partial sums: [ENTRIES + 2, PARTS].
+// Loss (pred - y)^2 and its gradient over a batch of prompts, sampled here; partial sums: [MODELS, ENTRIES + 2, PARTS].
 // Entries: for each layer the trained V blocks (of the last layer only the last rows) and QK blocks; then the
-// zero-shot and few-shot loss sums. One invocation works through prompts lane, lane + LANES, ... below BATCH.
+// zero-shot and few-shot loss sums. One invocation works through prompts lane, lane + LANES, ... below BATCH, each of
+// them with the GROUP models of its place in y: they share the drawing and the moments of a prompt.
 
-@group(0) @binding(1) var<uniform> weights: array<vec4f, WEIGHTS4>;       // [L][V | QK][H, D, D]
-@group(0) @binding(2) var<storage, read> state: array<u32>;               // [0]: the step
-@group(0) @binding(3) var<storage, read> schedule: array<vec4f>;          // [steps] lr, few-shot weight, ., .
-@group(0) @binding(4) var<storage, read_write> partials: array<f32>;      // [ENTRIES + 2, PARTS]
+@group(0) @binding(1) var<uniform> weights: array<vec4f, MODELS * WEIGHTS4>; // [MODELS][L][V | QK][H, D, D]
+@group(0) @binding(2) var<storage, read> state: array<u32>;               // [MODELS] the step, of all the same
+@group(0) @binding(3) var<storage, read> schedule: array<vec4f>;          // [steps, MODELS] lr, few-shot weight, ., .
+@group(0) @binding(4) var<storage, read_write> partials: array<f32>;      // [MODELS, ENTRIES + 2, PARTS]
 
 var<private> token: array<f32, D>;
 var<private> query: array<f32, D>;
-var<private> grad: array<f32, ROOM>;
+var<private> total: array<f32, DD>;   // sum of z z^T over the prompt, upper triangle
+var<private> grad: array<f32, ROOM>;  // of the model at hand
+var<private> kept_grad: array<f32, GROUP * ROOM>;
+var<private> losses: array<f32, 2u * GROUP>;  // [zero-shot | few-shot, GROUP]
+var<private> few_weight: array<f32, GROUP>;
 var<private> dz: array<f32, D>;
 var<private> dg: array<f32, DD>;
 var<private> dt: array<f32, DD>;
@@ -144,46 +149,71 @@ fn descend(y: f32, weight: f32) -> f32 {
 @compute @workgroup_size(WG)
 fn prompt_step(@builtin(global_invocation_id) id: vec3u) {
   let lane = id.x;
+  let first = first_model(id.y);
   let step = state[0];
-  let few_weight = schedule[step].y / f32(BATCH);
-  load_weights();
-  var zs = 0.0;
-  var fs = 0.0;
+  /*each*/ for (var j = 0u; j < GROUP; j++) {
+    few_weight[j] = schedule[step * MODELS + first + j].y / f32(BATCH);
+    load_weights(first + j);
+    if (GROUP > 1u) {
+      /*unroll*/ for (var i = 0u; i < TENSORS; i++) {
+        kept_v[j * TENSORS + i] = w_v[i];
+        kept_qk[j * TENSORS + i] = w_qk[i];
+      }
+    }
+  }
   for (var prompt = lane; prompt < BATCH; prompt += LANES) {
     source_begin(prompt, step);
     source_token(0u);
     let y = token[D - 1u];
     /*unroll*/ for (var a = 0u; a < D; a++) { query[a] = select(token[a], 0.0, a == D - 1u); }
     /*unroll*/ for (var a = 0u; a < D; a++) {
-      /*unroll*/ for (var b = 0u; b < D; b++) { g[a * D + b] = query[a] * query[b]; }
+      /*unroll*/ for (var b = 0u; b < D; b++) { total[a * D + b] = query[a] * query[b]; }
     }
-    if (ZS == 1u) {
-      /*unroll*/ for (var a = 0u; a < D; a++) { z[a] = query[a]; }
-      zs += descend(y, 1.0 / f32(BATCH));
-    }
-    if (FS == 1u) {
+    if (PASSES[1]) {
       for (var shot = 0u; shot < SHOTS; shot++) {
         source_token(1u + shot);
         /*unroll*/ for (var a = 0u; a < D; a++) {
           /*unroll*/ for (var b = 0u; b < D; b++) {
-            if (b >= a) { g[a * D + b] += token[a] * token[b]; }
+            if (b >= a) { total[a * D + b] += token[a] * token[b]; }
           }
         }
       }
-      /*unroll*/ for (var a = 0u; a < D; a++) {
-        z[a] = query[a];
-        /*unroll*/ for (var b = 0u; b < D; b++) {
-          if (b >= a) {
-            let mean = g[a * D + b] / f32(SHOTS + 1u);
-            g[a * D + b] = mean;
-            g[b * D + a] = mean;
+    }
+    // The zero-shot loss reads the query alone, the few-shot loss the whole prompt.
+    /*each*/ for (var which = 0u; which < 2u; which++) {
+      if (PASSES[which]) {
+        /*unroll*/ for (var a = 0u; a < D; a++) {
+          /*unroll*/ for (var b = 0u; b < D; b++) {
+            if (b >= a) {
+              let mean = select(query[a] * query[b], total[a * D + b] * (1.0 / f32(SHOTS + 1u)), which == 1u);
+              g[a * D + b] = mean;
+              g[b * D + a] = mean;
+            }
+          }
+        }
+        /*each*/ for (var j = 0u; j < GROUP; j++) {
+          if (GROUP > 1u) {
+            /*unroll*/ for (var i = 0u; i < TENSORS; i++) {
+              w_v[i] = kept_v[j * TENSORS + i];
+              w_qk[i] = kept_qk[j * TENSORS + i];
+            }
+            /*unroll*/ for (var i = 0u; i < ENTRIES; i++) { grad[i] = kept_grad[j * ROOM + i]; }
+          }
+          /*unroll*/ for (var a = 0u; a < D; a++) { z[a] = query[a]; }
+          losses[which * GROUP + j] += descend(y, select(1.0 / f32(BATCH), few_weight[j], which == 1u));
+          if (GROUP > 1u) {
+            /*unroll*/ for (var i = 0u; i < ENTRIES; i++) { kept_grad[j * ROOM + i] = grad[i]; }
           }
         }
       }
-      fs += descend(y, few_weight);
     }
   }
-  /*unroll*/ for (var i = 0u; i < ENTRIES; i++) { put_partial(i, lane, grad[i]); }
-  put_partial(ENTRIES, lane, zs);
-  put_partial(ENTRIES + 1u, lane, fs);
+  /*each*/ for (var j = 0u; j < GROUP; j++) {
+    let row = (first + j) * (ENTRIES + 2u);
+    /*unroll*/ for (var i = 0u; i < ENTRIES; i++) {
+      put_partial(row + i, lane, select(kept_grad[j * ROOM + i], grad[i], GROUP == 1u));
+    }
+    put_partial(row + ENTRIES, lane, losses[j]);
+    put_partial(row + ENTRIES + 1u, lane, losses[GROUP + j]);
+  }
 }

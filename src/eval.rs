@@ -40,6 +40,9 @@ pub fn to_csv(rows: &[Row]) -> String {
     text
 }
 
+/// Most models that one launch takes.
+const MOST: usize = 64;
+
 /// Tests models of one experiment.
 pub struct Evaluator<'a> {
     pub engine: &'a Engine,
@@ -50,17 +53,39 @@ pub struct Evaluator<'a> {
 }
 
 impl Evaluator<'_> {
-    /// Error of a model at 0, 1, …, n shots on every test. `params` is its arena.
-    pub fn model(&self, name: &str, params: &[f32]) -> Result<Vec<Row>> {
-        let (eval, model) = (&self.config.eval, &self.config.model);
-        let shape = Shape { layers: model.layers, heads: model.heads, dim: self.problem.dim };
-        let params_buffer = Buffer::holding("params", params);
+    /// Error of models at 0, 1, …, n shots on every test, all on the same prompts. A model is a name and its arena.
+    pub fn models(&self, named: &[(String, Vec<f32>)]) -> Result<Vec<Row>> {
+        let shape = self.shape();
+        let most = self.engine.uniform_bytes() / (4 * shape.weights_stride()).max(1);
+        let mut rows = Vec::new();
+        for batch in named.chunks(most.clamp(1, MOST)) {
+            rows.extend(self.together(batch)?);
+        }
+        Ok(rows)
+    }
+
+    fn shape(&self) -> Shape {
+        let model = &self.config.model;
+        Shape { layers: model.layers, heads: model.heads, dim: self.problem.dim }
+    }
+
+    /// As many models as one launch takes.
+    fn together(&self, named: &[(String, Vec<f32>)]) -> Result<Vec<Row>> {
+        let (eval, model, shape) = (&self.config.eval, &self.config.model, self.shape());
+        let models = self.tuning.models(named.len(), shape.weights());
+        let stride = self.table.len().next_multiple_of(4);
+        let mut arena = vec![0.0; models.places() * stride];
+        for (own, (_, params)) in arena.chunks_mut(stride).zip(named) {
+            own[..params.len()].copy_from_slice(params);
+        }
+        let params_buffer = Buffer::holding("params", &arena);
         let mut recording = Recording::default();
         let weights = match model.qk {
             QueryKey::Merged => params_buffer,
             QueryKey::Separate => {
-                let weights = Buffer::words("weights", shape.weights());
-                recording.extend(qk::record_fwd(&shape, &params_buffer, &weights, &self.tuning));
+                let weights = Buffer::words("weights", models.places() * shape.weights_stride());
+                let places = (models.count, stride);
+                recording.extend(qk::record_fwd(&shape, places, &params_buffer, &weights, &self.tuning));
                 weights
             }
         };
@@ -70,7 +95,7 @@ impl Evaluator<'_> {
             for repeat in 0..eval.seeds {
                 let source = Source::new(&test.law(repeat));
                 let (shots, batch) = (eval.shots, eval.prompts);
-                let evaluation = prompt_eval::Eval { source: &source, shape, shots, batch };
+                let evaluation = prompt_eval::Eval { source: &source, shape, shots, batch, models };
                 let lanes = evaluation.lanes(&self.tuning);
                 let out = Buffer::words("sums", evaluation.words(lanes));
                 recording.extend(evaluation.record(&weights, &out, lanes, &self.tuning));
@@ -79,26 +104,37 @@ impl Evaluator<'_> {
             tests.push((test.name, sums));
         }
         self.engine.submit(&recording, 1)?;
-        let mut rows = Vec::new();
+        let mut read = Vec::new();
         for (task, sums) in tests {
-            let curve = self.curve(&sums)?;
-            let exact = self.exact(params, task);
-            for (shots, (mean, stderr)) in curve.into_iter().enumerate() {
-                let (model, task) = (name.to_string(), task.to_string());
-                rows.push(Row { model, task, shots, mean, stderr, exact: exact.as_ref().map(|e| e[shots]) });
+            let words: Vec<(Vec<f32>, usize)> = sums
+                .iter()
+                .map(|(out, lanes)| Ok((self.engine.read(out)?, *lanes)))
+                .collect::<Result<_>>()?;
+            read.push((task, words));
+        }
+        let mut rows = Vec::new();
+        for (m, (name, params)) in named.iter().enumerate() {
+            for (task, sums) in &read {
+                let curve = self.curve(sums, m);
+                let exact = self.exact(params, task);
+                for (shots, (mean, stderr)) in curve.into_iter().enumerate() {
+                    let (model, task) = (name.clone(), task.to_string());
+                    let exact = exact.as_ref().map(|e| e[shots]);
+                    rows.push(Row { model, task, shots, mean, stderr, exact });
+                }
             }
         }
         Ok(rows)
     }
 
-    /// Mean and standard error at each shot count, over the seeds' partial sums and their lanes.
-    fn curve(&self, sums: &[(Buffer, usize)]) -> Result<Vec<(f64, f64)>> {
+    /// Mean and standard error of a model at each shot count, over the seeds' partial sums and their lanes.
+    fn curve(&self, sums: &[(Vec<f32>, usize)], model: usize) -> Vec<(f64, f64)> {
         let eval = &self.config.eval;
         let points = eval.shots + 1;
         let (mut first, mut second) = (vec![0.0; points], vec![0.0; points]);
-        for (buffer, lanes) in sums {
-            let words: Vec<f32> = self.engine.read(buffer)?;
-            for (shot, lanes) in words.chunks(*lanes).take(2 * points).enumerate() {
+        for (words, lanes) in sums {
+            let own = words.chunks(*lanes).skip(model * 2 * points).take(2 * points);
+            for (shot, lanes) in own.enumerate() {
                 let total: f64 = lanes.iter().map(|&x| x as f64).sum();
                 if shot < points { first[shot] += total } else { second[shot - points] += total }
             }
@@ -109,7 +145,7 @@ impl Evaluator<'_> {
             let variance = (squares / count - mean * mean).max(0.0);
             (mean, (variance / (count - 1.0).max(1.0)).sqrt())
         };
-        Ok(first.into_iter().zip(second).map(point).collect())
+        first.into_iter().zip(second).map(point).collect()
     }
 
     /// Exact risk of a one-layer, one-head model on a regression test.

@@ -19,6 +19,7 @@ pub use source::Source;
 use crate::error::{Error, Result};
 use crate::gpu::SOFTWARE_LOOPS;
 use crate::gpu::{Access, AdapterSummary, Binding, Consts, Program, ProgramDesc as Desc};
+use crate::shape::Models;
 use unroll::unroll;
 
 /// A kernel as parity, bench and shader validation see it.
@@ -56,6 +57,8 @@ pub struct Tuning {
     pub update: usize,
     /// Neighbouring invocations whose sums a subgroup operation adds up: the adapter's subgroup size, or 1 for none.
     pub subgroup: usize,
+    /// Most models that an invocation works through with each prompt it draws.
+    pub group: usize,
     /// The update sums the partial sums itself: a launch less, by a single workgroup.
     pub fused: bool,
     /// Most times that the loops of an invocation may go round between them.
@@ -68,6 +71,7 @@ const CPU: Tuning = Tuning {
     lanes: 64,
     update: 8,
     subgroup: 8,
+    group: 8,
     fused: true,
     loops: SOFTWARE_LOOPS,
 };
@@ -77,6 +81,7 @@ const GPU: Tuning = Tuning {
     lanes: 2048,
     update: 256,
     subgroup: 1,
+    group: 1,
     fused: false,
     loops: u64::MAX,
 };
@@ -136,11 +141,22 @@ impl Tuning {
         lanes
     }
 
+    /// How `count` models of `room` words each share the drawing of prompts: in even groups, each of at most `group`
+    /// models and of no more words than compile in seconds and stay in a processor's first cache.
+    pub fn models(&self, count: usize, room: usize) -> Models {
+        let most = self.group.min(GROUP_ROOM / room.max(1)).max(1);
+        let groups = count.div_ceil(most).max(1);
+        Models { count, group: count.div_ceil(groups) }
+    }
+
     /// Workgroups of one invocation an item.
     pub fn groups(&self, items: usize) -> u32 {
         items.div_ceil(self.workgroup) as u32
     }
 }
+
+/// Words of weights and gradients of an invocation's models: eight of the paper's.
+const GROUP_ROOM: usize = 8 * (98 + 58);
 
 /// Innermost copies up to which a marked loop nest is unrolled: a D³ nest of the paper's D = 7, a D² one to D = 22.
 const UNROLL: usize = 512;

@@ -4,14 +4,14 @@ use crate::rng;
 use std::sync::Arc;
 
 /// A distribution of prompts. Token i is (1, x_i, y_i); the query, last, has y = 0 and its true y is the target.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Law {
     Regression(Regression),
     Tables(Tables),
 }
 
 /// y = θ·x + ε with x ~ N(0, Σ) and ε ~ N(0, σ²).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Regression {
     /// Key of the random numbers.
     pub key: u32,
@@ -27,7 +27,7 @@ pub struct Regression {
 }
 
 /// How a prompt's task vector is chosen.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum ThetaLaw {
     /// Uniform on the unit sphere, anew for each prompt.
     Sphere,
@@ -38,14 +38,14 @@ pub enum ThetaLaw {
 }
 
 /// A fixed set of pairs. Pair i is a function of (key, i), so the set takes no memory.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pool {
     pub key: u32,
     pub size: u32,
 }
 
 /// Rows of real tables; a prompt's rows come from one group.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Tables {
     /// Key of the random numbers.
     pub key: u32,

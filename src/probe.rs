@@ -52,7 +52,7 @@ pub fn probe(experiment: &Experiment, machine: Machine, params: &[f32], batch: u
     put("targets", vec![batch], engine.read(&targets)?);
     put("weights", vec![2], vec![1.0, FEW]);
     put("loss", vec![1], vec![metrics[0] + FEW * metrics[1]]);
-    let gradient = |element: usize| match stepper.places[element] {
+    let gradient = |element: usize| match stepper.places[0][element] {
         NONE => 0.0,
         place => grads[place as usize],
     };

@@ -83,6 +83,7 @@ impl Experiment {
             table: &self.table,
             record: &self.config.record,
             stop,
+            keep_going: false,
             profile: machine.profile,
         }
     }
@@ -209,10 +210,7 @@ fn evaluate(
 ) -> Result<PhaseInfo> {
     let began = Instant::now();
     let evaluator = experiment.evaluator(machine);
-    let mut rows = Vec::new();
-    for (name, params) in models {
-        rows.extend(evaluator.model(name, params)?);
-    }
+    let rows = evaluator.models(models)?;
     dir.write("eval.csv", &eval::to_csv(&rows))?;
     dir.write("baselines.csv", &eval::to_csv(&eval::references(&experiment.config, &experiment.problem)))?;
     let wall_s = began.elapsed().as_secs_f64();

@@ -8,6 +8,7 @@
 //! | N | tokens in a prompt, n + 1 with the query |
 //! | L, H | layers, heads |
 //! | B | prompts in a batch |
+//! | M | models that take the same prompts |
 
 /// Size of a linear transformer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,34 @@ impl Shape {
     /// Elements of the effective weights, [L][V | QK][H, D, D].
     pub fn weights(&self) -> usize {
         self.layers * 2 * self.tensor()
+    }
+
+    /// Words from one model's effective weights to the next one's: whole vec4.
+    pub fn weights_stride(&self) -> usize {
+        self.weights().next_multiple_of(4)
+    }
+}
+
+/// Models of one shape that take the same prompts, M of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Models {
+    pub count: usize,
+    /// Models that an invocation works through with each prompt it draws.
+    pub group: usize,
+}
+
+impl Models {
+    /// A single model.
+    pub const ONE: Models = Models { count: 1, group: 1 };
+
+    /// Groups, the last of which may be short.
+    pub fn groups(&self) -> usize {
+        self.count.div_ceil(self.group)
+    }
+
+    /// Models of whole groups: places in buffers. Those beyond `count` are computed and not used.
+    pub fn places(&self) -> usize {
+        self.groups() * self.group
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Trainer<'a> {
     pub record: &'a Record,
     /// Set from outside to stop at the next submission.
     pub stop: &'a AtomicBool,
+    /// A model whose loss is no longer finite is noted and stops no other.
+    pub keep_going: bool,
     /// Times every launch if given; the numbers stay the same to the bit.
     pub profile: Option<&'a RefCell<Profile>>,
 }
@@ -45,7 +47,12 @@ pub struct State {
     pub wall_s: f64,
     /// Milliseconds a step since the last start, the first submission (which compiles) left out.
     pub ms_per_step: f64,
+    /// The step whose loss or gradient was not finite, if one was and the trainer kept going.
+    pub diverged: Option<u64>,
 }
+
+/// A submission under way: its losses, first step and number of steps.
+type Chunk = (ReadBack, u64, u64);
 
 /// A phase as it is logged and saved.
 pub struct Job<'a> {
@@ -63,7 +70,11 @@ pub struct Job<'a> {
 impl State {
     /// Before the first step.
     pub fn fresh(params: Vec<f32>) -> Self {
-        State { params, moments: Vec::new(), step: 0, wall_s: 0.0, ms_per_step: 0.0 }
+        State { params, moments: Vec::new(), step: 0, wall_s: 0.0, ms_per_step: 0.0, diverged: None }
+    }
+
+    fn start(&self) -> Start<'_> {
+        Start { params: &self.params, moments: &self.moments, step: self.step }
     }
 }
 
@@ -93,118 +104,161 @@ impl Trainer<'_> {
     pub fn run(
         &self,
         job: &Job,
-        mut state: State,
+        state: State,
         log: &mut MetricsLog,
         progress: &mut dyn Progress,
     ) -> Result<State> {
-        let plan = job.plan;
-        let start = Start { params: &state.params, moments: &state.moments, step: state.step };
-        let stepper = Stepper::new(self.model, self.table, plan, start, RING, &self.tuning);
-        let (began, spent) = (Instant::now(), state.wall_s);
-        let mut pending: Option<(ReadBack, u64, u64)> = None;
+        let states = self.run_together(job.method, std::slice::from_ref(job), vec![state], log, progress)?;
+        Ok(states.into_iter().next().expect("as many states as jobs"))
+    }
+
+    /// Runs phases whose plans [join](Plan::joins) side by side, all from the same step. Progress goes by `name`.
+    ///
+    /// # Errors
+    /// As [`Trainer::run`].
+    pub fn run_together(
+        &self,
+        name: &str,
+        jobs: &[Job],
+        mut states: Vec<State>,
+        log: &mut MetricsLog,
+        progress: &mut dyn Progress,
+    ) -> Result<Vec<State>> {
+        let plan = jobs[0].plan;
+        let members: Vec<(&Plan, Start)> =
+            jobs.iter().zip(&states).map(|(job, state)| (job.plan, state.start())).collect();
+        let stepper = Stepper::together(self.model, self.table, &members, RING, &self.tuning);
+        let (began, spent, mut step) = (Instant::now(), states[0].wall_s, states[0].step);
+        let mut pending: Option<Chunk> = None;
         let mut chunk = 1;
         let mut steady: Option<(Instant, u64)> = None;
-        while state.step < plan.steps {
+        while step < plan.steps {
             // Save: at the interval's end, and when asked to stop.
             let stop = self.stop.load(Ordering::Relaxed);
-            let due = state.step.is_multiple_of(self.record.checkpoint_every) && pending.is_some();
+            let due = step.is_multiple_of(self.record.checkpoint_every) && pending.is_some();
             if stop || due {
                 if let Some(pending) = pending.take() {
-                    self.log(job, pending, log, progress)?;
+                    self.log(name, jobs, pending, &mut states, log, progress)?;
                 }
-                state.wall_s = spent + began.elapsed().as_secs_f64();
-                self.capture(&stepper, &mut state)?;
-                if let Some(path) = &job.state_path {
-                    save_state(path, job, self.table, &state)?;
+                if jobs.iter().any(|job| job.state_path.is_some()) {
+                    self.capture(jobs, &stepper, &mut states)?;
+                }
+                for (job, state) in jobs.iter().zip(&mut states) {
+                    (state.step, state.wall_s) = (step, spent + began.elapsed().as_secs_f64());
+                    if let Some(path) = &job.state_path {
+                        save_state(path, job, self.table, state)?;
+                    }
                 }
             }
             if stop {
-                return Err(Error::Interrupted(format!(
-                    "step {} of {} of {}",
-                    state.step, plan.steps, job.method
-                )));
+                return Err(Error::Interrupted(format!("step {step} of {} of {name}", plan.steps)));
             }
             // Step: up to the next save. The chunks' sizes leave no trace in the numbers.
-            let until_save = self.record.checkpoint_every - state.step % self.record.checkpoint_every;
+            let until_save = self.record.checkpoint_every - step % self.record.checkpoint_every;
             let most = if self.profile.is_some() { PROFILED } else { RING as u64 };
-            let count = chunk.min(plan.steps - state.step).min(until_save).min(most);
+            let count = chunk.min(plan.steps - step).min(until_save).min(most);
             let submitted = Instant::now();
-            self.submit(job, &stepper, count)?;
+            self.submit(name, &stepper, count)?;
             let read = self.engine.read_later(&stepper.metrics)?;
             // Log: the chunk before, while this one runs.
-            if let Some(pending) = pending.replace((read, state.step, count)) {
-                self.log(job, pending, log, progress)?;
-                steady.get_or_insert((Instant::now(), state.step));
+            if let Some(pending) = pending.replace((read, step, count)) {
+                self.log(name, jobs, pending, &mut states, log, progress)?;
+                steady.get_or_insert((Instant::now(), step));
                 chunk = next_chunk(chunk, submitted.elapsed());
             }
-            state.step += count;
+            step += count;
         }
         if let Some(pending) = pending.take() {
-            self.log(job, pending, log, progress)?;
+            self.log(name, jobs, pending, &mut states, log, progress)?;
         }
-        self.capture(&stepper, &mut state)?;
-        state.wall_s = spent + began.elapsed().as_secs_f64();
-        if let Some((since, from)) = steady {
-            state.ms_per_step = since.elapsed().as_secs_f64() * 1e3 / (plan.steps - from).max(1) as f64;
+        self.capture(jobs, &stepper, &mut states)?;
+        let ms_per_step = steady.map_or(0.0, |(since, from)| {
+            since.elapsed().as_secs_f64() * 1e3 / (plan.steps - from).max(1) as f64
+        });
+        for state in &mut states {
+            (state.step, state.wall_s) = (step, spent + began.elapsed().as_secs_f64());
+            state.ms_per_step = ms_per_step;
         }
-        Ok(state)
+        Ok(states)
     }
 
-    fn submit(&self, job: &Job, stepper: &Stepper, count: u64) -> Result<()> {
+    fn submit(&self, name: &str, stepper: &Stepper, count: u64) -> Result<()> {
         let Some(profile) = self.profile else { return self.engine.submit(&stepper.recording, count) };
         let launches = self.engine.submit_timed(&stepper.recording, count)?;
-        profile.borrow_mut().add(job.method, &stepper.recording, &launches);
+        profile.borrow_mut().add(name, &stepper.recording, &launches);
         Ok(())
     }
 
-    fn capture(&self, stepper: &Stepper, state: &mut State) -> Result<()> {
-        state.params = self.engine.read(&stepper.params)?;
-        state.params.truncate(self.table.len());
-        state.moments = self.engine.read(&stepper.moments)?;
-        state.moments.truncate(stepper.moment_count);
+    fn capture(&self, jobs: &[Job], stepper: &Stepper, states: &mut [State]) -> Result<()> {
+        let params: Vec<f32> = self.engine.read(&stepper.params)?;
+        let moments: Vec<f32> = self.engine.read(&stepper.moments)?;
+        for (m, (job, state)) in jobs.iter().zip(states).enumerate() {
+            state.params = stepper.params_of(&params, m, self.table).to_vec();
+            state.moments = stepper.moments_of(&moments, m, job.plan);
+        }
         Ok(())
     }
 
     /// Logs a finished chunk's steps.
     fn log(
         &self,
-        job: &Job,
-        (read, from, count): (ReadBack, u64, u64),
+        name: &str,
+        jobs: &[Job],
+        (read, from, count): Chunk,
+        states: &mut [State],
         log: &mut MetricsLog,
         progress: &mut dyn Progress,
     ) -> Result<()> {
         let ring: Vec<[f32; 4]> = self.engine.finish(read)?;
-        let (plan, mut lines) = (job.plan, Vec::new());
-        let mut last = None;
-        for step in from..from + count {
-            let [zs, fs, norm, _] = ring[step as usize % RING];
-            let (has_zs, has_fs) = (plan.loss != Loss::Fs, plan.loss != Loss::Zs);
-            let few = if has_fs { plan.few(step) as f32 * fs } else { 0.0 };
-            let line = Line {
-                phase: job.phase.into(),
-                method: job.method.into(),
-                step,
-                loss: if has_zs { zs + few } else { few },
-                zs_loss: has_zs.then_some(zs),
-                fs_loss: has_fs.then_some(fs),
-                grad_norm: norm,
-                lr: plan.lr(step),
-            };
-            if !line.loss.is_finite() || !norm.is_finite() {
-                log.append(&lines)?;
-                let phase = format!("{} `{}`", job.phase, job.method);
-                return Err(Error::Diverged { phase, step, loss: line.loss, lr: line.lr as f32 });
+        let mut shown: Option<Line> = None;
+        for (m, (job, state)) in jobs.iter().zip(states).enumerate() {
+            let (plan, mut lines) = (job.plan, Vec::new());
+            for step in from..from + count {
+                if state.diverged.is_some() {
+                    break;
+                }
+                let line = job.line(step, ring[m * RING + step as usize % RING]);
+                if !line.loss.is_finite() || !line.grad_norm.is_finite() {
+                    state.diverged = Some(step);
+                    if !self.keep_going {
+                        log.append(&lines)?;
+                        let phase = format!("{} `{}`", job.phase, job.method);
+                        return Err(Error::Diverged { phase, step, loss: line.loss, lr: line.lr as f32 });
+                    }
+                    break;
+                }
+                if step.is_multiple_of(self.record.every) || step + 1 == plan.steps {
+                    lines.push(line.clone());
+                }
+                if step + 1 == from + count && shown.is_none() {
+                    shown = Some(line);
+                }
             }
-            if step.is_multiple_of(self.record.every) || step + 1 == plan.steps {
-                lines.push(line.clone());
-            }
-            last = Some(line);
+            log.append(&lines)?;
         }
-        log.append(&lines)?;
-        if let Some(line) = last {
-            progress.step(from + count, plan.steps, &line);
+        if let Some(line) = shown {
+            progress.step(from + count, jobs[0].plan.steps, &Line { method: name.into(), ..line });
         }
         Ok(())
+    }
+}
+
+impl Job<'_> {
+    /// The log's line of a step, from the row of its losses.
+    fn line(&self, step: u64, [zs, fs, norm, _]: [f32; 4]) -> Line {
+        let plan = self.plan;
+        let (has_zs, has_fs) = (plan.loss != Loss::Fs, plan.loss != Loss::Zs);
+        let few = if has_fs { plan.few(step) as f32 * fs } else { 0.0 };
+        Line {
+            phase: self.phase.into(),
+            method: self.method.into(),
+            step,
+            loss: if has_zs { zs + few } else { few },
+            zs_loss: has_zs.then_some(zs),
+            fs_loss: has_fs.then_some(fs),
+            grad_norm: norm,
+            lr: plan.lr(step),
+        }
     }
 }
 
@@ -284,5 +338,5 @@ pub fn load_state(path: &Path, job: &Job, table: &ParamTable) -> Result<State> {
     let wall = text("wall_s")?;
     let wall_s = wall.parse().map_err(|_| parse("wall_s", wall))?;
     let moments = checkpoint.tensors.remove(MOMENTS).map(|t| t.data).unwrap_or_default();
-    Ok(State { params: arena(table, &checkpoint, path)?, moments, step, wall_s, ms_per_step: 0.0 })
+    Ok(State { params: arena(table, &checkpoint, path)?, moments, step, wall_s, ..State::fresh(Vec::new()) })
 }

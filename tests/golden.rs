@@ -2,7 +2,7 @@
 
 use floe::config::{Loss, Model, Optimizer, QueryKey, Rule, Schedule};
 use floe::gpu;
-use floe::kernels::Tuning;
+use floe::kernels::{Tuning, VARIANTS};
 use floe::law::{Law, Pool, Regression, ThetaLaw};
 use floe::model::{ParamTable, Plan, Start, Stepper};
 use floe::reference::{masked_update, prompts, transformer};
@@ -136,6 +136,59 @@ fn twelve_steps_are_those_of_the_reference() {
             for (f, e) in found.iter().zip(expected) {
                 assert!((*f as f64 - e).abs() < 1e-5 * (1.0 + e.abs()), "step {t}: {found:?}, {expected:?}");
             }
+        }
+    }
+}
+
+/// Five models with trained sets, rates, clips and loss weights of their own, in groups of several (`cpu`) and of one
+/// (`gpu`): each ends where it ends alone.
+#[test]
+fn models_trained_together_are_those_trained_alone() {
+    let engine = gpu::open("auto").unwrap_or_else(|e| panic!("{e}"));
+    for (rule, qk) in [(Rule::Sgd, QueryKey::Merged), (Rule::Adam, QueryKey::Separate)] {
+        let model = Model { qk, ..Model::default() };
+        let pool = Some(Pool { key: 5, size: 1000 });
+        let theta = ThetaLaw::Fixed(vec![0.6, -0.48, 0.64]);
+        let base = run(model, Loss::ZsFs, Optimizer { rule, ..Optimizer::default() }, theta, pool);
+        let mut runs = Vec::new();
+        for m in 0..5u32 {
+            let mut plan = base.plan.clone();
+            plan.optimizer.lr = 0.01 * (1.0 + m as f64);
+            plan.optimizer.clip = 0.2 * m as f64;
+            plan.weight = 0.3 * m as f64;
+            plan.schedule = if m == 2 { Schedule::Constant } else { Schedule::Linear };
+            plan.train.retain(|i| m == 0 || (i + m) % 4 != 0 || (m == 3 && *i < 25));
+            let start: Vec<f32> = base.start.iter().map(|x| x * (1.0 + 0.1 * m as f32)).collect();
+            runs.push((plan, start));
+        }
+        for variant in VARIANTS.iter().filter(|v| v.fits(engine.adapter())) {
+            let tuning = Tuning::named(variant.name, engine.adapter()).unwrap();
+            let trained = |members: &[&(Plan, Vec<f32>)]| {
+                let members: Vec<(&Plan, Start)> = members
+                    .iter()
+                    .map(|(plan, start)| (plan, Start { params: start, moments: &[], step: 0 }))
+                    .collect();
+                let stepper = Stepper::together(&base.model, &base.table, &members, 12, &tuning);
+                engine.submit(&stepper.recording, base.plan.steps).unwrap();
+                let params: Vec<f32> = engine.read(&stepper.params).unwrap();
+                let moments: Vec<f32> = engine.read(&stepper.moments).unwrap();
+                let metrics: Vec<[f32; 4]> = engine.read(&stepper.metrics).unwrap();
+                let of = |m: usize| {
+                    let own = stepper.params_of(&params, m, &base.table).to_vec();
+                    let losses = metrics[12 * m..12 * (m + 1)].as_flattened().to_vec();
+                    [own, stepper.moments_of(&moments, m, members[m].0), losses].concat()
+                };
+                (0..members.len()).map(of).collect::<Vec<_>>()
+            };
+            let together = trained(&runs.iter().collect::<Vec<_>>());
+            for (m, (run, found)) in runs.iter().zip(&together).enumerate() {
+                let alone = &trained(&[run])[0];
+                assert_eq!(alone.len(), found.len());
+                for (a, b) in alone.iter().zip(found) {
+                    assert!((a - b).abs() <= 1e-5 * (1.0 + a.abs()), "{}, model {m}: {a}, {b}", variant.name);
+                }
+            }
+            assert!(together.windows(2).all(|w| w[0] != w[1]), "models of their own");
         }
     }
 }

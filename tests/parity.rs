@@ -90,7 +90,7 @@ fn integers_are_compared_to_the_bit() {
 fn many_prompts_with_long_loops_are_all_evaluated() {
     use floe::kernels::{Source, prompt_eval::Eval};
     use floe::law::{Law, Tables};
-    use floe::shape::Shape;
+    use floe::shape::{Models, Shape};
     let engine = gpu::open("auto").unwrap_or_else(|e| panic!("{e}"));
     let tuning = Tuning::of(engine.adapter());
     // With zero weights the error is y², and y is 1 in every row: each prompt adds exactly 1 at each shot count.
@@ -104,7 +104,7 @@ fn many_prompts_with_long_loops_are_all_evaluated() {
     };
     let source = Source::new(&Law::Tables(table));
     let shape = Shape { layers: 1, heads: 1, dim };
-    let eval = Eval { source: &source, shape, shots: 30, batch: 20_000 };
+    let eval = Eval { source: &source, shape, shots: 30, batch: 20_000, models: Models::ONE };
     let lanes = eval.lanes(&tuning);
     let weights = Buffer::words("weights", shape.weights());
     let sums = Buffer::words("sums", eval.words(lanes));

@@ -1,23 +1,30 @@
 // The linear transformer of one prompt in moment form (docs/MATH.md): with G = (1/N) sum z z^T, a layer is
 // z <- T z, G <- T G T^T, T = I + (1/H) sum_h V_h G Q_h^T; the last computes the query's last coordinate alone.
-// Everything lives in private memory; matrices are row-major [D, D], weights [L, H, D, D].
+// Everything lives in private memory; matrices are row-major [D, D], weights [L, H, D, D]. An invocation works through
+// GROUP of the MODELS models with each prompt, the one it is at in w_v and w_qk and the others kept.
 
 const DD: u32 = D * D;
 const LAST: u32 = LAYERS - 1u;
 const SCALE: f32 = 1.0 / f32(HEADS);
+const TENSORS: u32 = LAYERS * HEADS * DD;
 
-var<private> w_v: array<f32, LAYERS * HEADS * DD>;
-var<private> w_qk: array<f32, LAYERS * HEADS * DD>;
+var<private> w_v: array<f32, TENSORS>;
+var<private> w_qk: array<f32, TENSORS>;
+var<private> kept_v: array<f32, GROUP * TENSORS>;
+var<private> kept_qk: array<f32, GROUP * TENSORS>;
 var<private> z: array<f32, LAYERS * D>;       // the query's token at each layer's input
 var<private> g: array<f32, LAYERS * DD>;      // G at each layer's input
 var<private> t: array<f32, (LAST + 1u) * DD>; // T of each middle layer
 var<private> tmp: array<f32, DD>;
 
-// weights: per layer V [H, D, D] then QK [H, D, D].
-fn load_weights() {
+// The first model of an invocation's group. A constant where there is one group: llvmpipe loads fast from those.
+fn first_model(group: u32) -> u32 { return select(group * GROUP, 0u, MODELS == GROUP); }
+
+// weights: per model and layer V [H, D, D] then QK [H, D, D].
+fn load_weights(model: u32) {
   beyond = source_width() - D;
-  /*unroll*/ for (var i = 0u; i < LAYERS * 2u * HEADS * DD; i++) {
-    let w = weights[i / 4u][i % 4u];
+  /*unroll*/ for (var i = 0u; i < 2u * TENSORS; i++) {
+    let w = weights[model * WEIGHTS4 + i / 4u][i % 4u];
     let layer = i / (2u * HEADS * DD);
     let rest = i % (2u * HEADS * DD);
     if (rest < HEADS * DD) {

@@ -35,10 +35,7 @@ pub fn run(args: Args) -> Result<()> {
     args.out.as_deref().map_or(Ok(()), check_writable)?;
     let (engine, tuning) = args.device.open()?;
     let evaluator = experiment.evaluator(Machine::new(&engine, tuning));
-    let mut rows = Vec::new();
-    for (name, params) in &models {
-        rows.extend(evaluator.model(name, params)?);
-    }
+    let rows = evaluator.models(&models)?;
     match args.out {
         Some(path) => atomic_write(&path, to_csv(&rows).as_bytes()),
         None => {

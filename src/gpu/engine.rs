@@ -104,6 +104,11 @@ impl Engine {
         &self.summary
     }
 
+    /// Bytes that a uniform binding can have.
+    pub fn uniform_bytes(&self) -> usize {
+        self.limits.max_uniform_buffer_binding_size as usize
+    }
+
     /// Writes words at the start of a buffer.
     ///
     /// # Panics
@@ -183,7 +188,7 @@ impl Engine {
                 for (group, pipeline, groups) in &launches {
                     pass.set_pipeline(&pipeline.pipeline);
                     pass.set_bind_group(0, group, &[]);
-                    pass.dispatch_workgroups(*groups, 1, 1);
+                    pass.dispatch_workgroups(groups[0], groups[1], 1);
                 }
             }
         }
@@ -225,7 +230,7 @@ impl Engine {
             });
             pass.set_pipeline(&pipeline.pipeline);
             pass.set_bind_group(0, group, &[]);
-            pass.dispatch_workgroups(*groups, 1, 1);
+            pass.dispatch_workgroups(groups[0], groups[1], 1);
         }
         encoder.resolve_query_set(&queries, 0..2 * count as u32, &resolved, 0);
         self.queue.submit([encoder.finish()]);
@@ -251,7 +256,7 @@ impl Engine {
     }
 
     /// Bind groups, pipelines and workgroups of a recording's launches.
-    fn launches(&self, recording: &Recording) -> Result<Vec<(wgpu::BindGroup, Arc<Pipeline>, u32)>> {
+    fn launches(&self, recording: &Recording) -> Result<Vec<(wgpu::BindGroup, Arc<Pipeline>, [u32; 2])>> {
         self.sweep();
         let launch = |dispatch: &Dispatch| {
             self.check_limits(dispatch)?;
@@ -401,8 +406,8 @@ impl Engine {
                 "choose another --device",
             ),
             (
-                "workgroups in x",
-                dispatch.groups.into(),
+                "workgroups in a dimension",
+                dispatch.groups[0].max(dispatch.groups[1]).into(),
                 limits.max_compute_workgroups_per_dimension.into(),
                 "lower `batch`",
             ),

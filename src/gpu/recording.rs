@@ -165,8 +165,8 @@ pub struct Dispatch {
     pub program: Program,
     /// One buffer per binding, in the program's order.
     pub buffers: Vec<Buffer>,
-    /// Workgroups in x.
-    pub groups: u32,
+    /// Workgroups in x and y.
+    pub groups: [u32; 2],
 }
 
 /// Launches in order; each sees what the ones before it wrote.
@@ -176,11 +176,11 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Appends a launch of `groups` workgroups.
+    /// Appends a launch of `groups` workgroups in x and y.
     ///
     /// # Panics
     /// If the buffers are not one per binding: a bug in a kernel's `record`.
-    pub fn dispatch(&mut self, program: Program, buffers: Vec<Buffer>, groups: u32) {
+    pub fn dispatch(&mut self, program: Program, buffers: Vec<Buffer>, groups: [u32; 2]) {
         assert_eq!(buffers.len(), program.bindings.len(), "bindings of kernel `{}`", program.kernel);
         self.dispatches.push(Dispatch { program, buffers, groups });
     }

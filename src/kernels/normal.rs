@@ -20,7 +20,7 @@ pub fn record(key: u32, count: usize, words: &Buffer, normals: &Buffer, tuning: 
     recording.dispatch(
         program,
         vec![params, words.clone(), normals.clone()],
-        (lanes / tuning.workgroup) as u32,
+        [(lanes / tuning.workgroup) as u32, 1],
     );
     recording
 }

@@ -5,16 +5,18 @@ use super::prompt_step::model_consts;
 use super::source::{self, Source};
 use super::{LINEAR_ATTENTION, RANDOM, Tuning, program, uniform, write};
 use crate::gpu::{Binding, Buffer, Program, Recording};
+use crate::law::Law;
 use crate::reference::{prompts, transformer};
-use crate::shape::Shape;
+use crate::shape::{Models, Shape};
 
-/// What is evaluated: the sizes of `sums` [2, n + 1, lanes], sums of the squared error and of its square.
+/// What is evaluated: the sizes of `sums` [M, 2, n + 1, lanes], sums of the squared error and of its square.
 pub struct Eval<'a> {
     pub source: &'a Source,
     pub shape: Shape,
     pub shots: usize,
     /// Prompts, of step 0 of the source.
     pub batch: usize,
+    pub models: Models,
 }
 
 impl Eval<'_> {
@@ -23,23 +25,27 @@ impl Eval<'_> {
         tuning.lanes(self.batch, |lanes| self.assemble(Vec::new(), lanes, tuning).loops)
     }
 
-    /// Words of `sums`.
+    /// Words of `sums`, of whole groups of models.
     pub fn words(&self, lanes: usize) -> usize {
-        2 * (self.shots + 1) * lanes
+        self.models.places() * 2 * (self.shots + 1) * lanes
     }
 
-    /// `lanes` is what [`Eval::lanes`] says.
+    /// `weights` are [M][L][V | QK][H, D, D], each model's in whole vec4; `lanes` is what [`Eval::lanes`] says.
     pub fn record(&self, weights: &Buffer, sums: &Buffer, lanes: usize, tuning: &Tuning) -> Recording {
         let own = [uniform(1, "weights"), write(2, "sums")];
         let (bindings, buffers) = self.source.bind(&own, &[weights, sums]);
         let mut recording = Recording::default();
         let program = self.assemble(bindings, lanes, tuning);
-        recording.dispatch(program, buffers, (lanes / tuning.workgroup) as u32);
+        recording.dispatch(
+            program,
+            buffers,
+            [(lanes / tuning.workgroup) as u32, self.models.groups() as u32],
+        );
         recording
     }
 
     fn assemble(&self, bindings: Vec<Binding>, lanes: usize, tuning: &Tuning) -> Program {
-        let consts = model_consts(self.source.consts(self.shots), &self.shape)
+        let consts = model_consts(self.source.consts(self.shots), &self.shape, &self.models)
             .u32("BATCH", self.batch)
             .u32("LANES", lanes);
         let own = include_str!("../../shaders/prompt_eval.wgsl");
@@ -48,42 +54,54 @@ impl Eval<'_> {
     }
 }
 
+/// What the reference makes of one model: sums [2, n + 1, lanes].
+fn expected(law: &Law, eval: &Eval, weights: &[f32], lanes: usize) -> Vec<f64> {
+    let (shape, shots, width) = (eval.shape, eval.shots, eval.shape.width());
+    let (mut v, mut qk) = (Vec::new(), Vec::new());
+    for layer in wide(weights).chunks(2 * shape.tensor()) {
+        v.extend_from_slice(&layer[..shape.tensor()]);
+        qk.extend_from_slice(&layer[shape.tensor()..]);
+    }
+    let model = transformer::Weights { layers: shape.layers, heads: shape.heads, width, v: &v, qk: &qk };
+    let mut out = vec![0.0; 2 * (shots + 1) * lanes];
+    for prompt in 0..eval.batch {
+        let (tokens, y) = prompts::draw(law, prompt as u32, 0, shots);
+        let (demonstrations, query) = tokens.split_at(shots * width);
+        for shot in 0..=shots {
+            let prefix = [&demonstrations[..shot * width], query].concat();
+            let square = (transformer::forward(&model, &prefix) - y).powi(2);
+            out[shot * lanes + prompt % lanes] += square;
+            out[(shots + 1 + shot) * lanes + prompt % lanes] += square * square;
+        }
+    }
+    out
+}
+
 pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
     let fixtures = source::fixtures();
     let mut out = Vec::new();
-    for (name, layers, heads, shots, batch) in [
-        ("d = 5, sphere", 1, 1, 20, 70),
-        ("d = 4", 2, 2, 3, 13),
-        ("tables, d = 3", 1, 2, 5, 9),
-        ("d = 1", 1, 1, 0, 9),
+    for (name, layers, heads, shots, batch, models) in [
+        ("d = 5, sphere", 1, 1, 20, 70, Models::ONE),
+        ("d = 4", 2, 2, 3, 13, Models::ONE),
+        ("tables, d = 3", 1, 2, 5, 9, Models::ONE),
+        ("d = 1", 1, 1, 0, 9, Models::ONE),
+        ("d = 5, pool", 1, 1, 4, 20, Models { count: 5, group: 3 }),
+        ("d = 3", 2, 1, 3, 9, Models { count: 2, group: 2 }),
     ] {
         let law = &fixtures.iter().find(|(n, _)| n.starts_with(name)).expect("a fixture").1;
         let shape = Shape { layers, heads, dim: law.dim() };
-        let weights = values(shape.weights(), 0.3, 2);
+        let weights = values(models.places() * shape.weights_stride(), 0.3, 2);
         let source = Source::new(law);
-        let eval = Eval { source: &source, shape, shots, batch };
-        let (tensor, lanes) = (shape.tensor(), eval.lanes(tuning));
-        let (mut v, mut qk) = (Vec::new(), Vec::new());
-        for layer in wide(&weights).chunks(2 * tensor) {
-            v.extend_from_slice(&layer[..tensor]);
-            qk.extend_from_slice(&layer[tensor..]);
-        }
-        let model = transformer::Weights { layers, heads, width: shape.width(), v: &v, qk: &qk };
-        let mut expected = vec![0.0; 2 * (shots + 1) * lanes];
-        for prompt in 0..batch {
-            let (tokens, y) = prompts::draw(law, prompt as u32, 0, shots);
-            let (demonstrations, query) = tokens.split_at(shots * shape.width());
-            for shot in 0..=shots {
-                let prefix = [&demonstrations[..shot * shape.width()], query].concat();
-                let square = (transformer::forward(&model, &prefix) - y).powi(2);
-                expected[shot * lanes + prompt % lanes] += square;
-                expected[(shots + 1 + shot) * lanes + prompt % lanes] += square * square;
-            }
-        }
+        let eval = Eval { source: &source, shape, shots, batch, models };
+        let lanes = eval.lanes(tuning);
+        let each = weights.chunks(shape.weights_stride());
+        let expected: Vec<f64> =
+            each.flat_map(|w| expected(law, &eval, &w[..shape.weights()], lanes)).collect();
         let sums = poisoned("sums", expected.len());
         let buffer = Buffer::holding("weights", &weights);
         let recording = eval.record(&buffer, &sums, lanes, tuning);
-        let name = format!("{name}, L = {layers}, H = {heads}, n = {shots}, B = {batch}");
+        let name =
+            format!("{name}, L = {layers}, H = {heads}, n = {shots}, B = {batch}, M = {}", models.count);
         out.push(Case::new(name, recording).f32(&sums, expected));
     }
     out
@@ -92,20 +110,26 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
 pub(super) fn benches(tuning: &Tuning) -> Vec<Bench> {
     let (batch, shots, law) = (50_000, 20, source::paper());
     let shape = Shape { layers: 1, heads: 1, dim: law.dim() };
-    let weights = Buffer::holding("weights", &values(shape.weights(), 0.3, 2));
     let source = Source::new(&law);
-    let eval = Eval { source: &source, shape, shots, batch };
-    let lanes = eval.lanes(tuning);
-    let sums = Buffer::words("sums", eval.words(lanes));
-    let recording = eval.record(&weights, &sums, lanes, tuning);
-    let width = shape.width() as f64;
-    // A prediction an evaluated shot count: two products of D^2 a head, and the mean of G.
-    let predict = (shots + 1) as f64 * width * width * (4.0 * shape.heads as f64 + 1.0);
-    let flops = batch as f64 * (source::operations(&law, shots) + predict);
-    vec![Bench {
-        name: "paper, 21 shot counts".into(),
-        recording,
-        flops,
-        bytes: 4.0 * shape.weights() as f64,
-    }]
+    [(1, "paper, 21 shot counts"), (7, "paper, 21 shot counts, 7 models")]
+        .into_iter()
+        .map(|(count, name)| {
+            let models = tuning.models(count, shape.weights());
+            let eval = Eval { source: &source, shape, shots, batch, models };
+            let lanes = eval.lanes(tuning);
+            let words = models.places() * shape.weights_stride();
+            let weights = Buffer::holding("weights", &values(words, 0.3, 2));
+            let sums = Buffer::words("sums", eval.words(lanes));
+            let width = shape.width() as f64;
+            // A token is scored and valued by each model's head, and an error squared twice; the query's keys come once.
+            let predict = (shots + 1) as f64 * (4.0 * width + 7.0) + 2.0 * width * width;
+            let prompt = models.groups() as f64 * source::operations(&law, shots) + count as f64 * predict;
+            Bench {
+                name: name.into(),
+                recording: eval.record(&weights, &sums, lanes, tuning),
+                flops: batch as f64 * prompt,
+                bytes: 4.0 * (words + eval.words(lanes)) as f64,
+            }
+        })
+        .collect()
 }

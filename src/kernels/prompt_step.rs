@@ -8,7 +8,7 @@ use super::{
 use crate::config::Loss;
 use crate::gpu::{Binding, Buffer, Consts, Program, Recording};
 use crate::reference::{prompts, transformer};
-use crate::shape::{GradLayout, Shape};
+use crate::shape::{GradLayout, Models, Shape};
 
 /// A step's sizes and what it descends.
 #[derive(Clone, Debug)]
@@ -17,17 +17,18 @@ pub struct Step {
     pub shots: usize,
     pub batch: usize,
     pub loss: Loss,
+    pub models: Models,
 }
 
 /// The step's buffers.
 pub struct Buffers<'a> {
-    /// Effective weights [L][V | QK][H, D, D].
+    /// Effective weights [M][L][V | QK][H, D, D], each model's in whole vec4.
     pub weights: &'a Buffer,
-    /// `[0]`: the step.
+    /// `[M]` the step, of all the same.
     pub state: &'a Buffer,
-    /// `[steps]` vec4: y is the few-shot weight.
+    /// `[steps, M]` vec4: y is the few-shot weight.
     pub schedule: &'a Buffer,
-    /// [entries + 2, parts]: gradient, then zero-shot and few-shot loss, summed over a part's prompts.
+    /// [M, entries + 2, parts]: gradient, then zero-shot and few-shot loss, summed over a part's prompts.
     pub partials: &'a Buffer,
 }
 
@@ -37,24 +38,29 @@ pub fn lanes(source: &Source, step: &Step, tuning: &Tuning) -> usize {
 }
 
 /// The effective weights' constants.
-pub(super) fn model_consts(consts: Consts, shape: &Shape) -> Consts {
-    consts.u32("LAYERS", shape.layers).u32("HEADS", shape.heads).u32("WEIGHTS4", shape.weights().div_ceil(4))
+pub(super) fn model_consts(consts: Consts, shape: &Shape, models: &Models) -> Consts {
+    consts
+        .u32("LAYERS", shape.layers)
+        .u32("HEADS", shape.heads)
+        .u32("MODELS", models.places())
+        .u32("GROUP", models.group)
+        .u32("WEIGHTS4", shape.weights_stride() / 4)
 }
 
-/// `lanes` is what [`lanes`] says; `partials` has [entries + 2, parts] words.
+/// `lanes` is what [`lanes`] says; buffers have room for whole groups of models.
 pub fn record(source: &Source, step: &Step, buffers: &Buffers, lanes: usize, tuning: &Tuning) -> Recording {
     let own = [uniform(1, "weights"), read(2, "state"), read(3, "schedule"), write(4, "partials")];
     let handles = [buffers.weights, buffers.state, buffers.schedule, buffers.partials];
     let (bindings, handles) = source.bind(&own, &handles);
     let mut recording = Recording::default();
     let program = assemble(source, step, bindings, lanes, tuning);
-    recording.dispatch(program, handles, (lanes / tuning.workgroup) as u32);
+    recording.dispatch(program, handles, [(lanes / tuning.workgroup) as u32, step.models.groups() as u32]);
     recording
 }
 
 fn assemble(source: &Source, step: &Step, bindings: Vec<Binding>, lanes: usize, tuning: &Tuning) -> Program {
     let layout = &step.layout;
-    let consts = model_consts(source.consts(step.shots), &layout.shape)
+    let consts = model_consts(source.consts(step.shots), &layout.shape, &step.models)
         .u32("BATCH", step.batch)
         .u32("LANES", lanes)
         .u32("PARTS", tuning.parts(lanes))
@@ -62,8 +68,7 @@ fn assemble(source: &Source, step: &Step, bindings: Vec<Binding>, lanes: usize, 
         .u32("ENTRIES", layout.entries)
         // Branches of frozen blocks are dropped, but validated first: their constant indexes must fit.
         .u32("ROOM", layout.entries.max(layout.shape.tensor()))
-        .u32("ZS", (step.loss != Loss::Fs).into())
-        .u32("FS", (step.loss != Loss::Zs).into())
+        .flags("PASSES", &[step.loss != Loss::Fs, step.loss != Loss::Zs])
         .flags("TRAIN_V", &layout.v)
         .flags("TRAIN_QK", &layout.qk)
         .indexes("AT_V", &layout.at_v)
@@ -136,35 +141,49 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
     let fixtures = source::fixtures();
     let law = |name: &str| &fixtures.iter().find(|(n, _)| n.starts_with(name)).expect("a fixture").1;
     // (law, layers, heads, shots, batch, loss, V trained, QK trained per layer)
+    let all = |layers: usize| vec![true; layers];
+    let one = Models::ONE;
     let table = [
-        ("d = 5, sphere", 1, 1, 20, 75, Loss::Fs, vec![true], vec![true]),
-        ("d = 5, pool", 1, 1, 0, 75, Loss::Zs, vec![true], vec![false]),
-        ("d = 5, pool", 1, 1, 7, 75, Loss::ZsFs, vec![false], vec![true]),
-        ("d = 1", 1, 3, 4, 5, Loss::ZsFs, vec![true], vec![true]),
-        ("d = 4", 2, 2, 6, 21, Loss::ZsFs, vec![true, true], vec![true, true]),
-        ("d = 3", 3, 1, 3, 9, Loss::Fs, vec![true, false, true], vec![false, true, true]),
-        ("tables, d = 3", 1, 2, 5, 33, Loss::ZsFs, vec![true], vec![true]),
-        ("tables, d = 6", 2, 1, 5, 11, Loss::Fs, vec![true, false], vec![true, false]),
+        ("d = 5, sphere", 1, 1, 20, 75, Loss::Fs, vec![true], vec![true], one),
+        ("d = 5, pool", 1, 1, 0, 75, Loss::Zs, vec![true], vec![false], one),
+        ("d = 5, pool", 1, 1, 7, 75, Loss::ZsFs, vec![false], vec![true], one),
+        ("d = 1", 1, 3, 4, 5, Loss::ZsFs, all(1), all(1), one),
+        ("d = 4", 2, 2, 6, 21, Loss::ZsFs, all(2), all(2), one),
+        ("d = 3", 3, 1, 3, 9, Loss::Fs, vec![true, false, true], vec![false, true, true], one),
+        ("tables, d = 3", 1, 2, 5, 33, Loss::ZsFs, all(1), all(1), one),
+        ("tables, d = 6", 2, 1, 5, 11, Loss::Fs, vec![true, false], vec![true, false], one),
+        // A short last group; groups of one; layers and heads.
+        ("d = 5, pool", 1, 1, 6, 35, Loss::ZsFs, all(1), all(1), Models { count: 5, group: 3 }),
+        ("d = 3", 1, 2, 4, 20, Loss::Fs, all(1), vec![false], Models { count: 3, group: 1 }),
+        ("d = 1", 2, 1, 3, 9, Loss::Fs, all(2), all(2), Models { count: 2, group: 2 }),
     ];
     let mut out = Vec::new();
-    for (name, layers, heads, shots, batch, loss, v, qk) in table {
+    for (name, layers, heads, shots, batch, loss, v, qk, models) in table {
         let law = law(name);
         let shape = Shape { layers, heads, dim: law.dim() };
-        let step = Step { layout: GradLayout::new(shape, v, qk), shots, batch, loss };
-        let (number, few, source) = (3, 0.7f32, Source::new(law));
+        let step = Step { layout: GradLayout::new(shape, v, qk), shots, batch, loss, models };
+        let (number, source, places) = (3, Source::new(law), models.places());
         let lanes = lanes(&source, &step, tuning);
-        let weights = values(shape.weights(), 0.2, 1);
-        let target = poisoned("partials", (step.layout.entries + 2) * tuning.parts(lanes));
+        let weights = values(places * shape.weights_stride(), 0.2, 1);
+        let few: Vec<f32> = (0..places).map(|m| 0.7 - 0.1 * m as f32).collect();
+        let row: Vec<[f32; 4]> = few.iter().map(|&few| [0.0, few, 0.0, 0.0]).collect();
+        let target = poisoned("partials", places * (step.layout.entries + 2) * tuning.parts(lanes));
         let buffers = Buffers {
             weights: &Buffer::holding("weights", &weights),
-            state: &Buffer::holding("state", &[number]),
-            schedule: &Buffer::holding("schedule", &[0.0, few, 0.0, 0.0].repeat(number as usize + 1)),
+            state: &Buffer::holding("state", &vec![number; places]),
+            schedule: &Buffer::holding("schedule", row.repeat(number as usize + 1).as_flattened()),
             partials: &target,
         };
-        let by_lane = expected(law, &step, &weights, number, few as f64, lanes);
+        let each = weights.chunks(shape.weights_stride()).zip(&few);
+        let by_lane: Vec<f64> = each
+            .flat_map(|(w, &few)| expected(law, &step, &w[..shape.weights()], number, few as f64, lanes))
+            .collect();
         let values = by_lane.chunks(tuning.subgroup).map(|lanes| lanes.iter().sum()).collect();
         let recording = record(&source, &step, &buffers, lanes, tuning);
-        let name = format!("{name}, L = {layers}, H = {heads}, n = {shots}, B = {batch}, {loss:?}");
+        let name = format!(
+            "{name}, L = {layers}, H = {heads}, n = {shots}, B = {batch}, {loss:?}, M = {}",
+            models.count
+        );
         out.push(Case::new(name, recording).f32(&target, values));
     }
     out
@@ -184,34 +203,42 @@ fn operations(layout: &GradLayout) -> f64 {
 pub(super) fn benches(tuning: &Tuning) -> Vec<Bench> {
     let shape = Shape { layers: 1, heads: 1, dim: 5 };
     let table = [
-        ("pre-training, all", source::paper(), Loss::Fs, true, true),
-        ("zs, all", source::paper_target(), Loss::Zs, true, true),
-        ("zs, v alone", source::paper_target(), Loss::Zs, true, false),
-        ("zs+fs, all", source::paper_target(), Loss::ZsFs, true, true),
-        ("zs+fs, v alone", source::paper_target(), Loss::ZsFs, true, false),
+        ("pre-training, all", source::paper(), Loss::Fs, true, 1),
+        ("zs, all", source::paper_target(), Loss::Zs, true, 1),
+        ("zs, v alone", source::paper_target(), Loss::Zs, false, 1),
+        ("zs+fs, all", source::paper_target(), Loss::ZsFs, true, 1),
+        ("zs+fs, v alone", source::paper_target(), Loss::ZsFs, false, 1),
+        ("pre-training, all, 32 models", source::paper(), Loss::Fs, true, 32),
+        ("zs, all, 32 models", source::paper_target(), Loss::Zs, true, 32),
     ];
     table
         .into_iter()
-        .map(|(name, law, loss, v, qk)| {
+        .map(|(name, law, loss, qk, models)| {
             let shots = if loss == Loss::Zs { 0 } else { 20 };
-            let step =
-                Step { layout: GradLayout::new(shape, vec![v], vec![qk]), shots: 20, batch: 5000, loss };
+            let layout = GradLayout::new(shape, vec![true], vec![qk]);
+            let models = tuning.models(models, shape.weights() + layout.entries);
+            let (places, stride) = (models.places(), shape.weights_stride());
+            let step = Step { layout, shots: 20, batch: 5000, loss, models };
             let source = Source::new(&law);
             let lanes = lanes(&source, &step, tuning);
-            let words = (step.layout.entries + 2) * tuning.parts(lanes);
+            let words = places * (step.layout.entries + 2) * tuning.parts(lanes);
             let buffers = Buffers {
-                weights: &Buffer::holding("weights", &values(shape.weights(), 0.2, 1)),
-                state: &Buffer::words("state", 1),
-                schedule: &Buffer::holding("schedule", &[0.0f32, 1.0, 0.0, 0.0]),
+                weights: &Buffer::holding("weights", &values(places * stride, 0.2, 1)),
+                state: &Buffer::words("state", places),
+                schedule: &Buffer::holding("schedule", &[0.0f32, 1.0, 0.0, 0.0].repeat(places)),
                 partials: &Buffer::words("partials", words),
             };
+            // Each group draws the prompts; each model goes forward and backward.
             let passes = if loss == Loss::ZsFs { 2.0 } else { 1.0 };
-            let prompt = source::operations(&law, shots) + passes * operations(&step.layout);
+            let width = shape.width() as f64;
+            let moments = (shots + 1) as f64 * width * (width + 1.0);
+            let prompt = models.groups() as f64 * (source::operations(&law, shots) + moments)
+                + models.count as f64 * passes * operations(&step.layout);
             Bench {
                 name: name.into(),
                 recording: record(&source, &step, &buffers, lanes, tuning),
                 flops: step.batch as f64 * prompt,
-                bytes: 4.0 * (words + shape.weights()) as f64,
+                bytes: 4.0 * (words + places * shape.weights()) as f64,
             }
         })
         .collect()

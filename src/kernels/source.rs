@@ -105,10 +105,9 @@ pub(super) fn paper_target() -> Law {
     Law::Regression(Regression { key: 1, dim: 5, noise: 0.1f32.sqrt(), theta, factor: None, pool })
 }
 
-/// Arithmetic of sampling one prompt and summing its G.
+/// Arithmetic of drawing one prompt.
 pub(super) fn operations(law: &Law, shots: usize) -> f64 {
     let (tokens, d) = ((shots + 1) as f64, law.dim() as f64);
-    let width = d + 2.0;
     let token = match law {
         Law::Regression(r) => {
             let factor = if r.factor.is_some() { d * (d + 1.0) } else { 0.0 };
@@ -120,7 +119,7 @@ pub(super) fn operations(law: &Law, shots: usize) -> f64 {
         Law::Regression(Regression { theta: ThetaLaw::Fixed(_), .. }) | Law::Tables(_) => 0.0,
         Law::Regression(_) => d * (normal::OPERATIONS + 3.0),
     };
-    theta + tokens * (token + width * (width + 1.0))
+    theta + tokens * token
 }
 
 /// Laws that between them take every branch of the sources.

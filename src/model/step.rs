@@ -1,13 +1,13 @@
 //! One training step as a recording: forward and backward, reduction, masked update. No host between steps.
 
 use super::ParamTable;
-use crate::config::{self, Loss, Optimizer, QueryKey, Schedule};
+use crate::config::{self, Loss, Optimizer, QueryKey, Rule, Schedule};
 use crate::gpu::{Buffer, Recording};
 use crate::kernels::masked_update::{self, NONE, Update};
 use crate::kernels::{Source, Tuning, grad_reduce, prompt_step, qk};
 use crate::law::Law;
 use crate::optim::schedule::factor;
-use crate::shape::{GradLayout, Shape};
+use crate::shape::{GradLayout, Models, Shape};
 
 /// What a phase trains, on what, and how.
 #[derive(Clone, Debug)]
@@ -38,33 +38,44 @@ impl Plan {
             Loss::Zs | Loss::Fs => 1.0,
         }
     }
+
+    /// Whether models trained by the two can share steps: they draw the same prompts, descend the same losses by the
+    /// same rule, and are done together. Trained sets, rates and weights may differ.
+    pub fn joins(&self, other: &Plan) -> bool {
+        let of = |p: &Plan| (p.loss, p.steps, p.batch, p.shots, p.optimizer.rule);
+        of(self) == of(other) && self.law == other.law
+    }
 }
 
-/// A plan's buffers and the recording of one of its steps.
+/// The buffers of models that train together and the recording of one of their steps. Mostly it is a single model.
 pub struct Stepper {
-    /// One step; running it again is the next step.
+    /// One step of each model; running it again is the next step.
     pub recording: Recording,
-    /// The arena of parameters.
+    /// The arenas of parameters, [M, stride].
     pub params: Buffer,
-    /// [1 or 2, trained].
+    /// [M, 1 or 2, trained]: of as many elements as the model has that trains most.
     pub moments: Buffer,
-    /// `[0]`: the step.
+    /// `[M]` the step.
     pub state: Buffer,
-    /// `[ring]` vec4: zero-shot loss, few-shot loss, gradient norm, 0.
+    /// `[M, ring]` vec4: zero-shot loss, few-shot loss, gradient norm, 0.
     pub metrics: Buffer,
-    /// The gradient of the last step run, by arena element: where in `grads` each stands.
+    /// The gradients of the last step run; `places` tells where an element's is.
     pub grads: Buffer,
-    /// Place of each trained element's gradient in `grads` ([`NONE`]: zero by structure).
-    pub places: Vec<u32>,
-    /// Elements of `moments`.
+    /// Of each model: place of each trained element's gradient in `grads` ([`NONE`]: zero by structure).
+    pub places: Vec<Vec<u32>>,
+    /// Elements of a model's moments.
     pub moment_count: usize,
+    /// Words from one model's parameters to the next one's.
+    stride: usize,
 }
 
-/// Starting values of a [`Stepper`].
+/// Starting values of a model.
+#[derive(Clone, Copy)]
 pub struct Start<'a> {
     pub params: &'a [f32],
     /// Empty for zeros.
     pub moments: &'a [f32],
+    /// The same for all models of a stepper.
     pub step: u64,
 }
 
@@ -74,6 +85,20 @@ struct Touched {
     qk: Vec<bool>,
     q: Vec<bool>,
     k: Vec<bool>,
+}
+
+/// Where everything of a stepper stands.
+struct Sizes {
+    shape: Shape,
+    models: Models,
+    layout: GradLayout,
+    touched: Touched,
+    /// Query and key are two matrices.
+    separate: bool,
+    /// Words of a model's parameters and gradients, and where those of queries and keys start.
+    params: usize,
+    grads: usize,
+    first: usize,
 }
 
 impl Stepper {
@@ -86,77 +111,217 @@ impl Stepper {
         ring: usize,
         tuning: &Tuning,
     ) -> Self {
-        let shape = Shape { layers: model.layers, heads: model.heads, dim: plan.law.dim() };
-        let touched = touched(table, &plan.train);
-        let separate = model.qk == QueryKey::Separate;
-        let needed: Vec<bool> =
-            (0..shape.layers).map(|l| touched.qk[l] || touched.q[l] || touched.k[l]).collect();
-        let layout = GradLayout::new(shape, touched.v.clone(), needed);
-        let losses = layout.entries;
-        let behind = layout.entries + 2;
-        let places = places(table, &plan.train, &layout, separate.then_some(behind));
+        Self::together(model, table, &[(plan, start)], ring, tuning)
+    }
 
-        let params = Buffer::holding("params", start.params);
-        let weights = if separate { Buffer::words("weights", shape.weights()) } else { params.clone() };
-        let grads = Buffer::words("grads", behind + if separate { shape.weights() } else { 0 });
-        let state = Buffer::holding("state", &[start.step as u32]);
-        let rows: Vec<[f32; 4]> = (0..plan.steps)
-            .map(|t| masked_update::schedule_row(&plan.optimizer, t, plan.lr(t), plan.few(t)))
-            .collect();
-        let schedule = Buffer::holding("schedule", rows.as_flattened());
-        let metrics = Buffer::words("metrics", 4 * ring);
-        let step = prompt_step::Step { layout, shots: plan.shots, batch: plan.batch, loss: plan.loss };
+    /// Steps of several models of one shape that share their prompts.
+    ///
+    /// # Panics
+    /// If there is none, or their plans do not [join](Plan::joins).
+    pub fn together(
+        model: &config::Model,
+        table: &ParamTable,
+        members: &[(&Plan, Start)],
+        ring: usize,
+        tuning: &Tuning,
+    ) -> Self {
+        let (plan, start) = members[0];
+        assert!(members.iter().all(|(other, _)| plan.joins(other)), "plans that do not join");
+        let sizes = Sizes::new(model, table, members, tuning);
+        let Sizes { shape, models, .. } = sizes;
         let source = Source::new(&plan.law);
+        let step = prompt_step::Step {
+            layout: sizes.layout.clone(),
+            shots: plan.shots,
+            batch: plan.batch,
+            loss: plan.loss,
+            models,
+        };
         let lanes = prompt_step::lanes(&source, &step, tuning);
         // The gradient of separate queries and keys is computed between the sums and the update.
-        let fused = tuning.fused && !separate;
+        let fused = tuning.fused && !sizes.separate;
         let update = Update {
             rule: plan.optimizer.rule,
-            trained: plan.train.len(),
-            losses,
+            models: models.count,
+            places: models.places(),
+            trained: members.iter().map(|(plan, _)| plan.train.len()).max().unwrap_or(0),
+            losses: sizes.layout.entries,
+            stride: sizes.grads,
             batch: plan.batch,
             ring,
             fused: fused.then(|| tuning.parts(lanes)),
         };
-        let moments = if start.moments.is_empty() {
-            Buffer::words("moments", update.moments())
-        } else {
-            Buffer::holding("moments", start.moments)
+        let places: Vec<Vec<u32>> =
+            members.iter().enumerate().map(|(m, (plan, _))| sizes.places(table, &plan.train, m)).collect();
+        let parts = models.places() * (sizes.layout.entries + 2) * tuning.parts(lanes);
+        let params = arena(members, &sizes);
+        let words = models.places() * shape.weights_stride();
+        let weights = if sizes.separate { Buffer::words("weights", words) } else { params.clone() };
+        let buffers = masked_update::Buffers {
+            hyper: hyper(members, models),
+            schedule: schedule(members, models),
+            trained: trained(members, &places, &sizes, update.trained),
+            grads: Buffer::words("grads", models.count * sizes.grads),
+            params,
+            moments: moments(members, &update),
+            state: Buffer::holding("state", &vec![start.step as u32; models.count]),
+            metrics: Buffer::words("metrics", models.count * 4 * ring),
+            partials: Buffer::words("partials", parts),
         };
-
-        let partials = Buffer::words("partials", behind * tuning.parts(lanes));
-        let buffers = prompt_step::Buffers {
+        let drawn = prompt_step::Buffers {
             weights: &weights,
-            state: &state,
-            schedule: &schedule,
-            partials: &partials,
+            state: &buffers.state,
+            schedule: &buffers.schedule,
+            partials: &buffers.partials,
         };
         let mut recording = Recording::default();
-        if separate {
-            recording.extend(qk::record_fwd(&shape, &params, &weights, tuning));
+        if sizes.separate {
+            let places = (models.count, sizes.params);
+            recording.extend(qk::record_fwd(&shape, places, &buffers.params, &weights, tuning));
         }
-        recording.extend(prompt_step::record(&source, &step, &buffers, lanes, tuning));
+        recording.extend(prompt_step::record(&source, &step, &drawn, lanes, tuning));
+        recording.extend(sizes.record_gradient(&buffers, fused, tuning.parts(lanes), tuning));
+        recording.extend(masked_update::record(&update, &buffers, tuning));
+        let masked_update::Buffers { params, moments, state, metrics, grads, .. } = buffers;
+        let (moment_count, stride) = (update.moments(), sizes.params);
+        Stepper { recording, params, moments, state, metrics, grads, places, moment_count, stride }
+    }
+
+    /// Parameters of a model among the words of `params`.
+    pub fn params_of<'a>(&self, words: &'a [f32], model: usize, table: &ParamTable) -> &'a [f32] {
+        &words[model * self.stride..][..table.len()]
+    }
+
+    /// Moments of a model among the words of `moments`, in the layout of its own trained list.
+    pub fn moments_of(&self, words: &[f32], model: usize, plan: &Plan) -> Vec<f32> {
+        let own = &words[model * self.moment_count..][..self.moment_count];
+        let longest = self.moment_count / states(plan);
+        own.chunks(longest).flat_map(|row| &row[..plan.train.len()]).copied().collect()
+    }
+}
+
+/// Moments a trained element.
+fn states(plan: &Plan) -> usize {
+    if plan.optimizer.rule == Rule::Sgd { 1 } else { 2 }
+}
+
+impl Sizes {
+    fn new(model: &config::Model, table: &ParamTable, members: &[(&Plan, Start)], tuning: &Tuning) -> Sizes {
+        let shape = Shape { layers: model.layers, heads: model.heads, dim: members[0].0.law.dim() };
+        let mut touched = touched(table, &[]);
+        for (plan, _) in members {
+            touched.join(self::touched(table, &plan.train));
+        }
+        let separate = model.qk == QueryKey::Separate;
+        let needed: Vec<bool> =
+            (0..shape.layers).map(|l| touched.qk[l] || touched.q[l] || touched.k[l]).collect();
+        let layout = GradLayout::new(shape, touched.v.clone(), needed);
+        let models = tuning.models(members.len(), shape.weights() + layout.entries);
+        let first = layout.entries + 2;
+        Sizes {
+            shape,
+            models,
+            touched,
+            separate,
+            params: table.len().next_multiple_of(4),
+            grads: first + if separate { shape.weights() } else { 0 },
+            first,
+            layout,
+        }
+    }
+
+    /// From partial sums to the gradient that the update reads.
+    fn record_gradient(
+        &self,
+        buffers: &masked_update::Buffers,
+        fused: bool,
+        lanes: usize,
+        tuning: &Tuning,
+    ) -> Recording {
+        let mut recording = Recording::default();
+        let models = self.models.count;
         if !fused {
-            recording.extend(grad_reduce::record(behind, tuning.parts(lanes), &partials, &grads, tuning));
+            let reduce = grad_reduce::Reduce { models, rows: self.first, lanes, stride: self.grads };
+            recording.extend(grad_reduce::record(&reduce, &buffers.partials, &buffers.grads, tuning));
         }
-        if separate && step.layout.qk.iter().any(|&needed| needed) {
-            let trained = qk::Trained { q: touched.q, k: touched.k };
-            recording.extend(qk::record_bwd(&step.layout, &trained, behind, &params, &grads, tuning));
+        if self.separate && self.layout.qk.iter().any(|&needed| needed) {
+            let trained = qk::Trained { q: self.touched.q.clone(), k: self.touched.k.clone() };
+            let places = qk::Places { models, params: self.params, grads: self.grads, first: self.first };
+            let (params, grads) = (&buffers.params, &buffers.grads);
+            recording.extend(qk::record_bwd(&self.layout, &trained, &places, params, grads, tuning));
         }
-        let pairs: Vec<[u32; 2]> = plan.train.iter().zip(&places).map(|(&p, &g)| [p, g]).collect();
-        let update_buffers = masked_update::Buffers {
-            hyper: Buffer::holding("hyper", &masked_update::hyper(&plan.optimizer)),
-            schedule,
-            trained: Buffer::holding("trained", pairs.as_flattened()),
-            grads: grads.clone(),
-            params: params.clone(),
-            moments: moments.clone(),
-            state: state.clone(),
-            metrics: metrics.clone(),
-            partials,
-        };
-        recording.extend(masked_update::record(&update, &update_buffers, tuning));
-        Stepper { recording, params, moments, state, metrics, grads, places, moment_count: update.moments() }
+        recording
+    }
+
+    /// Place of each trained element's gradient of a model.
+    fn places(&self, table: &ParamTable, train: &[u32], model: usize) -> Vec<u32> {
+        let behind = self.separate.then_some(self.first);
+        let own = places(table, train, &self.layout, behind);
+        let shift = (model * self.grads) as u32;
+        own.into_iter().map(|place| if place == NONE { NONE } else { place + shift }).collect()
+    }
+}
+
+/// All models' parameters; places of no model are zeros.
+fn arena(members: &[(&Plan, Start)], sizes: &Sizes) -> Buffer {
+    let mut words = vec![0.0f32; sizes.models.places() * sizes.params];
+    for (own, (_, start)) in words.chunks_mut(sizes.params).zip(members) {
+        own[..start.params.len()].copy_from_slice(start.params);
+    }
+    Buffer::holding("params", &words)
+}
+
+/// All models' moments.
+fn moments(members: &[(&Plan, Start)], update: &Update) -> Buffer {
+    let mut words = vec![0.0f32; members.len() * update.moments()];
+    for (own, (plan, start)) in words.chunks_mut(update.moments()).zip(members) {
+        let rows = own.chunks_mut(update.trained).zip(start.moments.chunks(plan.train.len()));
+        rows.for_each(|(row, held)| row[..held.len()].copy_from_slice(held));
+    }
+    Buffer::holding("moments", &words)
+}
+
+fn hyper(members: &[(&Plan, Start)], models: Models) -> Buffer {
+    let mut rows: Vec<[f32; 8]> = members.iter().map(|(p, _)| masked_update::hyper(&p.optimizer)).collect();
+    rows.resize(models.places(), [0.0; 8]);
+    Buffer::holding("hyper", rows.as_flattened())
+}
+
+/// [steps, places] rows; those of no model are zeros.
+fn schedule(members: &[(&Plan, Start)], models: Models) -> Buffer {
+    let mut rows = vec![[0.0f32; 4]; members[0].0.steps as usize * models.places()];
+    for (t, now) in rows.chunks_mut(models.places()).enumerate() {
+        for (row, (plan, _)) in now.iter_mut().zip(members) {
+            let t = t as u64;
+            *row = masked_update::schedule_row(&plan.optimizer, t, plan.lr(t), plan.few(t));
+        }
+    }
+    Buffer::holding("schedule", rows.as_flattened())
+}
+
+/// [M, longest] parameter and gradient index of each trained element.
+fn trained(members: &[(&Plan, Start)], places: &[Vec<u32>], sizes: &Sizes, longest: usize) -> Buffer {
+    let mut pairs = vec![[NONE; 2]; members.len() * longest];
+    for (model, (own, (plan, _))) in pairs.chunks_mut(longest).zip(members).enumerate() {
+        let shift = (model * sizes.params) as u32;
+        let listed = plan.train.iter().zip(&places[model]);
+        own.iter_mut().zip(listed).for_each(|(pair, (&p, &g))| *pair = [p + shift, g]);
+    }
+    Buffer::holding("trained", pairs.as_flattened())
+}
+
+impl Touched {
+    /// What either touches.
+    fn join(&mut self, other: Touched) {
+        let pairs = [
+            (&mut self.v, other.v),
+            (&mut self.qk, other.qk),
+            (&mut self.q, other.q),
+            (&mut self.k, other.k),
+        ];
+        for (own, other) in pairs {
+            own.iter_mut().zip(other).for_each(|(a, b)| *a |= b);
+        }
     }
 }
 
