@@ -5,6 +5,7 @@
 
 mod load;
 mod schema;
+mod sweep;
 mod tree;
 mod validate;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 pub use load::{PRESETS, Preset, difference, load, preset, resolve_text};
+pub use sweep::{Axis, Cell, Sweep, load_sweep, sweep_text};
 
 /// A whole experiment: what `floe run` takes and `config.toml` in a run directory holds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

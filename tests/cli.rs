@@ -38,7 +38,7 @@ fn version_and_presets() {
     assert_eq!(succeed("--version", NOTHING).out, format!("floe {}\n", env!("CARGO_PKG_VERSION")));
     let out = succeed("presets", NOTHING).out;
     let first: Vec<&str> = out.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
-    assert_eq!(first, ["paper", "paper-qkv", "tables"]);
+    assert_eq!(first, ["paper", "paper-qkv", "tables", "paper-sweep"]);
     assert!(out.lines().all(|line| line.split("  ").count() >= 2), "a name and what it is:\n{out}");
 }
 
@@ -53,6 +53,7 @@ fn init_starts_an_experiment_of_ones_own() {
         let mine = floe::config::load(&common::text(&file), &[]).unwrap();
         assert_eq!(mine, floe::config::load(preset, &[]).unwrap());
     }
+    assert!(succeed("init", &["paper-sweep"]).out.contains("\n[sweep]\n"));
     // Edited where a person would, it runs; without --out into runs/ of the current directory, never over another.
     let mut sets = tiny("paper").split_off(1);
     sets.extend(["--set".into(), "methods=[]".into()]);

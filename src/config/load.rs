@@ -1,6 +1,7 @@
 //! Reading, overriding and checking a [`Config`].
 
 use super::schema;
+use super::sweep;
 use super::tree::{At, Complaint, Node};
 use super::{Config, Covariance, Task};
 use crate::error::{Error, Result};
@@ -31,6 +32,11 @@ pub const PRESETS: &[Preset] = &[
         about: "real data: 185 small tables of diamond prices, each its own regression task",
         toml: include_str!("../presets/tables.toml"),
     },
+    Preset {
+        name: "paper-sweep",
+        about: "`paper` with five seeds at three learning rates, for `floe sweep`: 95 models",
+        toml: include_str!("../presets/paper-sweep.toml"),
+    },
 ];
 
 /// The preset of that name.
@@ -44,29 +50,13 @@ pub fn preset(name: &str) -> Option<&'static Preset> {
 /// Relative paths in a file are taken from the file's directory, those in an override from the current one; in
 /// the result they are absolute. Every error is an [`Error::Config`] that names the file and line or the override.
 pub fn load(source: &str, sets: &[String]) -> Result<Config> {
-    if let Some(preset) = preset(source) {
-        return resolve(&format!("preset {source}"), None, preset.toml, sets);
-    }
-    let mut path = PathBuf::from(source);
-    if path.is_dir() {
-        path.push("config.toml");
-    }
-    let bytes = std::fs::read(&path).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => no_source(source),
-        _ => Error::config(path.display().to_string(), e),
-    })?;
-    let origin = path.display().to_string();
-    let text = String::from_utf8(bytes).map_err(|e| {
-        let line = e.as_bytes()[..e.utf8_error().valid_up_to()].iter().filter(|&&b| b == b'\n').count() + 1;
-        Error::config(format!("{origin}:{line}"), "not UTF-8 text; save the file as UTF-8")
-    })?;
-    resolve(&origin, path.parent(), &text, sets)
+    resolve(&Text::open(source, "config.toml")?, sets)
 }
 
 /// [`load`] of a text that is at hand; `origin` names it in errors. Relative paths are taken from the current
 /// directory.
 pub fn resolve_text(origin: &str, text: &str, sets: &[String]) -> Result<Config> {
-    resolve(origin, None, text, sets)
+    resolve(&Text::at_hand(origin, text), sets)
 }
 
 /// The first line in which two configurations, as TOML, differ.
@@ -106,53 +96,158 @@ fn no_source(source: &str) -> Error {
     Error::config(one_line(source, 200), message)
 }
 
-fn resolve(origin: &str, directory: Option<&Path>, text: &str, sets: &[String]) -> Result<Config> {
-    let named = |complaint: Complaint| {
+/// A file's text with what errors call it.
+pub(super) struct Text {
+    origin: String,
+    /// Where relative paths are taken from; the current directory if there is none.
+    directory: Option<PathBuf>,
+    text: String,
+}
+
+impl Text {
+    /// The text of a preset, a file, or a directory's `inside` (or whichever of the two files it has).
+    pub fn open(source: &str, inside: &str) -> Result<Text> {
+        if let Some(preset) = preset(source) {
+            return Ok(Text::at_hand(&format!("preset {source}"), preset.toml));
+        }
+        let mut path = PathBuf::from(source);
+        if path.is_dir() {
+            let held =
+                [inside, "config.toml", "sweep.toml"].into_iter().find(|name| path.join(name).exists());
+            path.push(held.unwrap_or(inside));
+        }
+        let bytes = std::fs::read(&path).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => no_source(source),
+            _ => Error::config(path.display().to_string(), e),
+        })?;
+        let origin = path.display().to_string();
+        let text = String::from_utf8(bytes).map_err(|e| {
+            let before = &e.as_bytes()[..e.utf8_error().valid_up_to()];
+            let line = before.iter().filter(|&&b| b == b'\n').count() + 1;
+            Error::config(format!("{origin}:{line}"), "not UTF-8 text; save the file as UTF-8")
+        })?;
+        Ok(Text { origin, directory: path.parent().map(Path::to_path_buf), text })
+    }
+
+    pub fn at_hand(origin: &str, text: &str) -> Text {
+        Text { origin: origin.to_string(), directory: None, text: text.to_string() }
+    }
+
+    /// A complaint as an error that names its place.
+    pub fn error(&self, complaint: Complaint, sets: &[String]) -> Error {
         let place = match complaint.at {
-            At::Whole => origin.to_string(),
-            At::Line(line) => format!("{origin}:{line}"),
+            At::Whole => self.origin.clone(),
+            At::Line(line) => format!("{}:{line}", self.origin),
             At::Set(i) => format!("--set {}", one_line(&sets[i], 80)),
         };
         Error::config(place, one_line(&complaint.message, 600))
-    };
-    let mut tree = Node::parse(text).map_err(named)?;
-    let file_kind = tree.get("task.kind").and_then(Node::as_str).unwrap_or(schema::KINDS[0]).to_string();
-    for (i, set) in sets.iter().enumerate() {
-        apply(&mut tree, set, At::Set(i)).map_err(named)?;
     }
-    let kind = settle_kind(&mut tree, &file_kind).map_err(named)?;
-    schema::check(&mut tree, &kind).map_err(named)?;
-
-    let config = tree.to_value().try_into::<Config>().map_err(|e| named(Complaint::whole(e.message())))?;
-    if let Some(fault) = config.fault() {
-        return Err(named(Complaint { at: tree.nearest(&fault.path), message: fault.to_string() }));
-    }
-    absolute_paths(config, &tree, directory).map_err(named)
 }
 
-/// Applies one `key=value`.
-fn apply(tree: &mut Node, set: &str, at: At) -> std::result::Result<(), Complaint> {
-    let complain = |message: String| Complaint { at, message };
-    let Some((key, raw)) = set.split_once('=') else {
-        return Err(complain("write it as key=value, for instance model.heads=2".into()));
+fn resolve(text: &Text, sets: &[String]) -> Result<Config> {
+    let resolve = || {
+        let mut draft = Draft::read(text, sets)?;
+        if let Some((key, at)) = draft.axes.first().map(|axis| (&axis.key, axis.node.at)) {
+            let message = format!(
+                "`sweep.{key}` makes this a sweep: use `floe sweep`, or --set sweep={{}} for the experiment without it"
+            );
+            return Err(Complaint { at, message });
+        }
+        draft.check()?;
+        draft.config()
     };
-    let key = key.trim();
+    resolve().map_err(|complaint| text.error(complaint, sets))
+}
+
+/// An experiment being made: the tree with overrides applied, and its `[sweep]` apart.
+#[derive(Clone)]
+pub(super) struct Draft {
+    pub tree: Node,
+    pub axes: Vec<RawAxis>,
+    file_kind: String,
+    directory: Option<PathBuf>,
+}
+
+/// A leaf of `[sweep]` as it was given.
+#[derive(Clone, Debug)]
+pub(super) struct RawAxis {
+    pub key: String,
+    pub node: Node,
+}
+
+impl Draft {
+    pub fn read(text: &Text, sets: &[String]) -> std::result::Result<Draft, Complaint> {
+        let mut tree = Node::parse(&text.text)?;
+        let sweep = tree.as_table_mut().and_then(|root| root.remove("sweep"));
+        let axes = sweep.map(sweep::leaves).transpose()?.unwrap_or_default();
+        let file_kind = tree.get("task.kind").and_then(Node::as_str).unwrap_or(schema::KINDS[0]).to_string();
+        let mut draft = Draft { tree, axes, file_kind, directory: text.directory.clone() };
+        for (i, set) in sets.iter().enumerate() {
+            draft.apply(set, At::Set(i))?;
+        }
+        Ok(draft)
+    }
+
+    /// Every key is known and every value has its type.
+    pub fn check(&mut self) -> std::result::Result<(), Complaint> {
+        let kind = settle_kind(&mut self.tree, &self.file_kind)?;
+        schema::check(&mut self.tree, &kind)
+    }
+
+    /// The configuration, of values that an experiment can have.
+    pub fn config(&self) -> std::result::Result<Config, Complaint> {
+        let config = self.unchecked()?;
+        match config.fault() {
+            Some(fault) => Err(Complaint { at: self.tree.nearest(&fault.path), message: fault.to_string() }),
+            None => Ok(config),
+        }
+    }
+
+    /// The configuration, whose values may be off.
+    pub fn unchecked(&self) -> std::result::Result<Config, Complaint> {
+        let config = self.tree.to_value().try_into::<Config>().map_err(|e| Complaint::whole(e.message()))?;
+        absolute_paths(config, &self.tree, self.directory.as_deref())
+    }
+
+    /// Puts a value at a key.
+    pub fn put(&mut self, key: &str, node: Node) -> std::result::Result<(), Complaint> {
+        // The covariance is one choice with its payload: another replaces it and is never mixed into it.
+        if key.starts_with("task.covariance.")
+            && let Some(task) = self.tree.get_mut("task").and_then(Node::as_table_mut)
+        {
+            task.remove("covariance");
+        }
+        self.tree.set(key, node)
+    }
+
+    /// Applies one `key=value`.
+    fn apply(&mut self, set: &str, at: At) -> std::result::Result<(), Complaint> {
+        let complain = |message: String| Complaint { at, message };
+        let Some((key, raw)) = set.split_once('=') else {
+            return Err(complain("write it as key=value, for instance model.heads=2".into()));
+        };
+        let key = key.trim();
+        check_key(key).map_err(complain)?;
+        let node = Node::parse_set(raw, at)?;
+        match key.strip_prefix("sweep").map(|rest| rest.strip_prefix('.').ok_or(rest)) {
+            Some(Err("")) => self.axes = sweep::leaves(node)?,
+            Some(Ok(axis)) => sweep::override_axis(&mut self.axes, axis, node),
+            _ => self.put(key, node)?,
+        }
+        Ok(())
+    }
+}
+
+/// A key is names with dots between.
+pub(super) fn check_key(key: &str) -> std::result::Result<(), String> {
     let parts = || key.split('.');
     if parts().any(|part| part.is_empty() || part.chars().any(|c| c.is_control() || c.is_whitespace())) {
-        return Err(complain(format!(
-            "`{key}` is no key; a key is names with dots between, like model.heads"
-        )));
+        return Err(format!("`{key}` is no key; a key is names with dots between, like model.heads"));
     }
     if parts().count() > 64 {
-        return Err(complain("the key has more than 64 parts; no setting lies so deep".into()));
+        return Err("the key has more than 64 parts; no setting lies so deep".into());
     }
-    // The covariance is one choice with its payload: another replaces it and is never mixed into it.
-    if key.starts_with("task.covariance.")
-        && let Some(task) = tree.get_mut("task").and_then(Node::as_table_mut)
-    {
-        task.remove("covariance");
-    }
-    tree.set(key, Node::parse_set(raw, at)?)
+    Ok(())
 }
 
 /// The kind of task, with `regression` where none is given. Where a `--set` has changed the file's kind, the

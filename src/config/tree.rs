@@ -34,6 +34,8 @@ impl Complaint {
 pub(super) struct Node {
     pub at: At,
     pub is: Is,
+    /// Byte offset of the key in its text, which tells the order in which keys were written.
+    pub start: usize,
     /// The bare text of a scalar `--set`, which is the value where a string is wanted: `task.target=2013`.
     pub bare: Option<String>,
 }
@@ -48,7 +50,7 @@ pub(super) enum Is {
 
 impl Node {
     pub fn new(at: At, is: Is) -> Self {
-        Node { at, is, bare: None }
+        Node { at, is, start: 0, bare: None }
     }
 
     pub fn table(at: At) -> Self {
@@ -184,7 +186,7 @@ impl Node {
     }
 
     /// The child that the beginning of `path` names, and what is left of `path`.
-    fn child<'n, 'p>(&'n self, path: &'p str) -> Option<(&'n Node, &'p str)> {
+    pub fn child<'n, 'p>(&'n self, path: &'p str) -> Option<(&'n Node, &'p str)> {
         match &self.is {
             Is::Table(table) => {
                 let (key, rest) = path.split_once('.').unwrap_or((path, ""));
@@ -252,8 +254,9 @@ fn syntax(e: &toml::de::Error) -> String {
 fn from_table(table: &DeTable, at: At, place: &dyn Fn(usize) -> At) -> Result<Node, Complaint> {
     let mut map = BTreeMap::new();
     for (key, value) in table.iter() {
-        let at = place(key.span().start);
-        map.insert(key.get_ref().to_string(), from_value(value.get_ref(), at, place)?);
+        let start = key.span().start;
+        let node = from_value(value.get_ref(), place(start), place)?;
+        map.insert(key.get_ref().to_string(), Node { start, ..node });
     }
     Ok(Node::new(at, Is::Table(map)))
 }
