@@ -177,7 +177,10 @@ fn the_papers_sweep() {
         &["Six ways to fine-tune × 3 learning rates × 5 seeds", "95 models", "98 parameters", "5 min 12 s"],
     );
     contains(&html, &["on the front, where no other is better in both", "within 10% of that is"]);
-    contains(&html, &["<b>zs-qk</b> 0.03 (3 of 5 seeds)", "at step 40", "means over 5 seeds"]);
+    contains(
+        &html,
+        &["<b>zs-qk</b> at learning rate 0.03 (3 of 5 seeds)", "at step 40", "means over 5 seeds"],
+    );
     contains(&html, &["floe sweep sweep.toml", "prefers-color-scheme:dark", "Error against learning rate"]);
     for network in ["http:", "https:", "<script", "<link", "<img", "url(", "@import", "NaN"] {
         assert!(!html.contains(network), "the page holds `{network}`");
@@ -190,6 +193,7 @@ fn the_papers_sweep() {
         let svg = figure(&dir, stem);
         assert!(!svg.contains("NaN") && svg.contains("<title") && !svg.contains("-2147483648"), "{stem}");
     }
+    contains(&html, &["One setting had seeds that diverged: it is the mean of the others"]);
     // Only what is on the front is named in the figure.
     let svg = figure(&dir, "pareto");
     let front: Vec<&str> =
@@ -234,19 +238,44 @@ fn the_table_has_means_errors_front_and_divergence() {
     }
     contains(
         &html,
-        &["2 of 4 settings are on the front", "<b>zs-all</b> 0.1 (0.100 and 1.500), <b>zs-v</b> 0.1 (0.410"],
+        &[
+            "2 of 4 settings are on the front",
+            "<b>zs-all</b> at learning rate 0.1 (0.100 and 1.500), <b>zs-v</b> at learning rate 0.1 (0.410",
+        ],
     );
     contains(
         &html,
         &[
             "pre-trained model has 1.000 and 0.300; the lowest",
-            "within 10% of that is 0.410, by <b>zs-v</b> 0.1",
+            "within 10% of that is 0.410, by <b>zs-v</b> at learning rate 0.1",
         ],
     );
     contains(
         &html,
-        &["2 models diverged: <b>zs-all</b> 1 (2 of 2 seeds)", "One setting diverged with every seed"],
+        &[
+            "2 models diverged: <b>zs-all</b> at learning rate 1 (2 of 2 seeds)",
+            "One setting diverged with every seed",
+        ],
     );
+}
+
+/// The best of both errors, but of one seed alone: the mean of survivors.
+#[test]
+fn a_setting_of_which_a_seed_diverged_does_not_compete() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut sweep = Sweep::new(temp.path(), &[("seed", &["0", "1"])], &["lucky", "steady"]);
+    for seed in ["0", "1"] {
+        sweep.model("steady", &[Some(seed)], [[0.5, 0.5], [0.5, 0.5]]);
+        sweep.model("lucky", &[Some(seed)], if seed == "0" { [[0.1; 2]; 2] } else { [[f64::NAN; 2]; 2] });
+    }
+    let html = page(&sweep.save());
+    assert_eq!(rows(&html, "steady")[0][0], "steady on the front");
+    assert_eq!(rows(&html, "lucky")[0][..3], ["lucky", "2 1 diverged", "0.1000"]);
+    contains(
+        &html,
+        &["<b>steady</b> (0.500 and 0.500) is the best of 2 settings", "<b>lucky</b> (1 of 2 seeds)"],
+    );
+    assert!(!html.contains("<span class=\"best\">0.1000"));
 }
 
 #[test]
@@ -270,7 +299,7 @@ fn a_sweep_in_which_everything_diverged() {
     contains(
         &html,
         &[
-            "Every fine-tuned model diverged",
+            "A model diverged at every setting",
             "4 models diverged: pretrained (2 of 2 seeds)".split(": p").next().unwrap(),
         ],
     );
@@ -305,7 +334,13 @@ fn axes_that_are_no_numbers_or_no_ones_concern() {
         }
     }
     let html = page(&sweep.save());
-    contains(&html, &["2 rules × 2 learning rates × 2 heads × 1 seed", "zs-all</b> sgd, 1 (0.100"]);
+    contains(
+        &html,
+        &[
+            "2 values of rule × 2 learning rates × 2 values of heads × 1 seed",
+            "zs-all</b> at rule sgd, heads 1 (0.100",
+        ],
+    );
     contains(
         &html,
         &["Error against learning rate", "Error against heads", "<td>adam</td><td>0.2</td><td>2</td>"],

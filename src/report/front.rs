@@ -16,6 +16,8 @@ const NAMED: usize = 10;
 pub(super) enum Role {
     /// Competes for the front.
     Mark,
+    /// Drawn like a mark, but does not compete.
+    Aside,
     /// The pre-trained model, with lines through it.
     Base,
     /// A closed form, drawn as an outline.
@@ -116,8 +118,9 @@ impl Scatter<'_> {
             chain.iter().take(1).for_each(|i| frame.canvas.path(&points, spots[*i].ink, 1.0, Dash::Solid));
         }
         let mut taken: Vec<[f64; 4]> = corners.windows(2).map(|w| around(w[0], w[1])).collect();
-        // What is on the front is on top.
-        let order = (0..spots.len()).filter(|i| !front.contains(i)).chain(front.iter().copied());
+        // Among many, what is on the front is on top.
+        let top = |i: &usize| !self.all_labels && front.contains(i);
+        let order = (0..spots.len()).filter(|i| !top(i)).chain((0..spots.len()).filter(top));
         for i in order {
             let (s, (x, y)) = (&spots[i], place(frame, &spots[i]));
             match s.role {
@@ -270,6 +273,7 @@ mod tests {
             spot(0.3, 0.4, Role::Mark),
             spot(0.35, 0.41, Role::Mark),
             spot(0.05, f64::NAN, Role::Mark),
+            spot(0.02, 0.02, Role::Aside),
             spot(0.01, 0.01, Role::Base),
             spot(0.0, 0.0, Role::Theory),
         ];

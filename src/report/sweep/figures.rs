@@ -41,13 +41,23 @@ pub(super) fn field(data: &SweepData) -> Option<Field> {
             continue;
         }
         let style = data.style(&s.method);
-        let role = if s.method == PRETRAINED { Role::Base } else { Role::Mark };
-        let (label, ink, marker) = (s.name(), style.ink, style.marker);
+        // The mean of the seeds that happened to survive says too little to beat others.
+        let whole = if s.diverged() == 0 { Role::Mark } else { Role::Aside };
+        let role = if s.method == PRETRAINED { Role::Base } else { whole };
+        let (label, ink, marker) = (label(&s.name()), style.ink, style.marker);
         spots.push(Spot { label, ink, marker, x: measure(zero), y: measure(few), role });
         settings.push(i);
     }
     let front = front::front(&spots);
     Some(Field { spots, settings, front, lost })
+}
+
+/// Short enough to stand in the figure.
+fn label(name: &str) -> String {
+    match name.char_indices().nth(36) {
+        Some((cut, _)) => format!("{}…", &name[..cut]),
+        None => name.to_string(),
+    }
 }
 
 /// With a bar of one standard error over seeds.
@@ -82,6 +92,14 @@ pub(super) fn pareto(data: &SweepData, field: &Field) -> Result<Option<Figure>> 
         let most = if count == 1 { "" } else { "the farthest, " };
         let place = format!("{most}{}: zero-shot {zero}, {}-shot {few}", s.label, data.shots);
         notes.push(format!("{what} beyond the axes, drawn on the edge ({place})."));
+    }
+    match field.spots.iter().filter(|s| s.role == Role::Aside).count() {
+        0 => {}
+        1 => notes
+            .push("One setting had seeds that diverged: it is the mean of the others, off the front.".into()),
+        n => notes.push(format!(
+            "{n} settings had seeds that diverged: they are means of the others, and stay off the front."
+        )),
     }
     match field.lost {
         0 => {}
@@ -168,7 +186,9 @@ fn panel(data: &SweepData, axis: usize, task: &str, shots: usize, title: &str) -
             let (from, to) = (frame.at(x.lo, level), frame.at(x.hi, level));
             frame.canvas.path(&[from, to], AXIS, 1.4, Dash::Short);
         }
-        lines.iter().rev().for_each(|line| paint(&frame, line));
+        for (i, line) in lines.iter().enumerate().rev() {
+            paint(&frame, line, dodge(&frame, i, &lines));
+        }
     })?;
     let off = lines.iter().flat_map(|l| l.points.iter().map(move |p| (l, p.1.mean)));
     let (mut above, mut broken) = (Vec::new(), 0);
@@ -241,12 +261,25 @@ fn level(data: &SweepData, axis: usize, task: &str, shots: usize) -> Option<f64>
     only.at(task, shots).map(|row| row.mean).filter(|mean| fixed && mean.is_finite())
 }
 
-fn paint(frame: &Frame, line: &Line) {
-    let joined: Vec<(f64, f64)> = line.points.iter().map(|(x, row)| (*x, row.mean)).collect();
+/// How far right a line is drawn, as a share of the axis, so that lines that coincide are both seen.
+fn dodge(frame: &Frame, index: usize, lines: &[Line]) -> f64 {
+    let few = lines.iter().all(|l| l.points.len() <= TICKS) && lines.len() <= 12;
+    let pixels = if few { 4.0 * (index as f64 - (lines.len() as f64 - 1.0) / 2.0) } else { 0.0 };
+    pixels / (frame.edges[2] - frame.edges[0])
+}
+
+fn paint(frame: &Frame, line: &Line, shift: f64) {
+    let axis = frame.x;
+    let shifted = |x: f64| match axis.log {
+        true => x * (axis.hi / axis.lo).powf(shift),
+        false => x + (axis.hi - axis.lo) * shift,
+    };
+    let points: Vec<(f64, &Summary)> = line.points.iter().map(|(x, row)| (shifted(*x), *row)).collect();
+    let joined: Vec<(f64, f64)> = points.iter().map(|(x, row)| (*x, row.mean)).collect();
     for run in frame.runs(&joined) {
         frame.canvas.path(&run, line.style.ink, 1.6, Dash::Solid);
     }
-    for (x, row) in &line.points {
+    for (x, row) in &points {
         if frame.y.above(row.mean) {
             let (x, top) = frame.at(*x, frame.y.hi);
             frame.canvas.marker(Marker::Triangle, (x, top + 3.0), 4.2, line.style.ink);
@@ -256,7 +289,8 @@ fn paint(frame: &Frame, line: &Line) {
                 let ends = [frame.at(*x, row.mean - error), frame.at(*x, row.mean + error)];
                 frame.canvas.path(&ends, line.style.ink, 1.4, Dash::Solid);
             }
-            frame.canvas.marker(line.style.marker, frame.at(*x, row.mean), 3.6, line.style.ink);
+            let radius = if line.points.len() > 2 * TICKS { 2.2 } else { 3.6 };
+            frame.canvas.marker(line.style.marker, frame.at(*x, row.mean), radius, line.style.ink);
         }
     }
 }

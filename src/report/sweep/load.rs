@@ -117,6 +117,17 @@ impl SweepData {
         (0..self.keys.len()).filter(|i| number(&self.keys[*i]) == Some(true)).collect()
     }
 
+    /// A setting in a sentence, `zs-v at learning rate 0.01`.
+    pub fn phrase(&self, s: &Setting) -> String {
+        let value = |(axis, v): (usize, &Option<String>)| {
+            v.as_ref().map(|v| format!("{} {}", self.axis_name(axis), shown(v)))
+        };
+        match s.values.iter().enumerate().filter_map(value).collect::<Vec<_>>() {
+            values if values.is_empty() => s.method.clone(),
+            values => format!("{} at {}", s.method, values.join(", ")),
+        }
+    }
+
     /// What an axis is called where there is little room.
     pub fn axis_name(&self, axis: usize) -> String {
         let short = |key: &str| match key.rsplit('.').next().unwrap_or(key) {

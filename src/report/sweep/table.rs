@@ -21,7 +21,7 @@ pub(super) fn table(data: &SweepData, field: Option<&Field>, swatch: &dyn Fn(&st
     let rows = data.settings.iter().enumerate().map(|(i, s)| {
         let cell = |((task, shots), best): (&(&str, usize), &Option<f64>)| {
             let row = s.at(task, *shots);
-            cell(row, s.method != PRETRAINED && best.is_some() && row.map(|r| r.mean) == *best)
+            cell(row, competes(s) && best.is_some() && row.map(|r| r.mean) == *best)
         };
         let values: Vec<String> =
             s.values.iter().map(|v| v.as_ref().map(|v| shown(v)).unwrap_or_default()).collect();
@@ -55,9 +55,14 @@ fn seeds(s: &Setting) -> Value {
     context! { count => s.seeds(), diverged => diverged }
 }
 
+/// Fine-tuned, and with every seed.
+fn competes(s: &Setting) -> bool {
+    s.method != PRETRAINED && s.diverged() == 0
+}
+
 /// The lowest error of a fine-tuned setting in a column, where there is more than one.
 fn lowest(data: &SweepData, task: &str, shots: usize) -> Option<f64> {
-    let tuned = data.settings.iter().filter(|s| s.method != PRETRAINED);
+    let tuned = data.settings.iter().filter(|s| competes(s));
     let values: Vec<f64> =
         tuned.filter_map(|s| Some(s.at(task, shots)?.mean)).filter(|v| v.is_finite()).collect();
     if values.len() > 1 { values.into_iter().min_by(f64::total_cmp) } else { None }

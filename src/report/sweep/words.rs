@@ -3,7 +3,7 @@
 use super::figures::Field;
 use super::load::{Setting, SweepData};
 use crate::report::axis::number;
-use crate::report::front::Spot;
+use crate::report::front::Role;
 use crate::report::load::PRETRAINED;
 use crate::report::summary::{count, duration, grouped};
 use minijinja::{Value, context};
@@ -45,10 +45,10 @@ fn title(data: &SweepData) -> String {
     }
     for (axis, key) in data.keys.iter().enumerate().take(3) {
         let values = data.info.axes.iter().find(|a| a.key == *key).map_or(0, |a| a.values.len());
-        let name = data.axis_name(axis);
-        // Some names are plural already.
-        let name = name.strip_suffix('s').unwrap_or(&name);
-        parts.push(plural(values, name));
+        parts.push(match data.axis_name(axis).as_str() {
+            name @ "learning rate" => plural(values, name),
+            name => format!("{} of {name}", plural(values, "value")),
+        });
     }
     parts.push(plural(data.seeds(), "seed"));
     parts.join(" × ")
@@ -153,15 +153,17 @@ pub(super) fn conclusion(data: &SweepData, field: Option<&Field>) -> Vec<String>
 
 fn front(data: &SweepData, field: &Field) -> String {
     let competing = data.settings.iter().filter(|s| s.method != PRETRAINED).count();
-    let on: Vec<&Spot> = field.front.iter().map(|i| &field.spots[*i]).collect();
-    let errors = |s: &Spot| format!("{} ({} and {})", s.label, number(s.x.value), number(s.y.value));
+    let errors = |spot: &usize| {
+        let (s, setting) = (&field.spots[*spot], &data.settings[field.settings[*spot]]);
+        format!("{} ({} and {})", data.phrase(setting), number(s.x.value), number(s.y.value))
+    };
     let shots = data.shots;
     let what = format!("zero-shot error on the target and {shots}-shot error on tasks not seen");
-    match on.as_slice() {
-        [] => "Every fine-tuned model diverged: there is no front. Lower the learning rate or clip the gradient.".into(),
+    match field.front.as_slice() {
+        [] => "A model diverged at every setting, so there is no front: lower the learning rate or clip the gradient.".into(),
         [only] => format!("{} is the best of {competing} settings in both {what}.", errors(only)),
         all if all.len() <= NAMED => {
-            let named: Vec<String> = all.iter().map(|s| errors(s)).collect();
+            let named: Vec<String> = all.iter().map(errors).collect();
             format!(
                 "{} of {competing} settings are on the front, where no other is better in both {what}: {}.",
                 all.len(),
@@ -181,20 +183,19 @@ fn front(data: &SweepData, field: &Field) -> String {
 
 /// The lowest zero-shot error among the settings that keep what the pre-trained model learns from demonstrations.
 fn keeper(data: &SweepData, field: &Field) -> Option<String> {
-    let mut bases = field.spots.iter().filter(|s| s.role == crate::report::front::Role::Base);
+    let mut bases = field.spots.iter().filter(|s| s.role == Role::Base);
     let (base, None) = (bases.next()?, bases.next()) else { return None };
     let (zero, few) = (number(base.x.value), number(base.y.value));
     let start = format!("The pre-trained model has {zero} and {few}");
-    let on = field.front.iter().map(|i| &field.spots[*i]);
     // From the left, so that the first one found has the lowest zero-shot error of those that keep.
-    let mut kept = on.filter(|s| s.y.value <= base.y.value * (1.0 + KEPT));
+    let mut kept = field.front.iter().filter(|i| field.spots[**i].y.value <= base.y.value * (1.0 + KEPT));
     let shots = data.shots;
     Some(match kept.next() {
-        Some(s) if s.x.value < base.x.value => format!(
+        Some(i) if field.spots[*i].x.value < base.x.value => format!(
             "{start}; the lowest zero-shot error with a {shots}-shot error within {:.0}% of that is {}, by {}.",
             KEPT * 100.0,
-            number(s.x.value),
-            s.label
+            number(field.spots[*i].x.value),
+            data.phrase(&data.settings[field.settings[*i]])
         ),
         _ => format!(
             "{start}; no setting lowers the zero-shot error and keeps the {shots}-shot error within {:.0}% of that.",
@@ -209,7 +210,8 @@ fn diverged(data: &SweepData) -> Option<String> {
     if models == 0 {
         return None;
     }
-    let place = |s: &&Setting| format!("{} ({} of {})", s.name(), s.diverged(), plural(s.seeds(), "seed"));
+    let place =
+        |s: &&Setting| format!("{} ({} of {})", data.phrase(s), s.diverged(), plural(s.seeds(), "seed"));
     let named: Vec<String> = lost.iter().take(NAMED).map(place).collect();
     let more = lost.len() - named.len();
     let more = if more > 0 { format!(" and {} more", plural(more, "setting")) } else { String::new() };
