@@ -20,6 +20,7 @@ pub mod probe;
 pub mod profile;
 pub mod reference;
 pub mod report;
+pub mod results;
 pub mod rng;
 pub mod run;
 pub mod rundir;

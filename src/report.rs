@@ -4,12 +4,14 @@ mod axis;
 mod canvas;
 mod conclude;
 mod figure;
+mod front;
 mod heat;
 mod load;
 mod losses;
 mod palette;
 mod shots;
 mod summary;
+pub mod sweep;
 mod table;
 mod tradeoff;
 mod weights;
@@ -30,12 +32,17 @@ use std::path::Path;
 pub fn write(dir: &Path) -> Result<()> {
     let data = read(dir)?;
     let page = Page::draw(&data)?;
+    save(dir, page.all(), &page.html(&data)?)
+}
+
+/// Writes figures and page.
+fn save<'f>(dir: &Path, all: impl Iterator<Item = &'f Figure>, html: &str) -> Result<()> {
     let figures = dir.join("figures");
     std::fs::create_dir_all(&figures).map_err(|e| Error::file(&figures, e))?;
-    for figure in page.all() {
+    for figure in all {
         replace(&figures, &format!("{}.svg", figure.stem), &figure.standalone())?;
     }
-    replace(dir, "report.html", &page.html(&data)?)
+    replace(dir, "report.html", html)
 }
 
 /// Every figure of a report.
@@ -49,7 +56,7 @@ struct Page {
 
 impl Page {
     fn draw(data: &RunData) -> Result<Page> {
-        let styles = palette::styles(data);
+        let styles = palette::styles(&data.models(), &data.config.methods);
         Ok(Page {
             shots: shots::figures(data, &styles)?,
             tradeoff: tradeoff::figure(data, &styles)?,
@@ -65,19 +72,7 @@ impl Page {
     }
 
     fn html(&self, data: &RunData) -> Result<String> {
-        let mut environment = Environment::new();
-        environment.set_auto_escape_callback(|_| AutoEscape::Html);
-        let broken = |e: minijinja::Error| Error::file(data.dir.join("report.html"), format!("{e:#}"));
-        environment.add_template("report", include_str!("report/report.html")).map_err(broken)?;
-        let swatch = |model: &str| {
-            let style = self.styles.iter().find(|s| s.model == model);
-            let key = |s: &palette::Style| Key {
-                label: s.model.clone(),
-                ink: s.ink,
-                sample: figure::Sample::Model(s.marker),
-            };
-            style.map(|s| safe(sample(&key(s)))).unwrap_or_default()
-        };
+        let swatch = |model: &str| swatch(&self.styles, model);
         let maps: Vec<Value> = self
             .maps
             .iter()
@@ -90,7 +85,6 @@ impl Page {
             context! { svg => safe(f.inline()), notes => f.notes.clone(), legend => keys(&f.legend), front => true }
         });
         let values = context! {
-            css => safe(include_str!("report/report.css").to_string() + &palette::css()),
             summary => summary::summary(data),
             conclusion => sentences(data),
             shots => figures(&self.shots),
@@ -102,22 +96,50 @@ impl Page {
             maps => maps,
             table => table::table(data, &swatch),
         };
-        environment.get_template("report").and_then(|t| t.render(values)).map_err(broken)
+        render(&data.dir, include_str!("report/report.html"), values)
     }
+}
+
+/// A page in the layout that all share.
+fn render(dir: &Path, page: &str, values: Value) -> Result<String> {
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    let css = include_str!("report/report.css").to_string() + &palette::css();
+    environment.add_global("css", safe(css));
+    let broken = |e: minijinja::Error| Error::file(dir.join("report.html"), format!("{e:#}"));
+    environment.add_template("layout", include_str!("report/layout.html")).map_err(broken)?;
+    environment.add_template("macros", include_str!("report/macros.html")).map_err(broken)?;
+    environment.add_template("page", page).map_err(broken)?;
+    environment.get_template("page").and_then(|t| t.render(values)).map_err(broken)
 }
 
 /// The conclusion with the names of models set off.
 fn sentences(data: &RunData) -> Vec<Value> {
     let models = data.models();
+    conclude::conclusion(data).into_iter().map(|s| set_off(&s, &models)).collect()
+}
+
+/// A sentence with the names in it set off.
+fn set_off(sentence: &str, names: &[String]) -> Value {
     let word = |word: &str| {
         let name = word.trim_end_matches([',', '.', ':', ';']);
-        match name.len() > 1 && models.iter().any(|m| m == name) {
+        match name.len() > 1 && names.iter().any(|m| m == name) {
             true => format!("<b>{}</b>{}", escape(name), &word[name.len()..]),
             false => escape(word),
         }
     };
-    let mark = |s: String| safe(s.split(' ').map(word).collect::<Vec<_>>().join(" "));
-    conclude::conclusion(data).into_iter().map(mark).collect()
+    safe(sentence.split(' ').map(word).collect::<Vec<_>>().join(" "))
+}
+
+/// A model's marker, as in the figures.
+fn swatch(styles: &[palette::Style], model: &str) -> Value {
+    let style = styles.iter().find(|s| s.model == model);
+    style.map(|s| safe(sample(&model_key(s)))).unwrap_or_default()
+}
+
+/// A model's entry in a legend.
+fn model_key(style: &palette::Style) -> Key {
+    Key { label: style.model.clone(), ink: style.ink, sample: figure::Sample::Model(style.marker) }
 }
 
 fn safe(html: String) -> Value {

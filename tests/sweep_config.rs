@@ -58,6 +58,16 @@ fn the_preset_is_paper_with_axes() {
 }
 
 #[test]
+fn the_example_of_the_readme_is_a_sweep() {
+    let readme = include_str!("../README.md");
+    let example = readme.split("```toml\n[sweep]\n").nth(1).and_then(|t| t.split("```").next()).unwrap();
+    let methods = load("paper", &[]).unwrap().to_toml().unwrap();
+    let sweep = sweep_text("README", &format!("{methods}[sweep]\n{example}"), &[]).unwrap();
+    assert_eq!((sweep.axes.len(), sweep.cells.len()), (3, 30));
+    assert_eq!(sweep.cells[0].config.methods.len(), 2);
+}
+
+#[test]
 fn axes_are_in_the_order_of_the_file_however_they_are_written() {
     let sweep = read(
         "finetune.optimizer.lr = [0.1, 1]\nseed = [0, 1]\n'finetune.steps' = [5]\nmethods.'all.1'.steps = [3, 4]\n\

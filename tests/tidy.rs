@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// rooms) or sideways, never down the list.
 const ROOMS: &[&[(&str, &[&str])]] = &[
     &[("error", &[]), ("shape", &[]), ("rng", &[]), ("linalg", &[]), ("splitmix", &[]), ("compare", &[])],
-    &[("law", &["rng"]), ("config", &["error"])],
+    &[("law", &["rng"]), ("config", &["error"]), ("results", &["error"])],
     // The only room that names wgpu.
     &[("gpu", &["error"])],
     // The CPU's word for word of the kernels. Parity cases and tests alone use it.
@@ -32,7 +32,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
             &["config", "error", "gpu", "kernels", "law", "linalg", "model", "shape", "tasks", "theory"],
         ),
         // From files alone.
-        ("report", &["checkpoint", "config", "error"]),
+        ("report", &["checkpoint", "config", "error", "results"]),
     ],
     &[("rundir", &["checkpoint", "config", "error", "gpu", "model", "train"])],
     &[(

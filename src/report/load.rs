@@ -132,28 +132,37 @@ impl RunData {
 
     /// Evaluated tasks, the target first.
     pub fn tasks(&self) -> Vec<String> {
-        let mut tasks: Vec<String> = Vec::new();
-        for s in &self.eval {
-            if !tasks.contains(&s.task) {
-                tasks.push(s.task.clone());
-            }
-        }
-        const ORDER: [&str; 4] = ["target", "negated", "fresh", "heldout"];
-        tasks.sort_by_key(|t| ORDER.iter().position(|o| o == t).unwrap_or(ORDER.len()));
-        tasks
+        ordered(self.eval.iter().map(|s| &s.task))
     }
 
     /// The task that stands for "not seen in fine-tuning": `fresh`, `heldout`, or the last that is not the target.
     pub fn unseen(&self) -> Option<String> {
-        let tasks = self.tasks();
-        let named = ["fresh", "heldout"].iter().find(|n| tasks.iter().any(|t| t == *n));
-        named.map(|n| n.to_string()).or_else(|| tasks.into_iter().rfind(|t| t != "target" && t != "negated"))
+        unseen(self.tasks())
     }
 
     /// The largest shot count evaluated.
     pub fn max_shots(&self) -> u32 {
         self.eval.iter().flat_map(|s| &s.points).map(|p| p.shots).max().unwrap_or(0)
     }
+}
+
+/// Each task once, the target first.
+pub(super) fn ordered<'t>(found: impl Iterator<Item = &'t String>) -> Vec<String> {
+    let mut tasks: Vec<String> = Vec::new();
+    for task in found {
+        if !tasks.contains(task) {
+            tasks.push(task.clone());
+        }
+    }
+    const ORDER: [&str; 4] = ["target", "negated", "fresh", "heldout"];
+    tasks.sort_by_key(|t| ORDER.iter().position(|o| o == t).unwrap_or(ORDER.len()));
+    tasks
+}
+
+/// The one of the tasks that stands for those not seen in fine-tuning.
+pub(super) fn unseen(tasks: Vec<String>) -> Option<String> {
+    let named = ["fresh", "heldout"].iter().find(|n| tasks.iter().any(|t| t == *n));
+    named.map(|n| n.to_string()).or_else(|| tasks.into_iter().rfind(|t| t != "target" && t != "negated"))
 }
 
 /// Reads a run directory.
@@ -187,10 +196,11 @@ pub fn read(dir: &Path) -> Result<RunData> {
     Ok(data)
 }
 
-fn text(path: &Path) -> Result<String> {
+pub(super) fn text(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => {
-            Error::file(path, "not found; a report needs a directory that `floe run` has written")
+            let message = "not found; a report needs a directory that `floe run` or `floe sweep` has written";
+            Error::file(path, message)
         }
         _ => Error::file(path, e),
     })

@@ -1,7 +1,7 @@
 //! One colour and one marker per model, the same in every figure; light and dark.
 
-use super::load::{PRETRAINED, RunData};
-use crate::config::Loss;
+use super::load::PRETRAINED;
+use crate::config::{Loss, Method};
 use std::fmt::Write as _;
 
 /// A colour on a light page and its counterpart on a dark one. Figures are drawn in the light colour; the style
@@ -57,11 +57,10 @@ pub(super) struct Style {
 }
 
 /// A style for every model: colours in order; circles descend the zero-shot loss, squares both, triangles few-shot.
-pub(super) fn styles(data: &RunData) -> Vec<Style> {
-    let models = data.models();
+pub(super) fn styles(models: &[String], known: &[Method]) -> Vec<Style> {
     let methods = models.iter().filter(|m| *m != PRETRAINED);
     let style = |(index, model): (usize, &String)| {
-        let loss = data.config.methods.iter().find(|m| m.name == *model).map(|m| m.loss);
+        let loss = known.iter().find(|m| m.name == *model).map(|m| m.loss);
         let marker = match loss {
             Some(Loss::ZsFs) => Marker::Square,
             Some(Loss::Fs) => Marker::Triangle,

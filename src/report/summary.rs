@@ -33,7 +33,7 @@ fn title(data: &RunData) -> String {
     }
 }
 
-fn count(n: usize) -> String {
+pub(super) fn count(n: usize) -> String {
     const WORDS: [&str; 9] = ["Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten"];
     WORDS.get(n.wrapping_sub(2)).map_or_else(|| n.to_string(), |w| w.to_string())
 }
@@ -83,7 +83,7 @@ fn brief(data: &RunData) -> Vec<String> {
 }
 
 /// Digits in groups of three from 10,000 on.
-fn grouped(n: u64) -> String {
+pub(super) fn grouped(n: u64) -> String {
     let digits = n.to_string();
     if digits.len() < 5 {
         return digits;
@@ -208,7 +208,7 @@ fn describe(m: &Method) -> String {
 }
 
 /// Seconds for people: `0.82 s`, `34 s`, `17 min 30 s`, `2 h 5 min`.
-fn duration(seconds: f64) -> String {
+pub(super) fn duration(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {
         return String::new();
     }

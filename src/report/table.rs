@@ -75,7 +75,7 @@ fn cell(point: Option<Point>, best: bool) -> Value {
 }
 
 /// As many decimals as suit the size of the error `beside`; [`number`] for what is huge or tiny.
-fn fixed(value: f64, beside: f64) -> String {
+pub(super) fn fixed(value: f64, beside: f64) -> String {
     match beside.abs() {
         _ if !value.is_finite() || value >= 100.0 || (value > 0.0 && value < 5e-5) => number(value),
         b if b < 10.0 => format!("{value:.4}"),
