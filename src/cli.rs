@@ -13,6 +13,7 @@ mod progress;
 mod report;
 mod run;
 mod source;
+mod sweep;
 
 use crate::error::Result;
 use clap::{Parser, Subcommand};
@@ -31,6 +32,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Sweep(sweep::Args),
     Presets(presets::Args),
     Init(init::Args),
     Pretrain(pretrain::Args),
@@ -54,6 +56,7 @@ pub fn main() -> Result<()> {
         .init();
     match Cli::parse().command {
         Command::Run(args) => run::run(args),
+        Command::Sweep(args) => sweep::run(args),
         Command::Presets(args) => presets::run(args),
         Command::Init(args) => init::run(args),
         Command::Pretrain(args) => pretrain::run(args),

@@ -72,7 +72,7 @@ impl Evaluator<'_> {
     /// As many models as one launch takes.
     fn together(&self, named: &[(String, Vec<f32>)]) -> Result<Vec<Row>> {
         let (eval, model, shape) = (&self.config.eval, &self.config.model, self.shape());
-        let models = self.tuning.models(named.len(), shape.weights());
+        let models = prompt_eval::models(&shape, named.len(), &self.tuning);
         let stride = self.table.len().next_multiple_of(4);
         let mut arena = vec![0.0; models.places() * stride];
         for (own, (_, params)) in arena.chunks_mut(stride).zip(named) {

@@ -26,6 +26,7 @@ pub mod run;
 pub mod rundir;
 pub mod shape;
 mod splitmix;
+pub mod sweep;
 pub mod tasks;
 pub mod theory;
 pub mod train;

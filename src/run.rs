@@ -16,6 +16,7 @@ use crate::tasks::{self, Problem};
 use crate::train::{self, Job, Progress, State, Trainer};
 use log::info;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -226,26 +227,36 @@ fn evaluate(
     })
 }
 
-fn run_info(experiment: &Experiment, machine: Machine, phases: Vec<PhaseInfo>, wall_s: f64) -> RunInfo {
+/// What is noted of an experiment's data.
+pub fn task_facts(experiment: &Experiment) -> BTreeMap<String, serde_json::Value> {
     let mut task = experiment.problem.facts.clone();
     task.insert("description".into(), experiment.problem.description.clone().into());
-    let tuning = machine.tuning;
-    let variant = [
+    task
+}
+
+/// What is noted of how kernels split their work.
+pub fn variant(tuning: Tuning) -> BTreeMap<&'static str, serde_json::Value> {
+    [
         ("name", tuning.name.into()),
         ("workgroup", tuning.workgroup.into()),
         ("lanes", tuning.lanes.into()),
         ("update", tuning.update.into()),
         ("subgroup", tuning.subgroup.into()),
+        ("group", tuning.group.into()),
         ("fused", tuning.fused.into()),
-    ];
+    ]
+    .into()
+}
+
+fn run_info(experiment: &Experiment, machine: Machine, phases: Vec<PhaseInfo>, wall_s: f64) -> RunInfo {
     RunInfo {
         floe: env!("CARGO_PKG_VERSION"),
         device: machine.engine.adapter().clone(),
-        variant: variant.into(),
+        variant: variant(machine.tuning),
         seed: experiment.config.seed,
         wall_s,
         phases,
-        task,
+        task: task_facts(experiment),
     }
 }
 

@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// A run's files.
+const CONFIG: &str = "config.toml";
+const SWEEP: &str = "sweep.toml";
+
+/// A run's files, or a sweep's.
 #[derive(Clone, Debug)]
 pub struct RunDir {
     root: PathBuf,
@@ -27,6 +30,23 @@ pub struct RunInfo {
     /// Seconds, resumed parts included.
     pub wall_s: f64,
     pub phases: Vec<PhaseInfo>,
+    pub task: BTreeMap<String, serde_json::Value>,
+}
+
+/// `sweep.json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct SweepInfo {
+    pub floe: &'static str,
+    pub device: AdapterSummary,
+    pub variant: BTreeMap<&'static str, serde_json::Value>,
+    /// Seconds, resumed parts included.
+    pub wall_s: f64,
+    /// Objects `key`, `values`.
+    pub axes: Vec<serde_json::Value>,
+    /// A finished model each.
+    pub members: Vec<serde_json::Value>,
+    /// Models that trained together: their number, loss, steps and seconds.
+    pub batches: Vec<serde_json::Value>,
     pub task: BTreeMap<String, serde_json::Value>,
 }
 
@@ -51,19 +71,33 @@ impl RunDir {
     /// # Errors
     /// It can't be written; it holds a run already and `resume` is not set; it holds a run of another configuration.
     pub fn open(root: &Path, config: &Config, resume: bool) -> Result<Self> {
+        Self::hold(root, [CONFIG, SWEEP], &config.to_toml()?, resume)
+    }
+
+    /// [`RunDir::open`] of a sweep, whose file is `toml`.
+    pub fn open_sweep(root: &Path, toml: &str, resume: bool) -> Result<Self> {
+        Self::hold(root, [SWEEP, CONFIG], toml, resume)
+    }
+
+    /// The directory of what is configured by a file of the first name; those of the other have the other's.
+    fn hold(root: &Path, [own, other]: [&str; 2], text: &str, resume: bool) -> Result<Self> {
         let dir = RunDir { root: root.to_path_buf() };
-        let text = config.to_toml()?;
-        let path = dir.config();
+        let path = root.join(own);
+        if root.join(other).exists() {
+            let what = if other == SWEEP { "a sweep" } else { "a run" };
+            return Err(Error::Usage(format!("{}: holds {what}; choose another --out", root.display())));
+        }
         if path.exists() {
             if !resume {
-                let mend = "holds a run already; go on with it by --resume, or choose another --out";
-                return Err(Error::Usage(format!("{}: {mend}", root.display())));
+                let what = if own == SWEEP { "a sweep" } else { "a run" };
+                let mend = "go on with it by --resume, or choose another --out";
+                return Err(Error::Usage(format!("{}: holds {what} already; {mend}", root.display())));
             }
             let old = std::fs::read_to_string(&path).map_err(|e| Error::file(&path, e))?;
-            if let Some((a, b)) = config::difference(&old, &text) {
-                let message = format!(
-                    "--resume with another configuration: the run has `{a}`, not `{b}`; give the same, or choose another --out"
-                );
+            if let Some((a, b)) = config::difference(&old, text) {
+                let mend = "give the same, or choose another --out";
+                let message =
+                    format!("--resume with another configuration: there it is `{a}`, not `{b}`; {mend}");
                 return Err(Error::config(path.display().to_string(), message));
             }
         }
@@ -77,10 +111,6 @@ impl RunDir {
 
     pub fn root(&self) -> &Path {
         &self.root
-    }
-
-    fn config(&self) -> PathBuf {
-        self.root.join("config.toml")
     }
 
     pub fn metrics(&self) -> PathBuf {
@@ -111,6 +141,12 @@ impl RunDir {
     pub fn write_info(&self, info: &RunInfo) -> Result<()> {
         let text = serde_json::to_string_pretty(info).map_err(|e| Error::file(&self.root, e))?;
         self.write("run.json", &(text + "\n"))
+    }
+
+    /// Writes `sweep.json`.
+    pub fn write_sweep(&self, info: &SweepInfo) -> Result<()> {
+        let text = serde_json::to_string_pretty(info).map_err(|e| Error::file(&self.root, e))?;
+        self.write("sweep.json", &(text + "\n"))
     }
 
     /// Writes a file of the directory's top whole or not at all.

@@ -28,7 +28,7 @@ pub struct Problem {
 }
 
 /// A group of tasks that models are tested on.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Test {
     pub name: &'static str,
     law: Law,

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Most steps a submission, and rows of the metrics ring.
-const RING: usize = 256;
+pub const RING: usize = 256;
 /// Most steps a submission while profiling: timestamps are limited.
 const PROFILED: u64 = 128;
 /// A submission aims to take so long: short enough for Ctrl-C and a live progress bar, long against its overhead.
@@ -73,7 +73,8 @@ impl State {
         State { params, moments: Vec::new(), step: 0, wall_s: 0.0, ms_per_step: 0.0, diverged: None }
     }
 
-    fn start(&self) -> Start<'_> {
+    /// As a stepper takes it.
+    pub fn start(&self) -> Start<'_> {
         Start { params: &self.params, moments: &self.moments, step: self.step }
     }
 }

@@ -5,8 +5,9 @@ mod common;
 use common::*;
 use std::process::{Command, Stdio};
 
-const COMMANDS: [&str; 10] =
-    ["run", "presets", "init", "pretrain", "finetune", "eval", "report", "devices", "check", "bench"];
+const COMMANDS: [&str; 10] = [
+    "run", "sweep", "presets", "init", "pretrain", "finetune", "eval", "report", "devices", "check", "bench",
+];
 
 const NOTHING: &[&str] = &[];
 

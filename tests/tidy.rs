@@ -43,6 +43,10 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
         ],
     )],
     &[
+        (
+            "sweep",
+            &["config", "error", "eval", "metrics", "model", "report", "results", "run", "rundir", "train"],
+        ),
         ("probe", &["checkpoint", "config", "error", "gpu", "kernels", "model", "run"]),
         ("bench", &["check", "config", "error", "gpu", "kernels", "model", "run"]),
     ],
@@ -64,6 +68,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
             "report",
             "run",
             "rundir",
+            "sweep",
             "train",
         ],
     )],

@@ -47,9 +47,7 @@ pub fn run(args: Args) -> Result<()> {
     let dir = RunDir::open(&out, &experiment.config, args.resume)?;
     let outcome = run::run(&experiment, machine, &dir, stop_flag(), &mut Show::new());
     if let Err(Error::Interrupted(at)) = outcome {
-        let dir = out.display().to_string();
-        let quoted = if dir.contains(' ') { format!("'{dir}'") } else { dir };
-        let again = format!("floe run {quoted} --resume");
+        let again = again("run", &out);
         return Err(Error::Interrupted(format!("{at}; the checkpoint is saved, go on with `{again}`")));
     }
     outcome?;
@@ -66,8 +64,15 @@ pub fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
+/// The command that goes on with what is in a directory.
+pub(super) fn again(command: &str, out: &Path) -> String {
+    let dir = out.display().to_string();
+    let quoted = if dir.contains(' ') { format!("'{dir}'") } else { dir };
+    format!("floe {command} {quoted} --resume")
+}
+
 /// `runs/<name>`, or the first of `runs/<name>-2`, … that is not there yet.
-fn free(source: &Path) -> PathBuf {
+pub(super) fn free(source: &Path) -> PathBuf {
     let stem = source.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
     let name = |n: u32| if n == 1 { stem.clone() } else { format!("{stem}-{n}") };
     (1..).map(|n| Path::new("runs").join(name(n))).find(|p| !p.exists()).expect("a free number")

@@ -71,7 +71,11 @@ struct Given {
 
 impl Given {
     fn text(&self, value: usize) -> String {
-        self.values[value].to_value().to_string()
+        match self.values[value].to_value() {
+            // The shortest text that reads back as the number, 1e-9 and not 0.000000001.
+            Value::Float(number) if number.is_finite() => format!("{number:?}"),
+            other => other.to_string(),
+        }
     }
 
     fn texts(&self) -> Vec<String> {

@@ -19,6 +19,12 @@ pub struct Eval<'a> {
     pub models: Models,
 }
 
+/// How models share the drawing of prompts. Half as many in a group as where they train: errors at each shot count are
+/// sums in memory, and with eight models of the paper's they took twice the time of four.
+pub fn models(shape: &Shape, count: usize, tuning: &Tuning) -> Models {
+    tuning.models(count, 3 * shape.weights())
+}
+
 impl Eval<'_> {
     /// Invocations that share the prompts.
     pub fn lanes(&self, tuning: &Tuning) -> usize {
@@ -114,7 +120,7 @@ pub(super) fn benches(tuning: &Tuning) -> Vec<Bench> {
     [(1, "paper, 21 shot counts"), (7, "paper, 21 shot counts, 7 models")]
         .into_iter()
         .map(|(count, name)| {
-            let models = tuning.models(count, shape.weights());
+            let models = models(&shape, count, tuning);
             let eval = Eval { source: &source, shape, shots, batch, models };
             let lanes = eval.lanes(tuning);
             let words = models.places() * shape.weights_stride();

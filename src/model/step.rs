@@ -10,7 +10,7 @@ use crate::optim::schedule::factor;
 use crate::shape::{GradLayout, Models, Shape};
 
 /// What a phase trains, on what, and how.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     pub law: Law,
     pub loss: Loss,

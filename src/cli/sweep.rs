@@ -1,0 +1,54 @@
+//! `floe sweep`
+
+use super::progress::Show;
+use super::run::{again, free};
+use super::source::{Device, Source};
+use super::{print, stop_flag};
+use crate::config;
+use crate::error::{Error, Result};
+use crate::run::Machine;
+use crate::rundir::RunDir;
+use crate::sweep::{self, Members};
+use std::path::{Path, PathBuf};
+
+/// Train every method at every combination of the values under [sweep], many models at once, and report
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    source: Source,
+    /// Directory to write; `runs/<name>` (numbered if taken) if not given
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    device: Device,
+    /// Go on with an interrupted sweep of the same configuration
+    #[arg(long)]
+    resume: bool,
+}
+
+pub fn run(args: Args) -> Result<()> {
+    let sweep = config::load_sweep(&args.source.source, &args.source.sets)?;
+    let source = Path::new(&args.source.source);
+    let out = match args.out {
+        Some(out) => out,
+        None if source.is_dir() => source.to_path_buf(),
+        None if args.resume => {
+            return Err(Error::Usage("--resume needs --out DIR, the sweep to go on with".into()));
+        }
+        None => free(source),
+    };
+    let toml = sweep.toml.clone();
+    let members = Members::open(sweep)?;
+    let (engine, tuning) = args.device.open()?;
+    let machine = Machine::new(&engine, tuning);
+    members.check(machine)?;
+    let dir = RunDir::open_sweep(&out, &toml, args.resume)?;
+    match sweep::run(&members, machine, &dir, stop_flag(), &mut Show::new()) {
+        Err(Error::Interrupted(at)) => {
+            return Err(Error::Interrupted(format!("{at}, go on with `{}`", again("sweep", &out))));
+        }
+        other => other?,
+    }
+    print(&format!("{}\n", out.join("report.html").display()));
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! One batch of a sweep: models that draw the same prompts, trained side by side and saved.
+
+use super::Members;
+use crate::error::{Error, Result};
+use crate::metrics::MetricsLog;
+use crate::run::{self, Machine};
+use crate::rundir::{self, RunDir};
+use crate::train::{Job, Progress, State, Trainer};
+use serde::Deserialize;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+/// What became of a member.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// Its arena; not finite if it diverged.
+    pub params: Vec<f32>,
+    /// The step whose loss was not finite.
+    pub diverged: Option<u64>,
+}
+
+/// What is read back of `sweep.json` to go on.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Earlier {
+    wall_s: f64,
+    members: Vec<Known>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Known {
+    model: String,
+    diverged_at: Option<u64>,
+}
+
+/// Members of batches that were finished before, and the seconds that took. A batch that lacks one starts again.
+pub fn finished(
+    members: &Members,
+    batches: &[Vec<usize>],
+    dir: &RunDir,
+) -> Result<(f64, Vec<Option<Trained>>)> {
+    // Times and divergences alone are lost with a file that another hand has changed.
+    let text = std::fs::read_to_string(dir.root().join("sweep.json")).unwrap_or_default();
+    let earlier: Earlier = serde_json::from_str(&text).unwrap_or_default();
+    let mut trained: Vec<Option<Trained>> = vec![None; members.list.len()];
+    for batch in batches {
+        let mut found = Vec::new();
+        for &i in batch {
+            let member = &members.list[i];
+            let path = dir.checkpoint(&member.file);
+            let known = earlier.members.iter().find(|known| known.model == member.model);
+            if path.exists() {
+                let table = &members.experiments[member.experiment].table;
+                let params = rundir::load_model(&path, table)?;
+                found.push((i, Trained { params, diverged: None }));
+            } else if let Some(Known { diverged_at: Some(step), .. }) = known {
+                found.push((i, Trained { params: Vec::new(), diverged: Some(*step) }));
+            }
+        }
+        if found.len() == batch.len() {
+            found.into_iter().for_each(|(i, t)| trained[i] = Some(t));
+        }
+    }
+    Ok((earlier.wall_s, trained))
+}
+
+/// Trains a batch, saves its models and returns what is noted of it.
+pub fn train(
+    members: &Members,
+    machine: Machine,
+    (name, batch): (&str, &[usize]),
+    dir: &RunDir,
+    (stop, log, progress): (&AtomicBool, &mut MetricsLog, &mut dyn Progress),
+    trained: &mut [Option<Trained>],
+) -> Result<serde_json::Value> {
+    let began = Instant::now();
+    let (mut alive, mut states) = (Vec::new(), Vec::new());
+    for &i in batch {
+        match start(members, i, trained) {
+            Some(params) => {
+                alive.push(i);
+                states.push(State::fresh(params));
+            }
+            // Nothing to go on from.
+            None => trained[i] = Some(Trained { params: Vec::new(), diverged: Some(0) }),
+        }
+    }
+    if !alive.is_empty() {
+        let experiment = &members.experiments[members.list[batch[0]].experiment];
+        let trainer = Trainer { keep_going: true, ..experiment.trainer(machine, stop) };
+        let jobs: Vec<Job> = alive.iter().map(|&i| job(members, i)).collect();
+        let states = match trainer.run_together(name, &jobs, states, log, progress) {
+            Err(Error::Interrupted(at)) => {
+                return Err(Error::Interrupted(format!("{at}; finished batches are saved")));
+            }
+            other => other?,
+        };
+        for (&i, state) in alive.iter().zip(states) {
+            if state.diverged.is_none() {
+                save(members, i, dir, &state)?;
+            }
+            trained[i] = Some(Trained { params: state.params, diverged: state.diverged });
+        }
+    }
+    let plan = &members.list[batch[0]].plan;
+    let wall_s = began.elapsed().as_secs_f64();
+    Ok(serde_json::json!({
+        "models": batch.len(), "loss": members.loss(batch[0]), "steps": plan.steps, "wall_s": wall_s
+    }))
+}
+
+/// The parameters that a member starts from; none if the model that it would start from diverged.
+fn start(members: &Members, member: usize, trained: &[Option<Trained>]) -> Option<Vec<f32>> {
+    match members.list[member].start {
+        None => Some(members.experiments[members.list[member].experiment].init()),
+        Some(pretrained) => {
+            let found = trained[pretrained].as_ref().expect("pre-trained models come first");
+            found.diverged.is_none().then(|| found.params.clone())
+        }
+    }
+}
+
+fn job(members: &Members, member: usize) -> Job<'_> {
+    let member = &members.list[member];
+    let phase = run::phase_of(&member.method);
+    Job { phase, method: &member.model, plan: &member.plan, state_path: None, config: "" }
+}
+
+fn save(members: &Members, member: usize, dir: &RunDir, state: &State) -> Result<()> {
+    let member = &members.list[member];
+    let experiment = &members.experiments[member.experiment];
+    let info = run::phase_info(&member.method, &member.plan, state, experiment.table.len());
+    let config = experiment.config.to_toml()?;
+    rundir::save_model(&dir.checkpoint(&member.file), &experiment.table, state, &config, &info)
+}
