@@ -5,7 +5,7 @@ mod common;
 use common::*;
 use std::process::{Command, Stdio};
 
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 11] = [
     "run", "sweep", "presets", "init", "pretrain", "finetune", "eval", "report", "devices", "check", "bench",
 ];
 

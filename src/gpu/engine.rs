@@ -48,6 +48,9 @@ pub struct Engine {
     pipelines: RefCell<HashMap<u64, Arc<Pipeline>>>,
 }
 
+/// A launch made ready: bind group, pipeline, workgroups.
+type Ready = (wgpu::BindGroup, Arc<Pipeline>, [u32; 2]);
+
 /// When a launch ran, by the device's clock.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Launch {
@@ -256,7 +259,7 @@ impl Engine {
     }
 
     /// Bind groups, pipelines and workgroups of a recording's launches.
-    fn launches(&self, recording: &Recording) -> Result<Vec<(wgpu::BindGroup, Arc<Pipeline>, [u32; 2])>> {
+    fn launches(&self, recording: &Recording) -> Result<Vec<Ready>> {
         self.sweep();
         let launch = |dispatch: &Dispatch| {
             self.check_limits(dispatch)?;

@@ -255,7 +255,7 @@ pub(super) fn benches(tuning: &Tuning) -> Vec<Bench> {
             let buffers = Buffers {
                 hyper: Buffer::holding("hyper", hypers.as_flattened()),
                 // The bench runs the same step over and over: its rate is 0, and the state counts on.
-                schedule: Buffer::words("schedule", 4 * models << 14),
+                schedule: Buffer::words("schedule", models << 16),
                 trained: Buffer::holding("trained", trained.as_flattened()),
                 grads: Buffer::holding("grads", &values(words, 0.1, 7)),
                 params: Buffer::holding("params", &values(words, 1.0, 8)),
