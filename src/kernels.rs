@@ -8,6 +8,7 @@ pub mod normal;
 pub mod prompt_eval;
 pub mod prompt_sample;
 pub mod prompt_step;
+pub mod prompt_train;
 pub mod qk;
 pub mod roof;
 mod source;
@@ -38,6 +39,7 @@ pub const KERNELS: &[Kernel] = &[
     Kernel { stem: "normal", cases: normal::cases, benches: normal::benches },
     Kernel { stem: "prompt_sample", cases: prompt_sample::cases, benches: prompt_sample::benches },
     Kernel { stem: "prompt_step", cases: prompt_step::cases, benches: prompt_step::benches },
+    Kernel { stem: "prompt_train", cases: prompt_train::cases, benches: prompt_train::benches },
     Kernel { stem: "prompt_eval", cases: prompt_eval::cases, benches: prompt_eval::benches },
     Kernel { stem: "grad_reduce", cases: grad_reduce::cases, benches: grad_reduce::benches },
     Kernel { stem: "qk", cases: qk::cases, benches: qk::benches },
@@ -46,7 +48,7 @@ pub const KERNELS: &[Kernel] = &[
 
 /// How work is split on a class of device: a named variant. Different splits give different last bits, so a run
 /// records its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tuning {
     pub name: &'static str,
     /// Invocations a workgroup.
@@ -59,6 +61,9 @@ pub struct Tuning {
     pub subgroup: usize,
     /// Most models that an invocation works through with each prompt it draws.
     pub group: usize,
+    /// Most operations of a step, counted for one invocation group, up to which whole steps run in one launch after
+    /// another by a subgroup a group of models; 0 for never.
+    pub resident: f64,
     /// The update sums the partial sums itself: a launch less, by a single workgroup.
     pub fused: bool,
     /// Most times that the loops of an invocation may go round between them.
@@ -72,6 +77,7 @@ const CPU: Tuning = Tuning {
     update: 8,
     subgroup: 8,
     group: 8,
+    resident: 8e6,
     fused: true,
     loops: SOFTWARE_LOOPS,
 };
@@ -82,6 +88,7 @@ const GPU: Tuning = Tuning {
     update: 256,
     subgroup: 1,
     group: 1,
+    resident: 0.0,
     fused: false,
     loops: u64::MAX,
 };
@@ -89,7 +96,7 @@ const GPU: Tuning = Tuning {
 /// Every variant. Each goes through parity; [`Tuning::of`] chooses one for an adapter, `--variant` another.
 pub const VARIANTS: &[Tuning] = &[
     CPU,
-    Tuning { name: "cpu-lane", subgroup: 1, fused: false, ..CPU },
+    Tuning { name: "cpu-lane", subgroup: 1, resident: 0.0, fused: false, ..CPU },
     GPU,
     Tuning { name: "gpu-fused", lanes: 1024, fused: true, ..GPU },
 ];
@@ -165,6 +172,8 @@ const RANDOM: &str = include_str!("../shaders/common/random.wgsl");
 const PARTIALS_LANE: &str = include_str!("../shaders/common/partials_lane.wgsl");
 const PARTIALS_SUBGROUP: &str = include_str!("../shaders/common/partials_subgroup.wgsl");
 const LINEAR_ATTENTION: &str = include_str!("../shaders/common/linear_attention.wgsl");
+const DESCENT: &str = include_str!("../shaders/common/descent.wgsl");
+const OPTIMIZER: &str = include_str!("../shaders/common/optimizer.wgsl");
 
 const fn uniform(index: u32, name: &'static str) -> Binding {
     Binding { index, name, access: Access::Uniform }

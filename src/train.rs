@@ -159,7 +159,7 @@ impl Trainer<'_> {
             let most = if self.profile.is_some() { PROFILED } else { RING as u64 };
             let count = chunk.min(plan.steps - step).min(until_save).min(most);
             let submitted = Instant::now();
-            self.submit(name, &stepper, count)?;
+            self.submit(name, &stepper, step, count)?;
             let read = self.engine.read_later(&stepper.metrics)?;
             // Log: the chunk before, while this one runs.
             if let Some(pending) = pending.replace((read, step, count)) {
@@ -183,9 +183,9 @@ impl Trainer<'_> {
         Ok(states)
     }
 
-    fn submit(&self, name: &str, stepper: &Stepper, count: u64) -> Result<()> {
-        let Some(profile) = self.profile else { return self.engine.submit(&stepper.recording, count) };
-        let launches = self.engine.submit_timed(&stepper.recording, count)?;
+    fn submit(&self, name: &str, stepper: &Stepper, at: u64, count: u64) -> Result<()> {
+        let Some(profile) = self.profile else { return stepper.submit(self.engine, at, count) };
+        let launches = stepper.submit_timed(self.engine, at, count)?;
         profile.borrow_mut().add(name, &stepper.recording, &launches);
         Ok(())
     }
