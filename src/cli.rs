@@ -13,6 +13,7 @@ mod progress;
 mod report;
 mod run;
 mod source;
+mod tune;
 
 use crate::error::Result;
 use clap::{Parser, Subcommand};
@@ -40,6 +41,7 @@ enum Command {
     Devices(devices::Args),
     Check(check::Args),
     Bench(bench::Args),
+    Tune(tune::Args),
     #[command(hide = true)]
     Probe(probe::Args),
 }
@@ -63,6 +65,7 @@ pub fn main() -> Result<()> {
         Command::Devices(args) => devices::run(args),
         Command::Check(args) => check::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Tune(args) => tune::run(args),
         Command::Probe(args) => probe::run(args),
     }
 }

@@ -28,6 +28,7 @@ mod splitmix;
 pub mod tasks;
 pub mod theory;
 pub mod train;
+pub mod tune;
 
 pub use config::Config;
 pub use error::{Error, Result};

@@ -11,7 +11,7 @@ use crate::model::{ParamTable, Plan};
 use crate::profile::Profile;
 use crate::report::{self, PRETRAINED};
 use crate::rng::{self, Stream};
-use crate::rundir::{self, PhaseInfo, RunDir, RunInfo};
+use crate::rundir::{self, Chosen, PhaseInfo, RunDir, RunInfo};
 use crate::tasks::{self, Problem};
 use crate::train::{self, Job, Progress, State, Trainer};
 use log::info;
@@ -25,14 +25,16 @@ use std::time::Instant;
 pub struct Machine<'a> {
     pub engine: &'a Engine,
     pub tuning: Tuning,
+    /// Who chose the split, for the record.
+    pub chosen: Chosen,
     /// Times every launch of training if given.
     pub profile: Option<&'a RefCell<Profile>>,
 }
 
 impl<'a> Machine<'a> {
-    /// A device and a split, without timing.
+    /// A device and a split that nobody chose, without timing.
     pub fn new(engine: &'a Engine, tuning: Tuning) -> Self {
-        Machine { engine, tuning, profile: None }
+        Machine { engine, tuning, chosen: Chosen::Default, profile: None }
     }
 }
 
@@ -135,6 +137,10 @@ pub fn run(
         dir.write_info(&run_info(experiment, machine, phases.to_vec(), wall_s))
     };
     let (known, mut phases) = (dir.phases(), Vec::new());
+    if known.is_empty() {
+        // From the first step on it is known which variant to resume with.
+        note(&[], 0.0)?;
+    }
     let mut models: Vec<(String, Vec<f32>)> = Vec::new();
     let mut earlier = 0.0;
     for (name, plan) in &experiment.plans {
@@ -234,6 +240,7 @@ fn run_info(experiment: &Experiment, machine: Machine, phases: Vec<PhaseInfo>, w
     let tuning = machine.tuning;
     let variant = [
         ("name", tuning.name.into()),
+        ("chosen", serde_json::to_value(machine.chosen).expect("a word")),
         ("workgroup", tuning.workgroup.into()),
         ("lanes", tuning.lanes.into()),
         ("update", tuning.update.into()),

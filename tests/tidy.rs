@@ -44,6 +44,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
     )],
     &[
         ("probe", &["checkpoint", "config", "error", "gpu", "kernels", "model", "run"]),
+        ("tune", &["bench", "checkpoint", "error", "gpu", "kernels"]),
         ("bench", &["check", "config", "error", "gpu", "kernels", "model", "run"]),
     ],
     &[(
@@ -65,6 +66,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
             "run",
             "rundir",
             "train",
+            "tune",
         ],
     )],
 ];
