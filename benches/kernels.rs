@@ -2,7 +2,7 @@
 //!
 //! An iteration is one submission of many launches, so that a row's time is about 20 ms whatever it is of; `item/s`
 //! counts launches. `cargo bench -- step` takes what has `step` in its name. A kernel whose parity is red ends the run.
-//! `FLOE_DEVICE` chooses the device as `--device` does.
+//! `FLOE_DEVICE` chooses the device as `--device` does; the variant is what `floe tune` chose, or the default.
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
@@ -10,6 +10,7 @@ use floe::bench::{Parity, work};
 use floe::error::Result;
 use floe::gpu::{self, Engine};
 use floe::kernels::Tuning;
+use floe::tune;
 use std::cell::RefCell;
 
 /// The device, with what its variant has been found green of. An engine stays on its thread.
@@ -27,7 +28,9 @@ impl Bench {
     fn open() -> Result<Self> {
         let device = std::env::var("FLOE_DEVICE").unwrap_or_else(|_| "auto".into());
         let engine: &Engine = Box::leak(Box::new(gpu::open(&device)?));
-        let tuning: &Tuning = Box::leak(Box::new(Tuning::of(engine.adapter())));
+        let tuning: &Tuning = Box::leak(Box::new(
+            tune::chosen(engine.adapter()).unwrap_or_else(|| Tuning::of(engine.adapter())),
+        ));
         println!(
             "{}, `{}`; a row is a submission of many launches, item/s are launches",
             engine.adapter().name,

@@ -4,7 +4,7 @@ pub mod cache;
 
 use crate::bench::{Parity, work};
 use crate::error::{Error, Result};
-use crate::gpu::Engine;
+use crate::gpu::{AdapterSummary, Engine};
 use crate::kernels::Tuning;
 
 /// What is timed, with a short name and how often `floe run paper` does it: steps of pre-training and of three methods
@@ -71,6 +71,19 @@ pub fn choose(candidates: &[Candidate]) -> usize {
         }
     }
     best.0
+}
+
+/// What was kept for exactly this adapter, driver and version of floe. A file that can't be used is worth one warning, no
+/// more: the default does.
+pub fn chosen(adapter: &AdapterSummary) -> Option<Tuning> {
+    let path = cache::path().ok()?;
+    let unusable = |why: Error| log::warn!("{why}; until then the default variant is used");
+    let entry = cache::look_up(&path, &cache::Key::of(adapter)).map_err(unusable).ok()??;
+    let unknown = || {
+        let mend = "delete it or run `floe tune` again";
+        unusable(Error::file(&path, format!("`{}` is no variant for this adapter; {mend}", entry.variant)))
+    };
+    Tuning::named(&entry.variant, adapter).map_err(|_| unknown()).ok()
 }
 
 /// Times every variant for the device's class, the default first. A variant with a red kernel, or one that needs more

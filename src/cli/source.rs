@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::gpu::{self, Engine};
 use crate::kernels::Tuning;
 use crate::rundir::{self, Begun, Chosen};
-use crate::tune::cache;
+use crate::tune;
 use std::path::{Path, PathBuf};
 
 /// Where the experiment comes from.
@@ -95,7 +95,7 @@ impl Device {
                 (tuning, begun.chosen)
             }
             (None, Some(name)) => (Tuning::named(name, adapter)?, Chosen::Flag),
-            (None, None) => match tuned(adapter) {
+            (None, None) => match tune::chosen(adapter) {
                 Some(tuning) => {
                     log::info!("variant `{}`, chosen by `floe tune`", tuning.name);
                     (tuning, Chosen::Tuned)
@@ -105,19 +105,6 @@ impl Device {
         };
         Ok((engine, tuning, chosen))
     }
-}
-
-/// What `floe tune` chose for exactly this adapter, driver and version. A file that can't be used is worth a warning,
-/// no more: the default does.
-fn tuned(adapter: &gpu::AdapterSummary) -> Option<Tuning> {
-    let path = cache::path().ok()?;
-    let unusable = |why: Error| log::warn!("{why}; until then the default variant is used");
-    let entry = cache::look_up(&path, &cache::Key::of(adapter)).map_err(unusable).ok()??;
-    let unknown = || {
-        let mend = "delete it or run `floe tune` again";
-        unusable(Error::file(&path, format!("`{}` is no variant for this adapter; {mend}", entry.variant)))
-    };
-    Tuning::named(&entry.variant, adapter).map_err(|_| unknown()).ok()
 }
 
 /// The resumable state beside a checkpoint.
