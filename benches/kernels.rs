@@ -54,7 +54,7 @@ fn names() -> Vec<String> {
 }
 
 #[divan::bench(args = names(), sample_count = 15, sample_size = 1)]
-fn floe(bencher: Bencher, name: &String) {
+fn floe(bencher: Bencher, name: &str) {
     BENCH.with(|bench| or_exit(bench.time(bencher, name)));
 }
 
