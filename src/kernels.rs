@@ -97,17 +97,26 @@ const GPU: Tuning = Tuning {
 pub const VARIANTS: &[Tuning] = &[
     CPU,
     Tuning { name: "cpu-lane", subgroup: 1, resident: 0.0, fused: false, ..CPU },
+    // Two cores need no more than four workgroups; thirty-two can use as many.
+    Tuning { name: "cpu-32", lanes: 32, ..CPU },
+    Tuning { name: "cpu-256", lanes: 256, ..CPU },
     GPU,
     Tuning { name: "gpu-fused", lanes: 1024, fused: true, ..GPU },
+    Tuning { name: "gpu-32", workgroup: 32, ..GPU },
+    Tuning { name: "gpu-wide", lanes: 8192, ..GPU },
 ];
 
 impl Tuning {
     /// The first variant for the adapter's class that it has the means for: a processor wants a workgroup to be one
     /// vector register and few long invocations, as each loads the weights; a GPU wants enough of them to fill it.
     pub fn of(adapter: &AdapterSummary) -> Self {
+        *Tuning::of_class(adapter).first().expect("each class has a variant without needs")
+    }
+
+    /// All variants for the adapter's class that it has the means for, the one to take unmeasured first.
+    pub fn of_class(adapter: &AdapterSummary) -> Vec<Self> {
         let class = if adapter.is_software() { "cpu" } else { "gpu" };
-        let mut fitting = VARIANTS.iter().filter(|v| v.fits(adapter));
-        *fitting.find(|v| v.name.starts_with(class)).expect("each class has a variant without needs")
+        VARIANTS.iter().filter(|v| v.fits(adapter) && v.name.starts_with(class)).copied().collect()
     }
 
     /// Whether the adapter has what the variant needs.

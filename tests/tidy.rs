@@ -15,7 +15,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
     &[("reference", &["config", "law", "rng"])],
     &[("kernels", &["config", "error", "gpu", "law", "reference", "rng", "shape"])],
     &[
-        ("model", &["config", "gpu", "kernels", "law", "optim", "shape"]),
+        ("model", &["config", "error", "gpu", "kernels", "law", "optim", "shape"]),
         ("optim", &["config", "error", "model"]),
         ("checkpoint", &["error"]),
         ("metrics", &["checkpoint", "error"]),
@@ -48,6 +48,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
             &["config", "error", "eval", "metrics", "model", "report", "results", "run", "rundir", "train"],
         ),
         ("probe", &["checkpoint", "config", "error", "gpu", "kernels", "model", "run"]),
+        ("tune", &["bench", "checkpoint", "error", "gpu", "kernels"]),
         ("bench", &["check", "config", "error", "gpu", "kernels", "model", "run"]),
     ],
     &[(
@@ -70,6 +71,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
             "rundir",
             "sweep",
             "train",
+            "tune",
         ],
     )],
 ];
