@@ -169,16 +169,7 @@ fn prompt_step(@builtin(global_invocation_id) id: vec3u) {
     /*unroll*/ for (var a = 0u; a < D; a++) {
       /*unroll*/ for (var b = 0u; b < D; b++) { total[a * D + b] = query[a] * query[b]; }
     }
-    if (PASSES[1]) {
-      for (var shot = 0u; shot < SHOTS; shot++) {
-        source_token(1u + shot);
-        /*unroll*/ for (var a = 0u; a < D; a++) {
-          /*unroll*/ for (var b = 0u; b < D; b++) {
-            if (b >= a) { total[a * D + b] += token[a] * token[b]; }
-          }
-        }
-      }
-    }
+    if (PASSES[1]) { add_demonstrations(); }
     // The zero-shot loss reads the query alone, the few-shot loss the whole prompt.
     /*each*/ for (var which = 0u; which < 2u; which++) {
       if (PASSES[which]) {

@@ -6,6 +6,7 @@ mod loops;
 pub mod masked_update;
 pub mod normal;
 pub mod prompt_eval;
+pub mod prompt_moments;
 pub mod prompt_sample;
 pub mod prompt_step;
 pub mod qk;
@@ -37,6 +38,7 @@ pub const KERNELS: &[Kernel] = &[
     Kernel { stem: "roof", cases: roof::cases, benches: roof::benches },
     Kernel { stem: "normal", cases: normal::cases, benches: normal::benches },
     Kernel { stem: "prompt_sample", cases: prompt_sample::cases, benches: prompt_sample::benches },
+    Kernel { stem: "prompt_moments", cases: prompt_moments::cases, benches: prompt_moments::benches },
     Kernel { stem: "prompt_step", cases: prompt_step::cases, benches: prompt_step::benches },
     Kernel { stem: "prompt_eval", cases: prompt_eval::cases, benches: prompt_eval::benches },
     Kernel { stem: "grad_reduce", cases: grad_reduce::cases, benches: grad_reduce::benches },
@@ -61,6 +63,8 @@ pub struct Tuning {
     pub group: usize,
     /// The update sums the partial sums itself: a launch less, by a single workgroup.
     pub fused: bool,
+    /// Training draws the second moments of Gaussian demonstrations from their law instead of the demonstrations.
+    pub moments: bool,
     /// Most times that the loops of an invocation may go round between them.
     pub loops: u64,
 }
@@ -73,6 +77,7 @@ const CPU: Tuning = Tuning {
     subgroup: 8,
     group: 8,
     fused: true,
+    moments: true,
     loops: SOFTWARE_LOOPS,
 };
 const GPU: Tuning = Tuning {
@@ -83,6 +88,7 @@ const GPU: Tuning = Tuning {
     subgroup: 1,
     group: 1,
     fused: false,
+    moments: true,
     loops: u64::MAX,
 };
 
@@ -90,6 +96,7 @@ const GPU: Tuning = Tuning {
 pub const VARIANTS: &[Tuning] = &[
     CPU,
     Tuning { name: "cpu-lane", subgroup: 1, fused: false, ..CPU },
+    Tuning { name: "cpu-tokens", moments: false, ..CPU },
     GPU,
     Tuning { name: "gpu-fused", lanes: 1024, fused: true, ..GPU },
 ];

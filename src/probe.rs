@@ -27,7 +27,9 @@ pub fn probe(experiment: &Experiment, machine: Machine, params: &[f32], batch: u
         train: (0..table.len() as u32).collect(),
         ..experiment.plans[0].1.clone()
     };
-    let Machine { engine, tuning, .. } = machine;
+    let Machine { engine, mut tuning, .. } = machine;
+    // An outside check needs the prompts themselves.
+    tuning.moments = false;
     let start = Start { params, moments: &[], step: 0 };
     let stepper = Stepper::new(&experiment.config.model, table, &plan, start, 1, &tuning);
     engine.submit(&stepper.recording, 1)?;

@@ -244,6 +244,7 @@ pub fn variant(tuning: Tuning) -> BTreeMap<&'static str, serde_json::Value> {
         ("subgroup", tuning.subgroup.into()),
         ("group", tuning.group.into()),
         ("fused", tuning.fused.into()),
+        ("moments", tuning.moments.into()),
     ]
     .into()
 }

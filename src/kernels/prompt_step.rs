@@ -7,7 +7,8 @@ use super::{
 };
 use crate::config::Loss;
 use crate::gpu::{Binding, Buffer, Consts, Program, Recording};
-use crate::reference::{prompts, transformer};
+use crate::reference::prompts::{self, Drawn};
+use crate::reference::transformer;
 use crate::shape::{GradLayout, Models, Shape};
 
 /// A step's sizes and what it descends.
@@ -60,7 +61,8 @@ pub fn record(source: &Source, step: &Step, buffers: &Buffers, lanes: usize, tun
 
 fn assemble(source: &Source, step: &Step, bindings: Vec<Binding>, lanes: usize, tuning: &Tuning) -> Program {
     let layout = &step.layout;
-    let consts = model_consts(source.consts(step.shots), &layout.shape, &step.models)
+    let (demonstrations, consts) = source.demonstrations(step.shots, tuning);
+    let consts = model_consts(consts, &layout.shape, &step.models)
         .u32("BATCH", step.batch)
         .u32("LANES", lanes)
         .u32("PARTS", tuning.parts(lanes))
@@ -75,7 +77,7 @@ fn assemble(source: &Source, step: &Step, bindings: Vec<Binding>, lanes: usize, 
         .indexes("AT_QK", &layout.at_qk);
     let partials = if tuning.subgroup > 1 { PARTIALS_SUBGROUP } else { PARTIALS_LANE };
     let own = include_str!("../../shaders/prompt_step.wgsl");
-    let parts = [RANDOM, source.wgsl, LINEAR_ATTENTION, partials, own];
+    let parts = [RANDOM, source.wgsl, demonstrations, LINEAR_ATTENTION, partials, own];
     program("prompt_step", "prompt_step", &parts, consts, bindings, tuning.workgroup, 0)
 }
 
@@ -87,6 +89,7 @@ fn expected(
     number: u32,
     few: f64,
     lanes: usize,
+    drawn: Drawn,
 ) -> Vec<f64> {
     let layout = &step.layout;
     let shape = layout.shape;
@@ -106,7 +109,7 @@ fn expected(
     let mut out = vec![0.0; (layout.entries + 2) * lanes];
     for prompt in 0..step.batch {
         let lane = prompt % lanes;
-        let (tokens, y) = prompts::draw(law, prompt as u32, number, step.shots);
+        let (tokens, y) = prompts::draw(law, prompt as u32, number, step.shots, drawn);
         let query = &tokens[tokens.len() - shape.width()..];
         let (mut dv, mut dqk) = (vec![0.0; v.len()], vec![0.0; qk.len()]);
         let parts = [(step.loss != Loss::Fs, query, 1.0), (step.loss != Loss::Zs, &tokens[..], few)];
@@ -164,6 +167,7 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
         let step = Step { layout: GradLayout::new(shape, v, qk), shots, batch, loss, models };
         let (number, source, places) = (3, Source::new(law), models.places());
         let lanes = lanes(&source, &step, tuning);
+        let drawn = source.drawn(shots, tuning);
         let weights = values(places * shape.weights_stride(), 0.2, 1);
         let few: Vec<f32> = (0..places).map(|m| 0.7 - 0.1 * m as f32).collect();
         let row: Vec<[f32; 4]> = few.iter().map(|&few| [0.0, few, 0.0, 0.0]).collect();
@@ -176,7 +180,9 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
         };
         let each = weights.chunks(shape.weights_stride()).zip(&few);
         let by_lane: Vec<f64> = each
-            .flat_map(|(w, &few)| expected(law, &step, &w[..shape.weights()], number, few as f64, lanes))
+            .flat_map(|(w, &few)| {
+                expected(law, &step, &w[..shape.weights()], number, few as f64, lanes, drawn)
+            })
             .collect();
         let values = by_lane.chunks(tuning.subgroup).map(|lanes| lanes.iter().sum()).collect();
         let recording = record(&source, &step, &buffers, lanes, tuning);
@@ -231,8 +237,9 @@ pub(super) fn benches(tuning: &Tuning) -> Vec<Bench> {
             // Each group draws the prompts; each model goes forward and backward.
             let passes = if loss == Loss::ZsFs { 2.0 } else { 1.0 };
             let width = shape.width() as f64;
-            let moments = (shots + 1) as f64 * width * (width + 1.0);
-            let prompt = models.groups() as f64 * (source::operations(&law, shots) + moments)
+            let query = source::operations(&law, 0) + width * (width + 1.0);
+            let demonstrations = source::moment_operations(&law, shots, tuning);
+            let prompt = models.groups() as f64 * (query + demonstrations)
                 + models.count as f64 * passes * operations(&step.layout);
             Bench {
                 name: name.into(),
