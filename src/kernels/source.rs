@@ -7,6 +7,9 @@ use crate::law::{Law, Pool, Regression, Tables, ThetaLaw};
 use crate::reference::prompts::Drawn;
 use std::sync::Arc;
 
+/// Covariates up to which the law of moments, D columns written out one by one, compiles in seconds.
+const MOMENTS_DIM: usize = 8;
+
 /// What a kernel that takes prompts prepends and binds. Uses bindings 0, 10 and 11.
 pub struct Source {
     pub wgsl: &'static str,
@@ -32,9 +35,10 @@ impl Source {
     }
 
     /// Whether Σ z zᵀ over a prompt's demonstrations is drawn from its own law (docs/MATH.md) and not added up over
-    /// tokens. It needs enough of them for [`chi::polynomials`].
+    /// tokens. It needs enough of them for [`chi::polynomials`], and a model that is not too wide.
     pub fn by_moments(&self, shots: usize, tuning: &Tuning) -> bool {
-        tuning.moments && self.gaussian && shots > self.dim + chi::LEAST
+        let fits = (self.dim + chi::LEAST < shots) && self.dim <= MOMENTS_DIM;
+        tuning.moments && self.gaussian && fits
     }
 
     /// The same for the reference.
