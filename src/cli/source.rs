@@ -36,7 +36,7 @@ pub struct Device {
     /// `auto` (discrete, integrated, virtual, then CPU), an index of `floe devices`, or a part of a name
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     pub device: String,
-    /// How kernels split their work: `cpu`, `cpu-lane`, `gpu` or `gpu-fused`; by the kind of device if not given
+    /// How kernels split their work: `cpu`, `cpu-lane`, `cpu-tokens`, `gpu` or `gpu-fused`; by the kind of device if not given
     #[arg(long, value_name = "VARIANT")]
     pub variant: Option<String>,
 }
