@@ -3,14 +3,12 @@
 // trained lists; also logs the losses and counts the step.
 // One workgroup a model; invocation i takes elements i, i + WG, ...; the norm is summed in a fixed order.
 
-struct Hyper { momentum: f32, beta1: f32, beta2: f32, eps: f32, decay: f32, clip: f32, unused1: f32, unused2: f32 }
-
 @group(0) @binding(0) var<uniform> hyper: array<Hyper, MODELS>;
 @group(0) @binding(1) var<storage, read> schedule: array<vec4f>;          // [steps, MODELS] lr, few weight, 1/(1-b1^t), 1/(1-b2^t)
 @group(0) @binding(2) var<storage, read> trained: array<vec2u>;           // [MODELS, TRAINED] parameter, gradient (or NONE)
 @group(0) @binding(3) var<storage, read_write> grads: array<f32>;         // [MODELS, GRADS]: ..., zs loss, fs loss at LOSSES
 @group(0) @binding(4) var<storage, read_write> params: array<f32>;        // [MODELS, ...]
-@group(0) @binding(5) var<storage, read_write> moments: array<f32>;       // [MODELS, 1 or 2, TRAINED]
+@group(0) @binding(5) var<storage, read_write> moments: array<f32>;       // [MODELS, STATES, TRAINED]
 @group(0) @binding(6) var<storage, read_write> state: array<u32>;         // [MODELS] the step
 @group(0) @binding(7) var<storage, read_write> metrics: array<vec4f>;     // [MODELS, RING] zs loss, fs loss, gradient norm, 0
 @group(0) @binding(8) var<storage, read> partials: array<f32>;            // [MODELS, LOSSES + 2, PARTS], if FUSED
@@ -51,29 +49,19 @@ fn masked_update(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_
   for (var i = 0u; i < WG; i++) { norm += squares[i]; }
   norm = sqrt(norm);
   let own = hyper[model];
-  var scale = 1.0;
-  if (own.clip > 0.0) { scale = min(1.0, own.clip / (norm + 1e-6)); }
+  let scale = clipped(own, norm);
   let now = schedule[step * MODELS + model];
   for (var i = lane; i < TRAINED; i += WG) {
     let at = trained[first + i].x;
     // A shorter list than the longest is filled up.
     if (at == NONE) { continue; }
-    var p = params[at];
-    var g = gradient(first + i) * scale;
-    if (RULE == 2u) { p -= now.x * own.decay * p; } else { g += own.decay * p; }
-    if (RULE == 0u) {
-      let m = own.momentum * moments[first + i] + g;
-      moments[first + i] = m;
-      p -= now.x * m;
-    } else {
-      let mean = 2u * first + i;
-      let m = own.beta1 * moments[mean] + (1.0 - own.beta1) * g;
-      let v = own.beta2 * moments[mean + TRAINED] + (1.0 - own.beta2) * g * g;
-      moments[mean] = m;
-      moments[mean + TRAINED] = v;
-      p -= now.x * (m * now.z) / (sqrt(v * now.w) + own.eps);
-    }
-    params[at] = p;
+    let mean = STATES * first + i;
+    var square = 0.0;
+    if (STATES == 2u) { square = moments[mean + TRAINED]; }
+    let after = updated(own, now, vec3f(params[at], moments[mean], square), gradient(first + i) * scale);
+    params[at] = after.x;
+    moments[mean] = after.y;
+    if (STATES == 2u) { moments[mean + TRAINED] = after.z; }
   }
   if (lane == 0u) {
     metrics[model * RING + step % RING] = vec4f(grads[losses] / f32(BATCH), grads[losses + 1u] / f32(BATCH), norm, 0.0);

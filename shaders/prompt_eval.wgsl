@@ -5,6 +5,8 @@
 @group(0) @binding(1) var<uniform> weights: array<vec4f, MODELS * WEIGHTS4>; // [MODELS][L][V | QK][H, D, D]
 @group(0) @binding(2) var<storage, read_write> sums: array<f32>;             // [MODELS, 2, SHOTS + 1, LANES]
 
+fn weight(model: u32, i: u32) -> f32 { return weights[model * WEIGHTS4 + i / 4u][i % 4u]; }
+
 const POINTS: u32 = SHOTS + 1u;
 
 var<private> token: array<f32, D>;

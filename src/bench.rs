@@ -1,28 +1,24 @@
-//! Times kernels and whole steps on one device. `floe bench` and `cargo bench` share it.
+//! Times kernels, whole steps and evaluations on one device. `floe bench`, `cargo bench` and `floe tune` share it.
 
-use crate::check;
-use crate::config;
+pub mod masks;
+pub mod work;
+
+use crate::check::{self, Row};
 use crate::error::{Error, Result};
-use crate::gpu::{Engine, Recording};
-use crate::kernels::{Bench, KERNELS, Tuning};
-use crate::model::{Start, Stepper};
-use crate::run::Experiment;
+use crate::gpu::Engine;
+use crate::kernels::{KERNELS, Tuning};
+use masks::Pair;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::time::Instant;
+use std::collections::BTreeSet;
+use work::Work;
 
 /// Samples of each figure; the median is reported.
 const SAMPLES: usize = 15;
-/// A sample repeats its launches until it takes about so many milliseconds, or so many launches.
-const SAMPLE_MS: f64 = 20.0;
-const MOST: u64 = 256;
-/// Steps that the schedule of a timed step has: no sample runs past it.
-const STEPS: u64 = 2 * (SAMPLES as u64 + 2) * MOST;
 
 /// One figure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
-    /// `step:<method>` for a whole training step, `eval`, or `<kernel>: <case>`.
+    /// `step:<method>` for a whole training step, `eval: paper` for all tests of a model, or `<kernel>: <case>`.
     pub name: String,
     /// Median, smallest and largest wall time of one launch or step, many in a submission, in milliseconds.
     pub ms: f64,
@@ -30,10 +26,11 @@ pub struct Figure {
     pub ms_max: f64,
     /// Median time by the device's clock, milliseconds, where it has one.
     pub device_ms: Option<f64>,
-    /// Arithmetic and traffic by the kernel's own formula.
+    /// Arithmetic and traffic by the kernel's own formula, from the median. An operation is an addition, a
+    /// multiplication or an integer operation of the random numbers; a multiply-add is two.
     pub gflops: f64,
     pub gbytes_s: f64,
-    /// Per cent of the nearer roof: measured multiply-add rate or copy bandwidth.
+    /// Per cent of the nearer roof: measured multiply-add rate or bandwidth.
     pub roof: f64,
     /// Elements trained and optimizer state in bytes, of a step.
     pub trained: Option<usize>,
@@ -46,140 +43,189 @@ pub struct Report {
     pub floe: String,
     pub adapter: String,
     pub driver: String,
-    /// Measured roofs: multiply-add GFLOP/s and copy GB/s.
+    /// How kernels split their work; empty in files from before it was written.
+    #[serde(default)]
+    pub variant: String,
+    /// Measured roofs, the best of all samples: multiply-add GFLOP/s, and GB/s of the faster of copy and fill.
     pub roof_gflops: f64,
     pub roof_gbytes_s: f64,
     pub figures: Vec<Figure>,
+    /// Steps with everything trained against steps with the value alone.
+    #[serde(default)]
+    pub masks: Vec<Pair>,
+}
+
+/// Which kernels' parity is known to be green.
+pub struct Parity<'a> {
+    engine: &'a Engine,
+    tuning: &'a Tuning,
+    green: BTreeSet<&'static str>,
+}
+
+impl<'a> Parity<'a> {
+    /// Of one variant on one device; nothing is checked yet.
+    pub fn new(engine: &'a Engine, tuning: &'a Tuning) -> Self {
+        Parity { engine, tuning, green: BTreeSet::new() }
+    }
+
+    /// Checks a kernel, once.
+    ///
+    /// # Errors
+    /// [`Error::Parity`] if it is red; device failures.
+    ///
+    /// # Panics
+    /// If there is no such kernel.
+    pub fn verify(&mut self, stem: &'static str) -> Result<()> {
+        if self.green.contains(stem) {
+            return Ok(());
+        }
+        let kernel = KERNELS.iter().find(|k| k.stem == stem).expect("a registered kernel");
+        refuse(stem, &check::of(kernel, self.engine, self.tuning)?)?;
+        self.green.insert(stem);
+        Ok(())
+    }
+}
+
+/// Refuses a kernel with a red case: its time means nothing.
+fn refuse(stem: &str, rows: &[Row]) -> Result<()> {
+    match rows.iter().find(|row| !row.passes()) {
+        None => Ok(()),
+        Some(red) => Err(Error::Parity(format!(
+            "kernel `{stem}` is not timed: its parity is red ({}: {}); see `floe check`",
+            red.case, red.failure
+        ))),
+    }
 }
 
 /// Times everything whose name contains one of `only` (all if empty).
 ///
 /// # Errors
-/// [`Error::Parity`] for a kernel whose parity is red: its time means nothing.
-pub fn run(engine: &Engine, tuning: &Tuning, only: &[String], say: &mut dyn FnMut(&str)) -> Result<Report> {
+/// [`Error::Parity`] for a kernel whose parity is red; device failures.
+pub fn run(engine: &Engine, tuning: &Tuning, only: &[String]) -> Result<Report> {
     let wanted = |name: &str| only.is_empty() || only.iter().any(|o| name.contains(o.as_str()));
-    let mut green = BTreeMap::new();
-    let mut verify = |stem: &'static str| -> Result<()> {
-        if green.insert(stem, ()).is_some() {
-            return Ok(());
-        }
-        say(&format!("parity of {stem}"));
-        let kernel = KERNELS.iter().find(|k| k.stem == stem).expect("a registered kernel");
-        match check::of(kernel, engine, tuning)?.into_iter().find(|row| !row.passes()) {
-            None => Ok(()),
-            Some(red) => Err(Error::Parity(format!(
-                "kernel `{stem}` is not timed: its parity is red ({}: {}); see `floe check`",
-                red.case, red.failure
-            ))),
-        }
-    };
-    verify("roof")?;
+    let mut parity = Parity::new(engine, tuning);
     let mut report = Report {
         floe: env!("CARGO_PKG_VERSION").into(),
         adapter: engine.adapter().name.clone(),
         driver: format!("{} {}", engine.adapter().driver, engine.adapter().driver_info),
-        roof_gflops: f64::INFINITY,
-        roof_gbytes_s: f64::INFINITY,
+        variant: tuning.name.into(),
+        roof_gflops: 0.0,
+        roof_gbytes_s: 0.0,
         figures: Vec::new(),
+        masks: Vec::new(),
     };
-    for kernel in KERNELS {
-        for bench in (kernel.benches)(tuning) {
-            let name = format!("{}: {}", kernel.stem, bench.name);
-            if kernel.stem == "roof" || wanted(&name) {
-                verify(kernel.stem)?;
-                let figure = figure(engine, &report, name, &bench)?;
-                if kernel.stem == "roof" {
-                    let (rate, bandwidth) = (figure.gflops, figure.gbytes_s);
-                    if bench.flops > 0.0 {
-                        report.roof_gflops = rate
-                    } else {
-                        report.roof_gbytes_s = bandwidth
-                    }
-                }
-                report.figures.push(figure);
-            }
+    let (roofs, others): (Vec<Work>, Vec<Work>) =
+        work::all(tuning)?.into_iter().partition(|work| work.stems == ["roof"]);
+    let mut verify = |stem: &'static str| {
+        if !parity.green.contains(stem) {
+            log::info!("parity of {stem}");
         }
+        parity.verify(stem)
+    };
+    for work in roofs.iter().chain(others.iter().filter(|work| wanted(&work.name))) {
+        work.stems.iter().try_for_each(|stem| verify(stem))?;
+        let times = Times::of(engine, work)?;
+        if work.stems == ["roof"] {
+            report.raise(work, &times);
+        }
+        report.figures.push(figure(work, &times));
     }
-    for (name, figure) in steps(engine, tuning, &report, &wanted)? {
-        // A step is made of these.
-        ["prompt_step", "grad_reduce", "masked_update"].into_iter().try_for_each(&mut verify)?;
-        report.figures.push(Figure { name, ..figure });
+    report.masks = masks::run(engine, tuning, &mut parity, &wanted)?;
+    // Once more: what else ran on the machine at first may have gone.
+    for work in &roofs {
+        report.raise(work, &Times::of(engine, work)?);
+    }
+    let (gflops, gbytes_s) = (report.roof_gflops, report.roof_gbytes_s);
+    for figure in &mut report.figures {
+        figure.roof = 100.0 * (figure.gflops / gflops).max(figure.gbytes_s / gbytes_s);
     }
     Ok(report)
 }
 
-/// Whole training steps of the paper's pre-training and methods.
-fn steps(
-    engine: &Engine,
-    tuning: &Tuning,
-    report: &Report,
-    wanted: &dyn Fn(&str) -> bool,
-) -> Result<Vec<(String, Figure)>> {
-    let mut out = Vec::new();
-    let experiment = Experiment::open(config::load("paper", &[])?)?;
-    for (method, plan) in &experiment.plans {
-        let name = format!("step:{method}");
-        if !wanted(&name) {
-            continue;
+impl Report {
+    /// Takes a roof's best sample if it is better than what is known.
+    fn raise(&mut self, work: &Work, times: &Times) {
+        let seconds = times.best() * 1e-3;
+        if work.flops > 0.0 {
+            self.roof_gflops = self.roof_gflops.max(work.flops * 1e-9 / seconds);
+        } else {
+            self.roof_gbytes_s = self.roof_gbytes_s.max(work.bytes * 1e-9 / seconds);
         }
-        let mut plan = plan.clone();
-        plan.steps = STEPS;
-        let init = experiment.init();
-        let start = Start { params: &init, moments: &[], step: 0 };
-        let stepper = Stepper::new(&experiment.config.model, &experiment.table, &plan, start, 256, tuning);
-        let bench = Bench { name: name.clone(), recording: stepper.recording, flops: 0.0, bytes: 0.0 };
-        let mut figure = figure(engine, report, name.clone(), &bench)?;
-        figure.trained = Some(plan.train.len());
-        figure.optimizer_bytes = Some(4 * stepper.moment_count);
-        out.push((name, figure));
     }
-    Ok(out)
 }
 
-fn figure(engine: &Engine, report: &Report, name: String, bench: &Bench) -> Result<Figure> {
-    let mut wall = sample(engine, &bench.recording)?;
-    wall.sort_by(f64::total_cmp);
-    let median = wall[wall.len() / 2];
-    let device_ms = device(engine, &bench.recording)?;
+/// Samples of one piece of work, milliseconds a launch, ascending.
+struct Times {
+    wall: Vec<f64>,
+    /// By the device's clock; empty where it has none.
+    device: Vec<f64>,
+}
+
+impl Times {
+    fn of(engine: &Engine, work: &Work) -> Result<Self> {
+        let launches = work.launches(engine)?;
+        let mut wall = (0..SAMPLES).map(|_| work.time(engine, launches)).collect::<Result<Vec<f64>>>()?;
+        wall.sort_by(f64::total_cmp);
+        Ok(Times { wall, device: work.device(engine)? })
+    }
+
+    /// The shortest by either clock.
+    fn best(&self) -> f64 {
+        self.device.first().map_or(self.wall[0], |&d| d.min(self.wall[0]))
+    }
+}
+
+/// The middle one.
+fn median(times: &[f64]) -> f64 {
+    let mut sorted = times.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}
+
+fn figure(work: &Work, times: &Times) -> Figure {
+    let ms = median(&times.wall);
+    let device_ms = (!times.device.is_empty()).then(|| median(&times.device));
     // The device's clock, where there is one, leaves out the launch.
-    let seconds = device_ms.unwrap_or(median) * 1e-3;
-    let (gflops, gbytes_s) = (bench.flops * 1e-9 / seconds, bench.bytes * 1e-9 / seconds);
-    let share = (gflops / report.roof_gflops).max(gbytes_s / report.roof_gbytes_s);
-    Ok(Figure {
-        name,
-        ms: median,
-        ms_min: wall[0],
-        ms_max: wall[wall.len() - 1],
+    let seconds = device_ms.unwrap_or(ms) * 1e-3;
+    Figure {
+        name: work.name.clone(),
+        ms,
+        ms_min: times.wall[0],
+        ms_max: times.wall[times.wall.len() - 1],
         device_ms,
-        gflops,
-        gbytes_s,
-        roof: 100.0 * share,
-        trained: None,
-        optimizer_bytes: None,
-    })
+        gflops: work.flops * 1e-9 / seconds,
+        gbytes_s: work.bytes * 1e-9 / seconds,
+        roof: 0.0,
+        trained: work.trained,
+        optimizer_bytes: work.optimizer_bytes,
+    }
 }
 
-/// Milliseconds a launch, many in a submission.
-fn sample(engine: &Engine, recording: &Recording) -> Result<Vec<f64>> {
-    let timed = |times: u64| -> Result<f64> {
-        let began = Instant::now();
-        engine.submit(recording, times)?;
-        engine.wait()?;
-        Ok(began.elapsed().as_secs_f64() * 1e3 / times as f64)
-    };
-    // The first launch compiles and warms, the second sizes the samples.
-    timed(1)?;
-    let one = timed(1)?;
-    let times = ((SAMPLE_MS / one.max(1e-3)) as u64).clamp(1, MOST);
-    (0..SAMPLES).map(|_| timed(times)).collect()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Median milliseconds of a whole recording by the device's clock.
-fn device(engine: &Engine, recording: &Recording) -> Result<Option<f64>> {
-    let launches = engine.submit_timed(recording, SAMPLES as u64)?;
-    let each = recording.dispatches.len();
-    let mut sums: Vec<f64> =
-        launches.chunks(each).map(|c| c.iter().map(|l| l.ns).sum::<f64>() * 1e-6).collect();
-    sums.sort_by(f64::total_cmp);
-    Ok(sums.get(sums.len() / 2).copied())
+    #[test]
+    fn a_red_kernel_is_refused_by_name_case_and_reason() {
+        let row = |failure: &str| Row {
+            kernel: "qk",
+            case: "d = 3".into(),
+            distance: None,
+            failure: failure.to_string(),
+        };
+        assert!(refuse("qk", &[row(""), row("")]).is_ok());
+        let error = refuse("qk", &[row(""), row("`grads` is off")]).unwrap_err();
+        assert_eq!(error.exit_code(), 1);
+        let text = error.to_string();
+        assert!(text.contains("`qk` is not timed") && text.contains("d = 3: `grads` is off"), "{text}");
+    }
+
+    #[test]
+    fn reports_from_before_masks_are_read() {
+        let old = r#"{"floe": "0.1.0", "adapter": "a", "driver": "d", "roof_gflops": 1.0, "roof_gbytes_s": 2.0,
+            "figures": [{"name": "eval", "ms": 1.0, "ms_min": 1.0, "ms_max": 1.0, "device_ms": null, "gflops": 0.0,
+            "gbytes_s": 0.0, "roof": 0.0, "trained": null, "optimizer_bytes": null}]}"#;
+        let report: Report = serde_json::from_str(old).unwrap();
+        assert!(report.masks.is_empty() && report.variant.is_empty() && report.figures.len() == 1);
+    }
 }

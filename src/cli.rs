@@ -14,6 +14,7 @@ mod report;
 mod run;
 mod source;
 mod sweep;
+mod tune;
 
 use crate::error::Result;
 use clap::{Parser, Subcommand};
@@ -42,6 +43,7 @@ enum Command {
     Devices(devices::Args),
     Check(check::Args),
     Bench(bench::Args),
+    Tune(tune::Args),
     #[command(hide = true)]
     Probe(probe::Args),
 }
@@ -66,6 +68,7 @@ pub fn main() -> Result<()> {
         Command::Devices(args) => devices::run(args),
         Command::Check(args) => check::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Tune(args) => tune::run(args),
         Command::Probe(args) => probe::run(args),
     }
 }

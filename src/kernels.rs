@@ -9,6 +9,7 @@ pub mod prompt_eval;
 pub mod prompt_moments;
 pub mod prompt_sample;
 pub mod prompt_step;
+pub mod prompt_train;
 pub mod qk;
 pub mod roof;
 mod source;
@@ -40,6 +41,7 @@ pub const KERNELS: &[Kernel] = &[
     Kernel { stem: "prompt_sample", cases: prompt_sample::cases, benches: prompt_sample::benches },
     Kernel { stem: "prompt_moments", cases: prompt_moments::cases, benches: prompt_moments::benches },
     Kernel { stem: "prompt_step", cases: prompt_step::cases, benches: prompt_step::benches },
+    Kernel { stem: "prompt_train", cases: prompt_train::cases, benches: prompt_train::benches },
     Kernel { stem: "prompt_eval", cases: prompt_eval::cases, benches: prompt_eval::benches },
     Kernel { stem: "grad_reduce", cases: grad_reduce::cases, benches: grad_reduce::benches },
     Kernel { stem: "qk", cases: qk::cases, benches: qk::benches },
@@ -48,7 +50,7 @@ pub const KERNELS: &[Kernel] = &[
 
 /// How work is split on a class of device: a named variant. Different splits give different last bits, so a run
 /// records its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tuning {
     pub name: &'static str,
     /// Invocations a workgroup.
@@ -61,6 +63,9 @@ pub struct Tuning {
     pub subgroup: usize,
     /// Most models that an invocation works through with each prompt it draws.
     pub group: usize,
+    /// Most operations of a step, counted for one invocation group, up to which whole steps run in one launch after
+    /// another by a subgroup a group of models; 0 for never.
+    pub resident: f64,
     /// The update sums the partial sums itself: a launch less, by a single workgroup.
     pub fused: bool,
     /// Training draws the second moments of Gaussian demonstrations from their law instead of the demonstrations.
@@ -76,6 +81,7 @@ const CPU: Tuning = Tuning {
     update: 8,
     subgroup: 8,
     group: 8,
+    resident: 8e6,
     fused: true,
     moments: true,
     loops: SOFTWARE_LOOPS,
@@ -87,6 +93,7 @@ const GPU: Tuning = Tuning {
     update: 256,
     subgroup: 1,
     group: 1,
+    resident: 0.0,
     fused: false,
     moments: true,
     loops: u64::MAX,
@@ -95,19 +102,28 @@ const GPU: Tuning = Tuning {
 /// Every variant. Each goes through parity; [`Tuning::of`] chooses one for an adapter, `--variant` another.
 pub const VARIANTS: &[Tuning] = &[
     CPU,
-    Tuning { name: "cpu-lane", subgroup: 1, fused: false, ..CPU },
+    Tuning { name: "cpu-lane", subgroup: 1, resident: 0.0, fused: false, ..CPU },
     Tuning { name: "cpu-tokens", moments: false, ..CPU },
+    // Two cores need no more than four workgroups; thirty-two can use as many.
+    Tuning { name: "cpu-32", lanes: 32, ..CPU },
+    Tuning { name: "cpu-256", lanes: 256, ..CPU },
     GPU,
     Tuning { name: "gpu-fused", lanes: 1024, fused: true, ..GPU },
+    Tuning { name: "gpu-32", workgroup: 32, ..GPU },
+    Tuning { name: "gpu-wide", lanes: 8192, ..GPU },
 ];
 
 impl Tuning {
     /// The first variant for the adapter's class that it has the means for: a processor wants a workgroup to be one
     /// vector register and few long invocations, as each loads the weights; a GPU wants enough of them to fill it.
     pub fn of(adapter: &AdapterSummary) -> Self {
+        *Tuning::of_class(adapter).first().expect("each class has a variant without needs")
+    }
+
+    /// All variants for the adapter's class that it has the means for, the one to take unmeasured first.
+    pub fn of_class(adapter: &AdapterSummary) -> Vec<Self> {
         let class = if adapter.is_software() { "cpu" } else { "gpu" };
-        let mut fitting = VARIANTS.iter().filter(|v| v.fits(adapter));
-        *fitting.find(|v| v.name.starts_with(class)).expect("each class has a variant without needs")
+        VARIANTS.iter().filter(|v| v.fits(adapter) && v.name.starts_with(class)).copied().collect()
     }
 
     /// Whether the adapter has what the variant needs.
@@ -172,6 +188,8 @@ const RANDOM: &str = include_str!("../shaders/common/random.wgsl");
 const PARTIALS_LANE: &str = include_str!("../shaders/common/partials_lane.wgsl");
 const PARTIALS_SUBGROUP: &str = include_str!("../shaders/common/partials_subgroup.wgsl");
 const LINEAR_ATTENTION: &str = include_str!("../shaders/common/linear_attention.wgsl");
+const DESCENT: &str = include_str!("../shaders/common/descent.wgsl");
+const OPTIMIZER: &str = include_str!("../shaders/common/optimizer.wgsl");
 
 const fn uniform(index: u32, name: &'static str) -> Binding {
     Binding { index, name, access: Access::Uniform }

@@ -31,6 +31,7 @@ pub mod sweep;
 pub mod tasks;
 pub mod theory;
 pub mod train;
+pub mod tune;
 
 pub use config::Config;
 pub use error::{Error, Result};

@@ -5,7 +5,7 @@ use crate::config::{Loss, Schedule};
 use crate::error::Result;
 use crate::gpu::Buffer;
 use crate::kernels::masked_update::NONE;
-use crate::kernels::{Source, prompt_sample};
+use crate::kernels::{Source, Tuning, prompt_sample};
 use crate::model::{Plan, Start, Stepper};
 use crate::run::{Experiment, Machine};
 use std::collections::BTreeMap;
@@ -27,9 +27,9 @@ pub fn probe(experiment: &Experiment, machine: Machine, params: &[f32], batch: u
         train: (0..table.len() as u32).collect(),
         ..experiment.plans[0].1.clone()
     };
-    let Machine { engine, mut tuning, .. } = machine;
-    // An outside check needs the prompts themselves.
-    tuning.moments = false;
+    // Kernel by kernel, so that the gradient is there to read, and on prompts that can be written out.
+    let Machine { engine, .. } = machine;
+    let tuning = Tuning { resident: 0.0, moments: false, ..machine.tuning };
     let start = Start { params, moments: &[], step: 0 };
     let stepper = Stepper::new(&experiment.config.model, table, &plan, start, 1, &tuning);
     engine.submit(&stepper.recording, 1)?;

@@ -11,7 +11,7 @@ use crate::model::{ParamTable, Plan};
 use crate::profile::Profile;
 use crate::report::{self, PRETRAINED};
 use crate::rng::{self, Stream};
-use crate::rundir::{self, PhaseInfo, RunDir, RunInfo};
+use crate::rundir::{self, Chosen, PhaseInfo, RunDir, RunInfo};
 use crate::tasks::{self, Problem};
 use crate::train::{self, Job, Progress, State, Trainer};
 use log::info;
@@ -26,14 +26,16 @@ use std::time::Instant;
 pub struct Machine<'a> {
     pub engine: &'a Engine,
     pub tuning: Tuning,
+    /// Who chose the split, for the record.
+    pub chosen: Chosen,
     /// Times every launch of training if given.
     pub profile: Option<&'a RefCell<Profile>>,
 }
 
 impl<'a> Machine<'a> {
-    /// A device and a split, without timing.
+    /// A device and a split that nobody chose, without timing.
     pub fn new(engine: &'a Engine, tuning: Tuning) -> Self {
-        Machine { engine, tuning, profile: None }
+        Machine { engine, tuning, chosen: Chosen::Default, profile: None }
     }
 }
 
@@ -137,6 +139,10 @@ pub fn run(
         dir.write_info(&run_info(experiment, machine, phases.to_vec(), wall_s))
     };
     let (known, mut phases) = (dir.phases(), Vec::new());
+    if known.is_empty() {
+        // From the first step on it is known which variant to resume with.
+        note(&[], 0.0)?;
+    }
     let mut models: Vec<(String, Vec<f32>)> = Vec::new();
     let mut earlier = 0.0;
     for (name, plan) in &experiment.plans {
@@ -235,14 +241,17 @@ pub fn task_facts(experiment: &Experiment) -> BTreeMap<String, serde_json::Value
 }
 
 /// What is noted of how kernels split their work.
-pub fn variant(tuning: Tuning) -> BTreeMap<&'static str, serde_json::Value> {
+pub fn variant(machine: Machine) -> BTreeMap<&'static str, serde_json::Value> {
+    let tuning = machine.tuning;
     [
         ("name", tuning.name.into()),
+        ("chosen", serde_json::to_value(machine.chosen).expect("a word")),
         ("workgroup", tuning.workgroup.into()),
         ("lanes", tuning.lanes.into()),
         ("update", tuning.update.into()),
         ("subgroup", tuning.subgroup.into()),
         ("group", tuning.group.into()),
+        ("resident", tuning.resident.into()),
         ("fused", tuning.fused.into()),
         ("moments", tuning.moments.into()),
     ]
@@ -253,7 +262,7 @@ fn run_info(experiment: &Experiment, machine: Machine, phases: Vec<PhaseInfo>, w
     RunInfo {
         floe: env!("CARGO_PKG_VERSION"),
         device: machine.engine.adapter().clone(),
-        variant: variant(machine.tuning),
+        variant: variant(machine),
         seed: experiment.config.seed,
         wall_s,
         phases,

@@ -50,6 +50,25 @@ pub struct SweepInfo {
     pub task: BTreeMap<String, serde_json::Value>,
 }
 
+/// Who chose a run's variant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Chosen {
+    /// `--variant`.
+    Flag,
+    /// `floe tune`, earlier.
+    Tuned,
+    /// The kind of device.
+    Default,
+}
+
+/// The variant that unfinished work began with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Begun {
+    pub variant: String,
+    pub chosen: Chosen,
+}
+
 /// Time and size of one phase.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PhaseInfo {
@@ -152,6 +171,34 @@ impl RunDir {
     /// Writes a file of the directory's top whole or not at all.
     pub fn write(&self, name: &str, text: &str) -> Result<()> {
         atomic_write(&self.root.join(name), text.as_bytes())
+    }
+}
+
+/// The variant that the run or sweep in a directory began with, by its `run.json` or `sweep.json`; none, with a warning
+/// if there is one, where that does not say.
+pub fn begun(root: &Path) -> Option<Begun> {
+    #[derive(Deserialize)]
+    struct Info {
+        variant: Variant,
+    }
+    #[derive(Deserialize)]
+    struct Variant {
+        name: String,
+        // Files from before it was written.
+        chosen: Option<Chosen>,
+    }
+    let found = ["run.json", "sweep.json"].map(|name| root.join(name)).into_iter().find(|path| path.exists());
+    let path = found?;
+    let text = std::fs::read_to_string(&path).ok()?;
+    match serde_json::from_str::<Info>(&text) {
+        Ok(Info { variant }) => {
+            Some(Begun { variant: variant.name, chosen: variant.chosen.unwrap_or(Chosen::Default) })
+        }
+        Err(_) => {
+            let mend = "give that one by --variant if it was not the default";
+            log::warn!("{} does not say which variant it began with; {mend}", path.display());
+            None
+        }
     }
 }
 

@@ -130,7 +130,7 @@ fn write_info(
     dir.write_sweep(&SweepInfo {
         floe: env!("CARGO_PKG_VERSION"),
         device: machine.engine.adapter().clone(),
-        variant: run::variant(machine.tuning),
+        variant: run::variant(machine),
         wall_s,
         axes: axes.collect(),
         members: list.collect(),

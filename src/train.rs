@@ -147,7 +147,7 @@ impl Trainer<'_> {
                 for (job, state) in jobs.iter().zip(&mut states) {
                     (state.step, state.wall_s) = (step, spent + began.elapsed().as_secs_f64());
                     if let Some(path) = &job.state_path {
-                        save_state(path, job, self.table, state)?;
+                        save_state(path, job, self.table, state, self.tuning.name)?;
                     }
                 }
             }
@@ -159,7 +159,7 @@ impl Trainer<'_> {
             let most = if self.profile.is_some() { PROFILED } else { RING as u64 };
             let count = chunk.min(plan.steps - step).min(until_save).min(most);
             let submitted = Instant::now();
-            self.submit(name, &stepper, count)?;
+            self.submit(name, &stepper, step, count)?;
             let read = self.engine.read_later(&stepper.metrics)?;
             // Log: the chunk before, while this one runs.
             if let Some(pending) = pending.replace((read, step, count)) {
@@ -183,9 +183,9 @@ impl Trainer<'_> {
         Ok(states)
     }
 
-    fn submit(&self, name: &str, stepper: &Stepper, count: u64) -> Result<()> {
-        let Some(profile) = self.profile else { return self.engine.submit(&stepper.recording, count) };
-        let launches = self.engine.submit_timed(&stepper.recording, count)?;
+    fn submit(&self, name: &str, stepper: &Stepper, at: u64, count: u64) -> Result<()> {
+        let Some(profile) = self.profile else { return stepper.submit(self.engine, at, count) };
+        let launches = stepper.submit_timed(self.engine, at, count)?;
         profile.borrow_mut().add(name, &stepper.recording, &launches);
         Ok(())
     }
@@ -295,7 +295,7 @@ pub fn arena(table: &ParamTable, checkpoint: &Checkpoint, path: &Path) -> Result
 
 const MOMENTS: &str = "optimizer.moments";
 
-fn save_state(path: &Path, job: &Job, table: &ParamTable, state: &State) -> Result<()> {
+fn save_state(path: &Path, job: &Job, table: &ParamTable, state: &State, variant: &str) -> Result<()> {
     let mut checkpoint = Checkpoint { tensors: tensors(table, &state.params), ..Default::default() };
     let shape = vec![state.moments.len()];
     checkpoint.tensors.insert(MOMENTS.into(), Tensor { shape, data: state.moments.clone() });
@@ -305,9 +305,18 @@ fn save_state(path: &Path, job: &Job, table: &ParamTable, state: &State) -> Resu
         ("step", state.step.to_string()),
         ("wall_s", state.wall_s.to_string()),
         ("config", job.config.to_string()),
+        ("variant", variant.to_string()),
     ];
     checkpoint.metadata = pairs.map(|(k, v)| (k.to_string(), v)).into();
     checkpoint::write(path, &checkpoint)
+}
+
+/// The variant that a saved state was trained with; none in states from before it was written.
+///
+/// # Errors
+/// A file that is no checkpoint.
+pub fn variant_of(path: &Path) -> Result<Option<String>> {
+    Ok(checkpoint::read(path)?.metadata.remove("variant"))
 }
 
 /// The state that [`Trainer::run`] saved of `job`.

@@ -214,7 +214,7 @@ fn a_loss_that_is_not_finite() {
     let said = say("run", &[&tiny("paper")[..], &wild("pretrain"), &out(&run)].concat());
     said.refuses(1, &[&["pretrain `pretrained`"], &parts[..]].concat());
     assert_eq!(names(&run.join("checkpoints")), [""; 0]);
-    assert_eq!(names(&run), ["checkpoints", "config.toml", "metrics.jsonl"]);
+    assert_eq!(names(&run), ["checkpoints", "config.toml", "metrics.jsonl", "run.json"]);
 
     let run = dir.path().join("b");
     let said = say("run", &[&tiny("paper")[..], &wild("finetune"), &out(&run)].concat());

@@ -5,8 +5,9 @@ mod common;
 use common::*;
 use std::process::{Command, Stdio};
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "run", "sweep", "presets", "init", "pretrain", "finetune", "eval", "report", "devices", "check", "bench",
+    "tune",
 ];
 
 const NOTHING: &[&str] = &[];
@@ -165,7 +166,7 @@ fn bench_times_what_is_asked_and_compares() {
     let (json, csv) = (dir.path().join("a.json"), dir.path().join("a.csv"));
     let arguments = [text(&json), "--csv".into(), text(&csv)];
     let said = succeed("bench --only grad_reduce,step:zs-v --json", &arguments);
-    for name in ["roof: copy", "roof: multiply-add", "grad_reduce: paper", "step:zs-v"] {
+    for name in ["roof: copy", "roof: fill", "roof: multiply-add", "grad_reduce: paper", "step:zs-v"] {
         assert!(said.out.lines().any(|line| line.starts_with(name)), "{name} is not in:\n{}", said.out);
     }
     let report: floe::bench::Report = serde_json::from_str(&read(&json)).unwrap();
@@ -175,8 +176,30 @@ fn bench_times_what_is_asked_and_compares() {
     // The value matrix of the paper's model, and one moment of each element.
     assert_eq!((step.trained, step.optimizer_bytes), (Some(49), Some(4 * 49)));
     assert_eq!(read(&csv).lines().count(), 1 + report.figures.len());
+    // Nothing is faster than the roofs, which are the best of all samples and not the median.
+    for figure in &report.figures {
+        assert!(figure.roof <= 100.0 || !figure.name.starts_with("roof"), "{figure:?}");
+    }
     let again = succeed("bench --only grad_reduce --compare", &[text(&json)]);
     let line = again.out.lines().find(|l| l.starts_with("grad_reduce")).unwrap();
     assert!(line.split_whitespace().last().unwrap().parse::<f64>().unwrap() > 0.0, "{line}");
     say("bench --compare", &[text(&csv)]).refuses(1, &["a.csv", "floe bench --json"]);
+}
+
+#[test]
+fn bench_shows_that_masks_pay_and_times_whole_evaluations() {
+    let json = succeed("bench --json - --only", &["masks: d = 5,eval:"]).out;
+    let report: floe::bench::Report = serde_json::from_str(&json).unwrap();
+    let models: Vec<&str> = report.masks.iter().map(|pair| pair.name.as_str()).collect();
+    let expected = ["d = 5, 1 layer, 1 head", "d = 5, 2 layers, 2 heads"];
+    assert_eq!(models, expected.map(|model| format!("masks: {model}")));
+    let trained: Vec<_> = report.masks.iter().map(|pair| [pair.all.trained, pair.value.trained]).collect();
+    assert_eq!(trained, [[98, 49], [392, 98]]);
+    for pair in &report.masks {
+        // One moment of each trained element: state shrinks with the mask, whatever the clock says.
+        assert_eq!(pair.value.optimizer_bytes, 4 * pair.value.trained);
+        assert!(pair.ratio_low <= pair.ratio && pair.ratio <= pair.ratio_high && pair.value.ms > 0.0);
+    }
+    let eval = report.figures.iter().find(|f| f.name == "eval: paper").unwrap();
+    assert!(eval.ms > 0.0 && eval.device_ms.is_none());
 }

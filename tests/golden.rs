@@ -127,25 +127,31 @@ fn twelve_steps_are_those_of_the_reference() {
         long(run(merged, Loss::Fs, sgd, ThetaLaw::Sphere, None)),
         long(run(deep, Loss::ZsFs, adam, ThetaLaw::Gaussian, None)),
     ] {
-        let start = Start { params: &run.start, moments: &[], step: 0 };
-        let stepper = Stepper::new(&run.model, &run.table, &run.plan, start, 12, &tuning);
-        engine.submit(&stepper.recording, run.plan.steps).unwrap();
-        let mut params: Vec<f32> = engine.read(&stepper.params).unwrap();
-        params.truncate(run.table.len());
-        let metrics: Vec<[f32; 4]> = engine.read(&stepper.metrics).unwrap();
         let (expected, log) = by_reference(&run, &tuning);
-        let moved = expected.iter().zip(&run.start).map(|(e, s)| (e - *s as f64).abs()).fold(0.0, f64::max);
-        assert!(moved > 0.01, "the steps do something: {moved}");
-        for (i, (found, expected)) in params.iter().zip(&expected).enumerate() {
-            assert!(
-                (*found as f64 - expected).abs() < 2e-5,
-                "{:?}: parameter {i}: {found}, {expected}",
-                run.model
-            );
-        }
-        for (t, (found, expected)) in metrics.iter().zip(&log).enumerate() {
-            for (f, e) in found.iter().zip(expected) {
-                assert!((*f as f64 - e).abs() < 1e-5 * (1.0 + e.abs()), "step {t}: {found:?}, {expected:?}");
+        for tuning in [tuning, Tuning { resident: 0.0, ..tuning }] {
+            let start = Start { params: &run.start, moments: &[], step: 0 };
+            let stepper = Stepper::new(&run.model, &run.table, &run.plan, start, 12, &tuning);
+            stepper.submit(&engine, 0, run.plan.steps).unwrap();
+            let words: Vec<f32> = engine.read(&stepper.params).unwrap();
+            let params = stepper.params_of(&words, 0, &run.table);
+            let metrics: Vec<[f32; 4]> = engine.read(&stepper.metrics).unwrap();
+            let moved =
+                expected.iter().zip(&run.start).map(|(e, s)| (e - *s as f64).abs()).fold(0.0, f64::max);
+            assert!(moved > 0.01, "the steps do something: {moved}");
+            for (i, (found, expected)) in params.iter().zip(&expected).enumerate() {
+                assert!(
+                    (*found as f64 - expected).abs() < 2e-5,
+                    "{:?}: parameter {i}: {found}, {expected}",
+                    run.model
+                );
+            }
+            for (t, (found, expected)) in metrics.iter().zip(&log).enumerate() {
+                for (f, e) in found.iter().zip(expected) {
+                    assert!(
+                        (*f as f64 - e).abs() < 1e-5 * (1.0 + e.abs()),
+                        "step {t}: {found:?}, {expected:?}"
+                    );
+                }
             }
         }
     }
@@ -180,7 +186,7 @@ fn models_trained_together_are_those_trained_alone() {
                     .map(|(plan, start)| (plan, Start { params: start, moments: &[], step: 0 }))
                     .collect();
                 let stepper = Stepper::together(&base.model, &base.table, &members, 12, &tuning);
-                engine.submit(&stepper.recording, base.plan.steps).unwrap();
+                stepper.submit(&engine, 0, base.plan.steps).unwrap();
                 let params: Vec<f32> = engine.read(&stepper.params).unwrap();
                 let moments: Vec<f32> = engine.read(&stepper.moments).unwrap();
                 let metrics: Vec<[f32; 4]> = engine.read(&stepper.metrics).unwrap();
@@ -208,16 +214,22 @@ fn models_trained_together_are_those_trained_alone() {
 fn running_twice_gives_the_same_bits_however_steps_are_submitted() {
     let engine = gpu::open("auto").unwrap_or_else(|e| panic!("{e}"));
     let run = run(Model::default(), Loss::Fs, Optimizer::default(), ThetaLaw::Sphere, None);
-    let bits = |chunks: &[u64]| {
-        let start = Start { params: &run.start, moments: &[], step: 0 };
-        let stepper =
-            Stepper::new(&run.model, &run.table, &run.plan, start, 12, &Tuning::of(engine.adapter()));
-        chunks.iter().for_each(|&n| engine.submit(&stepper.recording, n).unwrap());
-        let params: Vec<u32> = engine.read(&stepper.params).unwrap();
-        let moments: Vec<u32> = engine.read(&stepper.moments).unwrap();
-        (params, moments)
-    };
-    let whole = bits(&[12]);
-    assert_eq!(whole, bits(&[12]));
-    assert_eq!(whole, bits(&[1, 4, 7]));
+    let own = Tuning::of(engine.adapter());
+    for tuning in [own, Tuning { resident: 0.0, ..own }] {
+        let bits = |chunks: &[u64]| {
+            let start = Start { params: &run.start, moments: &[], step: 0 };
+            let stepper = Stepper::new(&run.model, &run.table, &run.plan, start, 12, &tuning);
+            let mut at = 0;
+            for &n in chunks {
+                stepper.submit(&engine, at, n).unwrap();
+                at += n;
+            }
+            let params: Vec<u32> = engine.read(&stepper.params).unwrap();
+            let moments: Vec<u32> = engine.read(&stepper.moments).unwrap();
+            (params, moments)
+        };
+        let whole = bits(&[12]);
+        assert_eq!(whole, bits(&[12]));
+        assert_eq!(whole, bits(&[1, 4, 7]));
+    }
 }

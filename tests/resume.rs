@@ -65,6 +65,7 @@ fn uninterrupted() -> &'static Path {
 
 fn start(args: &[String]) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_floe"));
+    command.env("FLOE_CACHE_DIR", no_cache());
     command.args(args).env_remove("RUST_LOG").stdout(Stdio::null()).stderr(Stdio::piped());
     command.spawn().expect("floe starts")
 }
@@ -188,6 +189,14 @@ fn single_steps_resume_too() {
     assert!(!model.exists());
     let before = std::fs::read(&kept).unwrap();
     succeeds_not(&args(&["--resume", "--set", "seed=5"]), 2, &["p.state", "`seed = 0`", "`seed = 5`"]);
+    // The state knows which variant it was trained with.
+    for variant in ["cpu-lane", "gpu"] {
+        let adapter = floe::gpu::open("auto").unwrap_or_else(|e| panic!("{e}")).adapter().clone();
+        let began = floe::kernels::Tuning::of(&adapter).name;
+        if variant != began {
+            succeeds_not(&args(&["--resume", "--variant", variant]), 2, &[variant, &format!("`{began}`")]);
+        }
+    }
     let from = uninterrupted().join("checkpoints/pretrained.safetensors");
     let mut finetune = vec!["finetune".into(), "--from".into(), text(from), "--resume".into()];
     finetune.extend(["--method".to_string(), "value".into()]);

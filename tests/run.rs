@@ -96,7 +96,8 @@ fn run_json_names_device_seed_phases_and_task() {
         assert!(info["device"][key].is_string(), "{key}: {info}");
     }
     assert!(!info["device"]["name"].as_str().unwrap().is_empty());
-    assert!(!info["variant"].as_object().unwrap().is_empty());
+    assert!(!info["variant"]["name"].as_str().unwrap().is_empty());
+    assert_eq!(info["variant"]["chosen"], "default");
     assert!(info["task"]["description"].as_str().unwrap().contains("2 covariates"));
     let wall = info["wall_s"].as_f64().unwrap();
     let phases = info["phases"].as_array().unwrap();
@@ -351,6 +352,7 @@ fn every_variant_runs_and_is_recorded() {
         succeed(&format!("run --variant {variant}"), &[&tiny("paper")[..], &out(&dir)].concat());
         let info: serde_json::Value = serde_json::from_str(&read(dir.join("run.json"))).unwrap();
         assert_eq!(info["variant"]["name"], variant);
+        assert_eq!(info["variant"]["chosen"], "flag");
         // Another split sums in another order: the same numbers up to rounding.
         let error = |dir: &Path| number(&rows(&dir.join("eval.csv"))[0][3]);
         assert!((error(&dir) / error(paper()) - 1.0).abs() < 1e-3);

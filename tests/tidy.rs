@@ -23,7 +23,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
     &[("reference", &["chi", "config", "law", "rng"])],
     &[("kernels", &["chi", "config", "error", "gpu", "law", "reference", "rng", "shape"])],
     &[
-        ("model", &["config", "gpu", "kernels", "law", "optim", "shape"]),
+        ("model", &["config", "error", "gpu", "kernels", "law", "optim", "shape"]),
         ("optim", &["config", "error", "model"]),
         ("checkpoint", &["error"]),
         ("metrics", &["checkpoint", "error"]),
@@ -56,6 +56,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
             &["config", "error", "eval", "metrics", "model", "report", "results", "run", "rundir", "train"],
         ),
         ("probe", &["checkpoint", "config", "error", "gpu", "kernels", "model", "run"]),
+        ("tune", &["bench", "checkpoint", "error", "gpu", "kernels"]),
         ("bench", &["check", "config", "error", "gpu", "kernels", "model", "run"]),
     ],
     &[(
@@ -78,6 +79,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
             "rundir",
             "sweep",
             "train",
+            "tune",
         ],
     )],
 ];

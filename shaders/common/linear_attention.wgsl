@@ -20,11 +20,11 @@ var<private> tmp: array<f32, DD>;
 // The first model of an invocation's group. A constant where there is one group: llvmpipe loads fast from those.
 fn first_model(group: u32) -> u32 { return select(group * GROUP, 0u, MODELS == GROUP); }
 
-// weights: per model and layer V [H, D, D] then QK [H, D, D].
+// weight(model, i): of a model's [L][V | QK][H, D, D].
 fn load_weights(model: u32) {
   beyond = source_width() - D;
   /*unroll*/ for (var i = 0u; i < 2u * TENSORS; i++) {
-    let w = weights[model * WEIGHTS4 + i / 4u][i % 4u];
+    let w = weight(model, i);
     let layer = i / (2u * HEADS * DD);
     let rest = i % (2u * HEADS * DD);
     if (rest < HEADS * DD) {

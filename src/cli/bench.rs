@@ -29,7 +29,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     let old = args.compare.as_deref().map(load).transpose()?;
     let (engine, tuning) = args.device.open()?;
-    let report = bench::run(&engine, &tuning, &args.only, &mut |what| log::info!("{what}"))?;
+    let report = bench::run(&engine, &tuning, &args.only)?;
     let json = serde_json::to_string_pretty(&report).map_err(|e| Error::Usage(e.to_string()))? + "\n";
     if args.json.as_deref() == Some(Path::new("-")) {
         print(&json);
@@ -75,12 +75,41 @@ fn text(report: &Report, old: Option<&Report>) -> String {
         rows.push(row);
     }
     format!(
-        "{}\nroofs measured here: {:.1} GFLOP/s multiply-add, {:.1} GB/s copy ({}, {})\n",
+        "{}{}\nroofs: {:.1} GFLOP/s multiply-add, {:.1} GB/s, the best samples of this run ({}, {}, `{}`).\n\
+         GFLOP/s counts additions, multiplications and the integer operations of the random numbers alike, by the\n\
+         kernel's own formula; `roof` is the median against the nearer roof.\n",
         table(&rows),
+        masks(report),
         report.roof_gflops,
         report.roof_gbytes_s,
         report.adapter,
-        report.driver
+        report.driver,
+        report.variant
+    )
+}
+
+/// Steps with everything trained against steps with the value alone.
+fn masks(report: &Report) -> String {
+    if report.masks.is_empty() {
+        return String::new();
+    }
+    let header =
+        ["zero-shot step", "all, ms", "value, ms", "all / value", "half of the pairs", "trained", "state"];
+    let mut rows = vec![header.map(String::from).to_vec()];
+    for pair in &report.masks {
+        rows.push(vec![
+            pair.name.clone(),
+            format!("{:.4}", pair.all.ms),
+            format!("{:.4}", pair.value.ms),
+            format!("{:.2}", pair.ratio),
+            format!("{:.2}–{:.2}", pair.ratio_low, pair.ratio_high),
+            format!("{} / {}", pair.all.trained, pair.value.trained),
+            format!("{} B / {} B", pair.all.optimizer_bytes, pair.value.optimizer_bytes),
+        ]);
+    }
+    format!(
+        "\n{}everything trained, or the value of the last layer alone; samples in turn, the ratio pair by pair.\n",
+        table(&rows)
     )
 }
 

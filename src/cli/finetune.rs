@@ -9,8 +9,8 @@ use crate::error::{Error, Result};
 use crate::metrics::MetricsLog;
 use crate::model::Plan;
 use crate::run::{Experiment, Machine, phase_info, phase_of};
-use crate::rundir;
-use crate::train::{Job, State, load_state};
+use crate::rundir::{self, Begun, Chosen};
+use crate::train::{Job, State, load_state, variant_of};
 use std::path::{Path, PathBuf};
 
 /// Fine-tune a checkpoint by one method
@@ -100,7 +100,9 @@ pub fn train_to(
         config: &config,
     };
     let state = if resume { load_state(&state_path, &job, &experiment.table)? } else { State::fresh(params) };
-    let (engine, tuning) = device.open()?;
+    let begun = if resume { variant_of(&state_path)? } else { None };
+    let begun = begun.map(|variant| Begun { variant, chosen: Chosen::Default });
+    let (engine, tuning, _) = device.open_for(begun)?;
     let trainer = experiment.trainer(Machine::new(&engine, tuning), stop_flag());
     trainer.check(plan)?;
     let state = match trainer.run(&job, state, &mut MetricsLog::none(), &mut Show::new()) {

@@ -5,7 +5,7 @@ use super::source::{Device, Source};
 use super::{print, stop_flag, table};
 use crate::error::{Error, Result};
 use crate::run::{self, Experiment, Machine};
-use crate::rundir::RunDir;
+use crate::rundir::{self, RunDir};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
@@ -39,10 +39,11 @@ pub fn run(args: Args) -> Result<()> {
         None => free(source),
     };
     let experiment = Experiment::open(config)?;
-    let (engine, tuning) = args.device.open()?;
+    let begun = if args.resume { rundir::begun(&out) } else { None };
+    let (engine, tuning, chosen) = args.device.open_for(begun)?;
     let profile = RefCell::default();
     let timing = args.profile.then_some(&profile);
-    let machine = Machine { profile: timing, ..Machine::new(&engine, tuning) };
+    let machine = Machine { chosen, profile: timing, ..Machine::new(&engine, tuning) };
     experiment.check(machine)?;
     let dir = RunDir::open(&out, &experiment.config, args.resume)?;
     let outcome = run::run(&experiment, machine, &dir, stop_flag(), &mut Show::new());

@@ -1,10 +1,11 @@
 //! Arguments that several commands share.
 
 use crate::config::{self, Config};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::{self, Engine};
 use crate::kernels::Tuning;
-use crate::rundir;
+use crate::rundir::{self, Begun, Chosen};
+use crate::tune;
 use std::path::{Path, PathBuf};
 
 /// Where the experiment comes from.
@@ -32,11 +33,28 @@ pub fn config_of(checkpoint: &Path, sets: &[String]) -> Result<Config> {
 
 /// Which device to use.
 #[derive(Debug, clap::Args)]
-pub struct Device {
+pub struct Adapter {
     /// `auto` (discrete, integrated, virtual, then CPU), an index of `floe devices`, or a part of a name
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     pub device: String,
-    /// How kernels split their work: `cpu`, `cpu-lane`, `cpu-tokens`, `gpu` or `gpu-fused`; by the kind of device if not given
+}
+
+impl Adapter {
+    pub fn open(&self) -> Result<Engine> {
+        let engine = gpu::open(&self.device)?;
+        let adapter = engine.adapter();
+        log::info!("{} ({}, {} {})", adapter.name, adapter.backend, adapter.driver, adapter.driver_info);
+        Ok(engine)
+    }
+}
+
+/// Which device to use, and how kernels split their work on it.
+#[derive(Debug, clap::Args)]
+pub struct Device {
+    #[command(flatten)]
+    pub adapter: Adapter,
+    /// How kernels split their work, such as `cpu`, `cpu-lane`, `gpu` or `gpu-fused`; if not given, what `floe tune`
+    /// chose for this device, or else by its kind
     #[arg(long, value_name = "VARIANT")]
     pub variant: Option<String>,
 }
@@ -44,14 +62,48 @@ pub struct Device {
 impl Device {
     /// The device, and how kernels split their work on it.
     pub fn open(&self) -> Result<(Engine, Tuning)> {
-        let engine = gpu::open(&self.device)?;
-        let adapter = engine.adapter();
-        log::info!("{} ({}, {} {})", adapter.name, adapter.backend, adapter.driver, adapter.driver_info);
-        let tuning = match &self.variant {
-            Some(name) => Tuning::named(name, adapter)?,
-            None => Tuning::of(adapter),
-        };
+        let (engine, tuning, _) = self.open_for(None)?;
         Ok((engine, tuning))
+    }
+
+    /// The same for work that may have begun with a variant: it goes on with that one, to the same bits.
+    ///
+    /// # Errors
+    /// `--variant` is another, or the device has not the means for it.
+    pub fn open_for(&self, begun: Option<Begun>) -> Result<(Engine, Tuning, Chosen)> {
+        if let (Some(begun), Some(asked)) = (&begun, &self.variant)
+            && begun.variant != *asked
+        {
+            return Err(Error::Usage(format!(
+                "--variant `{asked}`, but what is resumed began with `{}`, and another gives other last bits; leave \
+                 --variant out, or start again with another --out",
+                begun.variant
+            )));
+        }
+        let engine = self.adapter.open()?;
+        let adapter = engine.adapter();
+        let (tuning, chosen) = match (begun, &self.variant) {
+            (Some(begun), _) => {
+                let tuning = Tuning::named(&begun.variant, adapter).map_err(|_| {
+                    Error::Usage(format!(
+                        "what is resumed began with variant `{}`, which {} has not the means for; go on where it \
+                         began, or start again with another --out",
+                        begun.variant, adapter.name
+                    ))
+                })?;
+                log::info!("variant `{}`, as at the beginning", tuning.name);
+                (tuning, begun.chosen)
+            }
+            (None, Some(name)) => (Tuning::named(name, adapter)?, Chosen::Flag),
+            (None, None) => match tune::chosen(adapter) {
+                Some(tuning) => {
+                    log::info!("variant `{}`, chosen by `floe tune`", tuning.name);
+                    (tuning, Chosen::Tuned)
+                }
+                None => (Tuning::of(adapter), Chosen::Default),
+            },
+        };
+        Ok((engine, tuning, chosen))
     }
 }
 

@@ -7,7 +7,7 @@ use super::{print, stop_flag};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::run::Machine;
-use crate::rundir::RunDir;
+use crate::rundir::{self, RunDir};
 use crate::sweep::{self, Members};
 use std::path::{Path, PathBuf};
 
@@ -39,8 +39,9 @@ pub fn run(args: Args) -> Result<()> {
     };
     let toml = sweep.toml.clone();
     let members = Members::open(sweep)?;
-    let (engine, tuning) = args.device.open()?;
-    let machine = Machine::new(&engine, tuning);
+    let begun = if args.resume { rundir::begun(&out) } else { None };
+    let (engine, tuning, chosen) = args.device.open_for(begun)?;
+    let machine = Machine { chosen, ..Machine::new(&engine, tuning) };
     members.check(machine)?;
     let dir = RunDir::open_sweep(&out, &toml, args.resume)?;
     match sweep::run(&members, machine, &dir, stop_flag(), &mut Show::new()) {

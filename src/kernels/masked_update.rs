@@ -1,7 +1,7 @@
 //! `masked_update`: one optimizer step on the trained elements.
 
 use super::case::{Bench, Case, values, wide};
-use super::{Tuning, program, read, uniform, write};
+use super::{OPTIMIZER, Tuning, program, read, uniform, write};
 use crate::config::{Optimizer, Rule};
 use crate::gpu::{Buffer, Consts, Recording};
 use crate::reference::masked_update as reference;
@@ -30,9 +30,9 @@ pub struct Update {
 }
 
 impl Update {
-    /// Words of a model's moments: one a trained element for SGD, two for Adam.
+    /// Words of a model's moments.
     pub fn moments(&self) -> usize {
-        self.trained * if self.rule == Rule::Sgd { 1 } else { 2 }
+        self.trained * states(self.rule)
     }
 }
 
@@ -66,14 +66,23 @@ pub fn schedule_row(o: &Optimizer, t: u64, lr: f64, few: f64) -> [f32; 4] {
     [lr, few, correction(o.betas[0]), correction(o.betas[1])].map(|x| x as f32)
 }
 
-pub fn record(update: &Update, b: &Buffers, tuning: &Tuning) -> Recording {
-    let rule = match update.rule {
+/// Moments a trained element: one for SGD, two for Adam.
+pub fn states(rule: Rule) -> usize {
+    if rule == Rule::Sgd { 1 } else { 2 }
+}
+
+/// What the rule's code is made by.
+pub(super) fn rule_consts(consts: Consts, rule: Rule) -> Consts {
+    let number = match rule {
         Rule::Sgd => 0,
         Rule::Adam => 1,
         Rule::AdamW => 2,
     };
-    let consts = Consts::default()
-        .u32("RULE", rule)
+    consts.u32("RULE", number).u32("STATES", states(rule))
+}
+
+pub fn record(update: &Update, b: &Buffers, tuning: &Tuning) -> Recording {
+    let consts = rule_consts(Consts::default(), update.rule)
         .u32("MODELS", update.places)
         .u32("TRAINED", update.trained)
         .u32("LOSSES", update.losses)
@@ -104,7 +113,7 @@ pub fn record(update: &Update, b: &Buffers, tuning: &Tuning) -> Recording {
         &b.metrics,
         &b.partials,
     ];
-    let parts = [include_str!("../../shaders/masked_update.wgsl")];
+    let parts = [OPTIMIZER, include_str!("../../shaders/masked_update.wgsl")];
     // Its loops go over the trained elements twice, and over the partial sums.
     let sums = update.fused.map_or(0, |parts| (update.losses + 2) * (parts + 1));
     let mut workgroup = tuning.update;

@@ -20,7 +20,7 @@ pub fn record(
 ) -> Recording {
     let own = [read(1, "state"), write(2, "moments")];
     let (bindings, buffers) = source.bind(&own, &[state, moments]);
-    let (demonstrations, consts) = source.demonstrations(shots, tuning);
+    let (demonstrations, consts) = source.demonstrations(shots, true, tuning);
     let consts = consts.u32("BATCH", batch);
     let own = include_str!("../../shaders/prompt_moments.wgsl");
     let parts = [RANDOM, source.wgsl, demonstrations, own];

@@ -3,10 +3,12 @@
 use super::case::{Bench, Case, poisoned, values, wide};
 use super::source::{self, Source};
 use super::{
-    LINEAR_ATTENTION, PARTIALS_LANE, PARTIALS_SUBGROUP, RANDOM, Tuning, program, read, uniform, write,
+    DESCENT, LINEAR_ATTENTION, PARTIALS_LANE, PARTIALS_SUBGROUP, RANDOM, Tuning, program, read, uniform,
+    write,
 };
 use crate::config::Loss;
 use crate::gpu::{Binding, Buffer, Consts, Program, Recording};
+use crate::law::Law;
 use crate::reference::prompts::{self, Drawn};
 use crate::reference::transformer;
 use crate::shape::{GradLayout, Models, Shape};
@@ -59,33 +61,39 @@ pub fn record(source: &Source, step: &Step, buffers: &Buffers, lanes: usize, tun
     recording
 }
 
-fn assemble(source: &Source, step: &Step, bindings: Vec<Binding>, lanes: usize, tuning: &Tuning) -> Program {
+/// What a step's code is made by, but for how it is split: the sum over demonstrations, and constants.
+pub(super) fn consts(source: &Source, step: &Step, tuning: &Tuning) -> (&'static str, Consts) {
     let layout = &step.layout;
-    let (demonstrations, consts) = source.demonstrations(step.shots, tuning);
+    let (demonstrations, consts) = source.demonstrations(step.shots, step.loss != Loss::Zs, tuning);
     let consts = model_consts(consts, &layout.shape, &step.models)
         .u32("BATCH", step.batch)
-        .u32("LANES", lanes)
-        .u32("PARTS", tuning.parts(lanes))
-        .u32("SUBGROUP", tuning.subgroup)
         .u32("ENTRIES", layout.entries)
         // Branches of frozen blocks are dropped, but validated first: their constant indexes must fit.
         .u32("ROOM", layout.entries.max(layout.shape.tensor()))
+        // The zero-shot loss reads no demonstration.
         .flags("PASSES", &[step.loss != Loss::Fs, step.loss != Loss::Zs])
         .flags("TRAIN_V", &layout.v)
         .flags("TRAIN_QK", &layout.qk)
         .indexes("AT_V", &layout.at_v)
         .indexes("AT_QK", &layout.at_qk);
+    (demonstrations, consts)
+}
+
+fn assemble(source: &Source, step: &Step, bindings: Vec<Binding>, lanes: usize, tuning: &Tuning) -> Program {
+    let (demonstrations, consts) = consts(source, step, tuning);
+    let consts =
+        consts.u32("LANES", lanes).u32("PARTS", tuning.parts(lanes)).u32("SUBGROUP", tuning.subgroup);
     let partials = if tuning.subgroup > 1 { PARTIALS_SUBGROUP } else { PARTIALS_LANE };
     let own = include_str!("../../shaders/prompt_step.wgsl");
-    let parts = [RANDOM, source.wgsl, demonstrations, LINEAR_ATTENTION, partials, own];
+    let parts = [RANDOM, source.wgsl, demonstrations, LINEAR_ATTENTION, DESCENT, partials, own];
     program("prompt_step", "prompt_step", &parts, consts, bindings, tuning.workgroup, 0)
 }
 
 /// What the reference makes of a step: partials [entries + 2, lanes].
-fn expected(
-    law: &crate::law::Law,
+pub(super) fn expected(
+    law: &Law,
     step: &Step,
-    weights: &[f32],
+    weights: &[f64],
     number: u32,
     few: f64,
     lanes: usize,
@@ -95,7 +103,7 @@ fn expected(
     let shape = layout.shape;
     let tensor = shape.tensor();
     let (mut v, mut qk) = (Vec::new(), Vec::new());
-    for layer in wide(weights).chunks(2 * tensor) {
+    for layer in weights.chunks(2 * tensor) {
         v.extend_from_slice(&layer[..tensor]);
         qk.extend_from_slice(&layer[tensor..]);
     }
@@ -187,7 +195,7 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
         let each = weights.chunks(shape.weights_stride()).zip(&few);
         let by_lane: Vec<f64> = each
             .flat_map(|(w, &few)| {
-                expected(law, &step, &w[..shape.weights()], number, few as f64, lanes, drawn)
+                expected(law, &step, &wide(&w[..shape.weights()]), number, few as f64, lanes, drawn)
             })
             .collect();
         let values = by_lane.chunks(tuning.subgroup).map(|lanes| lanes.iter().sum()).collect();
@@ -212,6 +220,16 @@ fn operations(layout: &GradLayout) -> f64 {
     last + middle
 }
 
+/// Arithmetic of a step for one group of models: the prompts drawn once, each model forward and backward.
+pub fn group_operations(law: &Law, step: &Step, tuning: &Tuning) -> f64 {
+    let shots = if step.loss == Loss::Zs { 0 } else { step.shots };
+    let passes = if step.loss == Loss::ZsFs { 2.0 } else { 1.0 };
+    let width = step.layout.shape.width() as f64;
+    let query = source::operations(law, 0) + width * (width + 1.0);
+    let models = step.models.group as f64 * passes * operations(&step.layout);
+    step.batch as f64 * (query + source::moment_operations(law, shots, tuning) + models)
+}
+
 pub(super) fn benches(tuning: &Tuning) -> Vec<Bench> {
     let shape = Shape { layers: 1, heads: 1, dim: 5 };
     let table = [
@@ -226,7 +244,6 @@ pub(super) fn benches(tuning: &Tuning) -> Vec<Bench> {
     table
         .into_iter()
         .map(|(name, law, loss, qk, models)| {
-            let shots = if loss == Loss::Zs { 0 } else { 20 };
             let layout = GradLayout::new(shape, vec![true], vec![qk]);
             let models = tuning.models(models, shape.weights() + layout.entries);
             let (places, stride) = (models.places(), shape.weights_stride());
@@ -240,17 +257,10 @@ pub(super) fn benches(tuning: &Tuning) -> Vec<Bench> {
                 schedule: &Buffer::holding("schedule", &[0.0f32, 1.0, 0.0, 0.0].repeat(places)),
                 partials: &Buffer::words("partials", words),
             };
-            // Each group draws the prompts; each model goes forward and backward.
-            let passes = if loss == Loss::ZsFs { 2.0 } else { 1.0 };
-            let width = shape.width() as f64;
-            let query = source::operations(&law, 0) + width * (width + 1.0);
-            let demonstrations = source::moment_operations(&law, shots, tuning);
-            let prompt = models.groups() as f64 * (query + demonstrations)
-                + models.count as f64 * passes * operations(&step.layout);
             Bench {
                 name: name.into(),
                 recording: record(&source, &step, &buffers, lanes, tuning),
-                flops: step.batch as f64 * prompt,
+                flops: models.groups() as f64 * group_operations(&law, &step, tuning),
                 bytes: 4.0 * (words + places * shape.weights()) as f64,
             }
         })

@@ -46,10 +46,16 @@ impl Source {
         if self.by_moments(shots, tuning) { Drawn::Moments } else { Drawn::Tokens }
     }
 
-    /// WGSL that adds Σ z zᵀ over a prompt's demonstrations to `total`, and the constants for it and the rest.
-    pub(super) fn demonstrations(&self, shots: usize, tuning: &Tuning) -> (&'static str, Consts) {
-        let consts = self.consts(shots);
-        if !self.by_moments(shots, tuning) {
+    /// WGSL that adds Σ z zᵀ over a prompt's demonstrations to `total`, and the constants for it and the rest. It adds
+    /// none if it `draws` none.
+    pub(super) fn demonstrations(
+        &self,
+        shots: usize,
+        draws: bool,
+        tuning: &Tuning,
+    ) -> (&'static str, Consts) {
+        let consts = self.consts(shots).u32("DRAWN", if draws { shots } else { 0 });
+        if !draws || !self.by_moments(shots, tuning) {
             return (include_str!("../../shaders/common/moments_tokens.wgsl"), consts);
         }
         // Column 0 has p normals, column k those from place k − 1 on; entry i of column k is draw at[k] + i.

@@ -1,10 +1,11 @@
 //! One training step as a recording: forward and backward, reduction, masked update. No host between steps.
 
 use super::ParamTable;
-use crate::config::{self, Loss, Optimizer, QueryKey, Rule, Schedule};
-use crate::gpu::{Buffer, Recording};
+use crate::config::{self, Loss, Optimizer, QueryKey, Schedule};
+use crate::error::Result;
+use crate::gpu::{Buffer, Engine, Launch, Recording};
 use crate::kernels::masked_update::{self, NONE, Update};
-use crate::kernels::{Source, Tuning, grad_reduce, prompt_step, qk};
+use crate::kernels::{Source, Tuning, grad_reduce, prompt_step, prompt_train, qk};
 use crate::law::Law;
 use crate::optim::schedule::factor;
 use crate::shape::{GradLayout, Models, Shape};
@@ -49,8 +50,12 @@ impl Plan {
 
 /// The buffers of models that train together and the recording of one of their steps. Mostly it is a single model.
 pub struct Stepper {
-    /// One step of each model; running it again is the next step.
+    /// One step of each model, or up to `steps` where `until` is; running it again goes on.
     pub recording: Recording,
+    /// Steps that the recording makes.
+    pub steps: u64,
+    /// `[0]`: the step to stop before, if a recording makes several.
+    until: Option<Buffer>,
     /// The arenas of parameters, [M, stride].
     pub params: Buffer,
     /// [M, 1 or 2, trained]: of as many elements as the model has that trains most.
@@ -128,7 +133,7 @@ impl Stepper {
         let (plan, start) = members[0];
         assert!(members.iter().all(|(other, _)| plan.joins(other)), "plans that do not join");
         let sizes = Sizes::new(model, table, members, tuning);
-        let Sizes { shape, models, .. } = sizes;
+        let models = sizes.models;
         let source = Source::new(&plan.law);
         let step = prompt_step::Step {
             layout: sizes.layout.clone(),
@@ -154,37 +159,63 @@ impl Stepper {
         let places: Vec<Vec<u32>> =
             members.iter().enumerate().map(|(m, (plan, _))| sizes.places(table, &plan.train, m)).collect();
         let parts = models.places() * (sizes.layout.entries + 2) * tuning.parts(lanes);
-        let params = arena(members, &sizes);
-        let words = models.places() * shape.weights_stride();
-        let weights = if sizes.separate { Buffer::words("weights", words) } else { params.clone() };
         let buffers = masked_update::Buffers {
             hyper: hyper(members, models),
             schedule: schedule(members, models),
             trained: trained(members, &places, &sizes, update.trained),
             grads: Buffer::words("grads", models.count * sizes.grads),
-            params,
+            params: arena(members, &sizes),
             moments: moments(members, &update),
-            state: Buffer::holding("state", &vec![start.step as u32; models.count]),
-            metrics: Buffer::words("metrics", models.count * 4 * ring),
+            state: Buffer::holding("state", &vec![start.step as u32; models.places()]),
+            metrics: Buffer::words("metrics", models.places() * 4 * ring),
             partials: Buffer::words("partials", parts),
         };
-        let drawn = prompt_step::Buffers {
-            weights: &weights,
-            state: &buffers.state,
-            schedule: &buffers.schedule,
-            partials: &buffers.partials,
+        let resident = prompt_train::steps(&plan.law, &step, &update, tuning).filter(|_| !sizes.separate);
+        let (recording, until) = match resident {
+            Some(steps) => {
+                let until = Buffer::holding("until", &[u32::MAX]);
+                let (slots, sizes) = (slots(members, &sizes), (&step, &update, steps));
+                (prompt_train::record(&source, sizes, &buffers, (&slots, &until), tuning), Some(until))
+            }
+            None => (sizes.record_step(&source, (&step, lanes), &update, &buffers, tuning), None),
         };
-        let mut recording = Recording::default();
-        if sizes.separate {
-            let places = (models.count, sizes.params);
-            recording.extend(qk::record_fwd(&shape, places, &buffers.params, &weights, tuning));
-        }
-        recording.extend(prompt_step::record(&source, &step, &drawn, lanes, tuning));
-        recording.extend(sizes.record_gradient(&buffers, fused, tuning.parts(lanes), tuning));
-        recording.extend(masked_update::record(&update, &buffers, tuning));
+        let steps = resident.unwrap_or(1) as u64;
         let masked_update::Buffers { params, moments, state, metrics, grads, .. } = buffers;
         let (moment_count, stride) = (update.moments(), sizes.params);
-        Stepper { recording, params, moments, state, metrics, grads, places, moment_count, stride }
+        Stepper {
+            recording,
+            steps,
+            until,
+            params,
+            moments,
+            state,
+            metrics,
+            grads,
+            places,
+            moment_count,
+            stride,
+        }
+    }
+
+    /// Submits `count` steps from step `at` on.
+    ///
+    /// # Errors
+    /// What [`Engine::submit`] gives.
+    pub fn submit(&self, engine: &Engine, at: u64, count: u64) -> Result<()> {
+        engine.submit(&self.recording, self.runs(engine, at, count)?)
+    }
+
+    /// As [`Stepper::submit`], and when each launch ran ([`Engine::submit_timed`]).
+    pub fn submit_timed(&self, engine: &Engine, at: u64, count: u64) -> Result<Vec<Launch>> {
+        engine.submit_timed(&self.recording, self.runs(engine, at, count)?)
+    }
+
+    /// How often the recording has to run.
+    fn runs(&self, engine: &Engine, at: u64, count: u64) -> Result<u64> {
+        if let Some(until) = &self.until {
+            engine.write(until, &[(at + count) as u32])?;
+        }
+        Ok(count.div_ceil(self.steps))
     }
 
     /// Parameters of a model among the words of `params`.
@@ -195,14 +226,9 @@ impl Stepper {
     /// Moments of a model among the words of `moments`, in the layout of its own trained list.
     pub fn moments_of(&self, words: &[f32], model: usize, plan: &Plan) -> Vec<f32> {
         let own = &words[model * self.moment_count..][..self.moment_count];
-        let longest = self.moment_count / states(plan);
+        let longest = self.moment_count / masked_update::states(plan.optimizer.rule);
         own.chunks(longest).flat_map(|row| &row[..plan.train.len()]).copied().collect()
     }
-}
-
-/// Moments a trained element.
-fn states(plan: &Plan) -> usize {
-    if plan.optimizer.rule == Rule::Sgd { 1 } else { 2 }
 }
 
 impl Sizes {
@@ -228,6 +254,35 @@ impl Sizes {
             first,
             layout,
         }
+    }
+
+    /// One step: a launch a kernel.
+    fn record_step(
+        &self,
+        source: &Source,
+        (step, lanes): (&prompt_step::Step, usize),
+        update: &Update,
+        buffers: &masked_update::Buffers,
+        tuning: &Tuning,
+    ) -> Recording {
+        let mut recording = Recording::default();
+        let words = self.models.places() * self.shape.weights_stride();
+        let weights = if self.separate { Buffer::words("weights", words) } else { buffers.params.clone() };
+        if self.separate {
+            let places = (self.models.count, self.params);
+            recording.extend(qk::record_fwd(&self.shape, places, &buffers.params, &weights, tuning));
+        }
+        let drawn = prompt_step::Buffers {
+            weights: &weights,
+            state: &buffers.state,
+            schedule: &buffers.schedule,
+            partials: &buffers.partials,
+        };
+        recording.extend(prompt_step::record(source, step, &drawn, lanes, tuning));
+        let fused = update.fused.is_some();
+        recording.extend(self.record_gradient(buffers, fused, tuning.parts(lanes), tuning));
+        recording.extend(masked_update::record(update, buffers, tuning));
+        recording
     }
 
     /// From partial sums to the gradient that the update reads.
@@ -271,9 +326,9 @@ fn arena(members: &[(&Plan, Start)], sizes: &Sizes) -> Buffer {
     Buffer::holding("params", &words)
 }
 
-/// All models' moments.
+/// All models' moments; places of no model are zeros.
 fn moments(members: &[(&Plan, Start)], update: &Update) -> Buffer {
-    let mut words = vec![0.0f32; members.len() * update.moments()];
+    let mut words = vec![0.0f32; update.places * update.moments()];
     for (own, (plan, start)) in words.chunks_mut(update.moments()).zip(members) {
         let rows = own.chunks_mut(update.trained).zip(start.moments.chunks(plan.train.len()));
         rows.for_each(|(row, held)| row[..held.len()].copy_from_slice(held));
@@ -308,6 +363,15 @@ fn trained(members: &[(&Plan, Start)], places: &[Vec<u32>], sizes: &Sizes, longe
         own.iter_mut().zip(listed).for_each(|(pair, (&p, &g))| *pair = [p + shift, g]);
     }
     Buffer::holding("trained", pairs.as_flattened())
+}
+
+/// [places, stride] each parameter's place among its model's trained, or [`NONE`].
+fn slots(members: &[(&Plan, Start)], sizes: &Sizes) -> Buffer {
+    let mut words = vec![NONE; sizes.models.places() * sizes.params];
+    for (own, (plan, _)) in words.chunks_mut(sizes.params).zip(members) {
+        plan.train.iter().zip(0..).for_each(|(&p, slot)| own[p as usize] = slot);
+    }
+    Buffer::holding("slots", &words)
 }
 
 impl Touched {

@@ -30,8 +30,13 @@ pub struct Said {
 
 pub fn floe() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_floe"));
-    command.env_remove("RUST_LOG");
+    command.env_remove("RUST_LOG").env("FLOE_CACHE_DIR", no_cache());
     command
+}
+
+/// A directory for `FLOE_CACHE_DIR` that is never made: no test depends on what its user has tuned.
+pub fn no_cache() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-cache")
 }
 
 /// A preset at tiny sizes: the arguments after `floe run` or `floe pretrain`.

@@ -1,0 +1,94 @@
+//! That masks pay: training the value of the last layer alone against training everything, step beside step.
+
+use super::{Parity, SAMPLES, work};
+use crate::error::Result;
+use crate::gpu::Engine;
+use crate::kernels::Tuning;
+use serde::{Deserialize, Serialize};
+
+/// Steps of one model with two masks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pair {
+    /// `masks: <model>`.
+    pub name: String,
+    /// Everything trained.
+    pub all: Side,
+    /// The value matrices of the last layer alone.
+    pub value: Side,
+    /// Time of `all` over that of `value`, pair by pair: median, and the middle half's ends.
+    pub ratio: f64,
+    pub ratio_low: f64,
+    pub ratio_high: f64,
+}
+
+/// A step with one mask.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Side {
+    /// Median wall time of a step, milliseconds.
+    pub ms: f64,
+    /// Elements trained, and optimizer state in bytes.
+    pub trained: usize,
+    pub optimizer_bytes: usize,
+}
+
+/// Models of the zero-shot step: the paper's; one with a layer below the trained one, which needs no backward pass
+/// then; one with a wider token. Few prompts for the larger ones: a ratio needs no more.
+const MODELS: &[(&str, &[&str])] = &[
+    ("d = 5, 1 layer, 1 head", &["model.layers=1"]),
+    ("d = 5, 2 layers, 2 heads", &["model.layers=2", "model.heads=2", "finetune.batch=1000"]),
+    ("d = 10, 1 layer, 1 head", &["task.dim=10", "finetune.batch=2000"]),
+];
+
+/// Times the pairs whose name `wanted` takes, one sample of each side in turn.
+pub(super) fn run(
+    engine: &Engine,
+    tuning: &Tuning,
+    parity: &mut Parity,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Result<Vec<Pair>> {
+    let mut pairs = Vec::new();
+    for (model, sets) in MODELS {
+        let name = format!("masks: {model}");
+        if wanted(&name) {
+            pairs.push(pair(engine, tuning, parity, name, sets)?);
+        }
+    }
+    Ok(pairs)
+}
+
+fn pair(engine: &Engine, tuning: &Tuning, parity: &mut Parity, name: String, sets: &[&str]) -> Result<Pair> {
+    let mut experiment = work::paper(sets)?;
+    let last = experiment.config.model.layers - 1;
+    let value = format!("methods.zs-v.train=['layers.{last}.attn.v']");
+    experiment = work::paper(&[sets, &[value.as_str()]].concat())?;
+    experiment.plans.retain(|(method, _)| ["zs-all", "zs-v"].contains(&method.as_str()));
+    let [all, value] = <[work::Work; 2]>::try_from(work::steps(&experiment, tuning))
+        .unwrap_or_else(|found| panic!("two methods of the paper, not {}", found.len()));
+    all.stems.iter().chain(&value.stems).try_for_each(|stem| parity.verify(stem))?;
+
+    let launches = [all.launches(engine)?, value.launches(engine)?];
+    let (mut times, mut ratios) = ([Vec::new(), Vec::new()], Vec::new());
+    for sample in 0..2 * SAMPLES {
+        let mut pair = [0.0; 2];
+        // Whoever comes first may find the processor colder.
+        for side in [sample % 2, 1 - sample % 2] {
+            pair[side] = [&all, &value][side].time(engine, launches[side])?;
+            times[side].push(pair[side]);
+        }
+        ratios.push(pair[0] / pair[1]);
+    }
+    ratios.sort_by(f64::total_cmp);
+    let side = |work: &work::Work, times: &[f64]| Side {
+        ms: super::median(times),
+        trained: work.trained.unwrap_or(0),
+        optimizer_bytes: work.optimizer_bytes.unwrap_or(0),
+    };
+    Ok(Pair {
+        name,
+        all: side(&all, &times[0]),
+        value: side(&value, &times[1]),
+        ratio: super::median(&ratios),
+        ratio_low: ratios[ratios.len() / 4],
+        ratio_high: ratios[3 * ratios.len() / 4],
+    })
+}

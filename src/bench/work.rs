@@ -1,0 +1,184 @@
+//! What is timed: launches of single kernels, whole training steps, whole evaluations.
+
+use super::SAMPLES;
+use crate::config;
+use crate::error::Result;
+use crate::gpu::{Engine, Launch, Recording};
+use crate::kernels::{KERNELS, Tuning};
+use crate::model::{Start, Stepper};
+use crate::run::{Experiment, Machine};
+use std::cell::Cell;
+use std::time::Instant;
+
+/// A sample repeats its launches until it takes about so many milliseconds, or so many launches.
+const SAMPLE_MS: f64 = 20.0;
+const MOST: u64 = 256;
+/// Steps that the schedule of a timed step has: it starts again before a sample would run past it.
+const STEPS: u64 = 16 * MOST;
+
+/// Something to time, as often as one likes.
+pub struct Work {
+    /// `step:<method>`, `eval: <preset>` or `<kernel>: <case>`.
+    pub name: String,
+    /// The kernels it launches, whose parity must be green for its time to mean anything.
+    pub stems: Vec<&'static str>,
+    /// Arithmetic operations and bytes of a launch by the kernel's own formula; 0 for what has none.
+    pub flops: f64,
+    pub bytes: f64,
+    /// Elements trained and optimizer state in bytes, of a step.
+    pub trained: Option<usize>,
+    pub optimizer_bytes: Option<usize>,
+    job: Job,
+}
+
+enum Job {
+    Launch(Recording),
+    /// A step on, `taken` since its `state` was 0.
+    Step {
+        stepper: Box<Stepper>,
+        taken: Cell<u64>,
+    },
+    /// Every test of a model, read-backs and exact risks among it.
+    Evaluation {
+        experiment: Box<Experiment>,
+        params: Vec<f32>,
+        tuning: Tuning,
+    },
+}
+
+impl Work {
+    /// Wall time of one launch in milliseconds, of `times` launches in a submission.
+    pub fn time(&self, engine: &Engine, times: u64) -> Result<f64> {
+        let at = self.restart(engine, times)?;
+        let began = Instant::now();
+        match &self.job {
+            Job::Launch(recording) => {
+                engine.submit(recording, times)?;
+                engine.wait()?;
+            }
+            Job::Step { stepper, .. } => {
+                stepper.submit(engine, at, times)?;
+                engine.wait()?;
+            }
+            Job::Evaluation { experiment, params, tuning } => {
+                let evaluator = experiment.evaluator(Machine::new(engine, *tuning));
+                let model = [("timed".to_string(), params.clone())];
+                for _ in 0..times {
+                    evaluator.models(&model)?;
+                }
+            }
+        }
+        Ok(began.elapsed().as_secs_f64() * 1e3 / times as f64)
+    }
+
+    /// How many launches make a sample. Compiles and warms on the way.
+    pub fn launches(&self, engine: &Engine) -> Result<u64> {
+        self.time(engine, 1)?;
+        let enough = |ms: f64| ((SAMPLE_MS / ms.max(1e-3)) as u64).clamp(1, MOST);
+        // A lone launch is mostly overhead, so it says too little about many.
+        let several = enough(self.time(engine, 1)?);
+        Ok(enough(self.time(engine, several)?))
+    }
+
+    /// Milliseconds of some launches by the device's clock, ascending; none where it has no clock or no one recording.
+    pub(super) fn device(&self, engine: &Engine) -> Result<Vec<f64>> {
+        let (launches, each, steps) = match &self.job {
+            Job::Launch(recording) => {
+                (engine.submit_timed(recording, SAMPLES as u64)?, recording.dispatches.len(), 1)
+            }
+            Job::Step { stepper, .. } => {
+                let count = SAMPLES as u64 * stepper.steps;
+                let at = self.restart(engine, count)?;
+                let launches = stepper.submit_timed(engine, at, count)?;
+                (launches, stepper.recording.dispatches.len(), stepper.steps)
+            }
+            Job::Evaluation { .. } => return Ok(Vec::new()),
+        };
+        let once = |c: &[Launch]| c.iter().map(|l| l.ns).sum::<f64>() * 1e-6 / steps as f64;
+        let mut sums: Vec<f64> = launches.chunks(each).map(once).collect();
+        sums.sort_by(f64::total_cmp);
+        Ok(sums)
+    }
+
+    /// The step that `times` more go on from. Sees that they stay within the schedule: kernels look it up unchecked.
+    fn restart(&self, engine: &Engine, times: u64) -> Result<u64> {
+        let Job::Step { stepper, taken } = &self.job else { return Ok(0) };
+        assert!(times <= STEPS, "{times} steps of {} in a sample", self.name);
+        let mut at = taken.get();
+        if at + times > STEPS {
+            engine.write(&stepper.state, &[0u32])?;
+            at = 0;
+        }
+        taken.set(at + times);
+        Ok(at)
+    }
+}
+
+/// Every bench of every kernel.
+pub fn kernels(tuning: &Tuning) -> Vec<Work> {
+    let of = |kernel: &'static crate::kernels::Kernel| {
+        (kernel.benches)(tuning).into_iter().map(|bench| Work {
+            name: format!("{}: {}", kernel.stem, bench.name),
+            stems: vec![kernel.stem],
+            flops: bench.flops,
+            bytes: bench.bytes,
+            trained: None,
+            optimizer_bytes: None,
+            job: Job::Launch(bench.recording),
+        })
+    };
+    KERNELS.iter().flat_map(of).collect()
+}
+
+/// A step of every phase of an experiment: pre-training and each method.
+pub fn steps(experiment: &Experiment, tuning: &Tuning) -> Vec<Work> {
+    let init = experiment.init();
+    let of = |(method, plan): &(String, crate::model::Plan)| {
+        let mut plan = plan.clone();
+        plan.steps = STEPS;
+        let start = Start { params: &init, moments: &[], step: 0 };
+        let stepper =
+            Stepper::new(&experiment.config.model, &experiment.table, &plan, start, MOST as usize, tuning);
+        let kernels = stepper.recording.dispatches.iter().map(|d| d.program.kernel);
+        let mut stems: Vec<&'static str> = kernels.collect();
+        stems.dedup();
+        Work {
+            name: format!("step:{method}"),
+            stems,
+            flops: 0.0,
+            bytes: 0.0,
+            trained: Some(plan.train.len()),
+            optimizer_bytes: Some(4 * stepper.moment_count),
+            job: Job::Step { stepper: Box::new(stepper), taken: Cell::new(0) },
+        }
+    };
+    experiment.plans.iter().map(of).collect()
+}
+
+/// Every test of one model of the paper: 21 shot counts, 3 tasks, 5 seeds, as `floe run paper` does for each of seven.
+pub fn evaluation(tuning: &Tuning) -> Result<Work> {
+    let experiment = Box::new(paper(&[])?);
+    Ok(Work {
+        name: "eval: paper".into(),
+        stems: vec!["prompt_eval"],
+        flops: 0.0,
+        bytes: 0.0,
+        trained: None,
+        optimizer_bytes: None,
+        job: Job::Evaluation { params: experiment.init(), experiment, tuning: *tuning },
+    })
+}
+
+/// The paper's experiment with keys changed.
+pub fn paper(sets: &[&str]) -> Result<Experiment> {
+    let sets: Vec<String> = sets.iter().map(|s| s.to_string()).collect();
+    Experiment::open(config::load("paper", &sets)?)
+}
+
+/// All that `floe bench` and `cargo bench` time one by one.
+pub fn all(tuning: &Tuning) -> Result<Vec<Work>> {
+    let mut all = kernels(tuning);
+    all.extend(steps(&paper(&[])?, tuning));
+    all.push(evaluation(tuning)?);
+    Ok(all)
+}
