@@ -1,6 +1,7 @@
 //! Times kernels, whole steps and evaluations on one device. `floe bench`, `cargo bench` and `floe tune` share it.
 
 pub mod masks;
+pub mod together;
 pub mod work;
 
 use crate::check::{self, Row};
@@ -10,6 +11,7 @@ use crate::kernels::{KERNELS, Tuning};
 use masks::Pair;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use together::Shared;
 use work::Work;
 
 /// Samples of each figure; the median is reported.
@@ -53,6 +55,9 @@ pub struct Report {
     /// Steps with everything trained against steps with the value alone.
     #[serde(default)]
     pub masks: Vec<Pair>,
+    /// Steps of many models that share their prompts against steps of one.
+    #[serde(default)]
+    pub together: Vec<Shared>,
 }
 
 /// Which kernels' parity is known to be green.
@@ -113,6 +118,7 @@ pub fn run(engine: &Engine, tuning: &Tuning, only: &[String]) -> Result<Report> 
         roof_gbytes_s: 0.0,
         figures: Vec::new(),
         masks: Vec::new(),
+        together: Vec::new(),
     };
     let (roofs, others): (Vec<Work>, Vec<Work>) =
         work::all(tuning)?.into_iter().partition(|work| work.stems == ["roof"]);
@@ -131,6 +137,7 @@ pub fn run(engine: &Engine, tuning: &Tuning, only: &[String]) -> Result<Report> 
         report.figures.push(figure(work, &times));
     }
     report.masks = masks::run(engine, tuning, &mut parity, &wanted)?;
+    report.together = together::run(engine, tuning, &mut parity, &wanted)?;
     // Once more: what else ran on the machine at first may have gone.
     for work in &roofs {
         report.raise(work, &Times::of(engine, work)?);
@@ -172,6 +179,39 @@ impl Times {
     /// The shortest by either clock.
     fn best(&self) -> f64 {
         self.device.first().map_or(self.wall[0], |&d| d.min(self.wall[0]))
+    }
+}
+
+/// Two pieces of work timed in turn, so that what else the machine does hits both alike.
+struct Turns {
+    /// Median milliseconds of a launch of each.
+    ms: [f64; 2],
+    /// The first's time over the second's, pair by pair: median, and the middle half's ends.
+    ratio: f64,
+    low: f64,
+    high: f64,
+}
+
+impl Turns {
+    fn take(engine: &Engine, both: [&Work; 2]) -> Result<Self> {
+        let launches = [both[0].launches(engine)?, both[1].launches(engine)?];
+        let (mut times, mut ratios) = ([Vec::new(), Vec::new()], Vec::new());
+        for sample in 0..2 * SAMPLES {
+            let mut pair = [0.0; 2];
+            // Whoever comes first may find the processor colder.
+            for side in [sample % 2, 1 - sample % 2] {
+                pair[side] = both[side].time(engine, launches[side])?;
+                times[side].push(pair[side]);
+            }
+            ratios.push(pair[0] / pair[1]);
+        }
+        ratios.sort_by(f64::total_cmp);
+        Ok(Turns {
+            ms: [median(&times[0]), median(&times[1])],
+            ratio: median(&ratios),
+            low: ratios[ratios.len() / 4],
+            high: ratios[3 * ratios.len() / 4],
+        })
     }
 }
 

@@ -13,7 +13,9 @@ fn every_kernel_matches_its_reference() {
         let tuning = Tuning::named(variant.name, engine.adapter()).unwrap();
         for kernel in KERNELS {
             let rows = check::of(kernel, &engine, &tuning).unwrap_or_else(|e| panic!("{}: {e}", kernel.stem));
-            assert!(!rows.is_empty(), "kernel `{}` has no case", kernel.stem);
+            // Variants without sums over a subgroup do not use it.
+            let unused = kernel.stem == "prompt_train" && tuning.subgroup == 1;
+            assert_eq!(rows.is_empty(), unused, "cases of kernel `{}`", kernel.stem);
             red.extend(rows.into_iter().filter(|row| !row.passes()).map(|row| format!("{tuning:?} {row:?}")));
         }
     }

@@ -1,6 +1,6 @@
 //! That masks pay: training the value of the last layer alone against training everything, step beside step.
 
-use super::{Parity, SAMPLES, work};
+use super::{Parity, Turns, work};
 use crate::error::Result;
 use crate::gpu::Engine;
 use crate::kernels::Tuning;
@@ -62,33 +62,22 @@ fn pair(engine: &Engine, tuning: &Tuning, parity: &mut Parity, name: String, set
     let value = format!("methods.zs-v.train=['layers.{last}.attn.v']");
     experiment = work::paper(&[sets, &[value.as_str()]].concat())?;
     experiment.plans.retain(|(method, _)| ["zs-all", "zs-v"].contains(&method.as_str()));
-    let [all, value] = <[work::Work; 2]>::try_from(work::steps(&experiment, tuning))
+    let [all, value] = <[work::Work; 2]>::try_from(work::steps(&experiment, 1, tuning))
         .unwrap_or_else(|found| panic!("two methods of the paper, not {}", found.len()));
     all.stems.iter().chain(&value.stems).try_for_each(|stem| parity.verify(stem))?;
 
-    let launches = [all.launches(engine)?, value.launches(engine)?];
-    let (mut times, mut ratios) = ([Vec::new(), Vec::new()], Vec::new());
-    for sample in 0..2 * SAMPLES {
-        let mut pair = [0.0; 2];
-        // Whoever comes first may find the processor colder.
-        for side in [sample % 2, 1 - sample % 2] {
-            pair[side] = [&all, &value][side].time(engine, launches[side])?;
-            times[side].push(pair[side]);
-        }
-        ratios.push(pair[0] / pair[1]);
-    }
-    ratios.sort_by(f64::total_cmp);
-    let side = |work: &work::Work, times: &[f64]| Side {
-        ms: super::median(times),
+    let turns = Turns::take(engine, [&all, &value])?;
+    let side = |work: &work::Work, ms: f64| Side {
+        ms,
         trained: work.trained.unwrap_or(0),
         optimizer_bytes: work.optimizer_bytes.unwrap_or(0),
     };
     Ok(Pair {
         name,
-        all: side(&all, &times[0]),
-        value: side(&value, &times[1]),
-        ratio: super::median(&ratios),
-        ratio_low: ratios[ratios.len() / 4],
-        ratio_high: ratios[3 * ratios.len() / 4],
+        all: side(&all, turns.ms[0]),
+        value: side(&value, turns.ms[1]),
+        ratio: turns.ratio,
+        ratio_low: turns.low,
+        ratio_high: turns.high,
     })
 }

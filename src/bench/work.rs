@@ -106,7 +106,7 @@ impl Work {
         assert!(times <= STEPS, "{times} steps of {} in a sample", self.name);
         let mut at = taken.get();
         if at + times > STEPS {
-            engine.write(&stepper.state, &[0u32])?;
+            engine.write(&stepper.state, &vec![0u32; stepper.places.len()])?;
             at = 0;
         }
         taken.set(at + times);
@@ -130,15 +130,16 @@ pub fn kernels(tuning: &Tuning) -> Vec<Work> {
     KERNELS.iter().flat_map(of).collect()
 }
 
-/// A step of every phase of an experiment: pre-training and each method.
-pub fn steps(experiment: &Experiment, tuning: &Tuning) -> Vec<Work> {
+/// A step of every phase of an experiment, pre-training and each method, of so many models that share their prompts.
+pub fn steps(experiment: &Experiment, models: usize, tuning: &Tuning) -> Vec<Work> {
     let init = experiment.init();
     let of = |(method, plan): &(String, crate::model::Plan)| {
         let mut plan = plan.clone();
         plan.steps = STEPS;
         let start = Start { params: &init, moments: &[], step: 0 };
-        let stepper =
-            Stepper::new(&experiment.config.model, &experiment.table, &plan, start, MOST as usize, tuning);
+        let members = vec![(&plan, start); models];
+        let (model, table) = (&experiment.config.model, &experiment.table);
+        let stepper = Stepper::together(model, table, &members, MOST as usize, tuning);
         let kernels = stepper.recording.dispatches.iter().map(|d| d.program.kernel);
         let mut stems: Vec<&'static str> = kernels.collect();
         stems.dedup();
@@ -147,8 +148,8 @@ pub fn steps(experiment: &Experiment, tuning: &Tuning) -> Vec<Work> {
             stems,
             flops: 0.0,
             bytes: 0.0,
-            trained: Some(plan.train.len()),
-            optimizer_bytes: Some(4 * stepper.moment_count),
+            trained: Some(models * plan.train.len()),
+            optimizer_bytes: Some(4 * models * stepper.moment_count),
             job: Job::Step { stepper: Box::new(stepper), taken: Cell::new(0) },
         }
     };
@@ -178,7 +179,7 @@ pub fn paper(sets: &[&str]) -> Result<Experiment> {
 /// All that `floe bench` and `cargo bench` time one by one.
 pub fn all(tuning: &Tuning) -> Result<Vec<Work>> {
     let mut all = kernels(tuning);
-    all.extend(steps(&paper(&[])?, tuning));
+    all.extend(steps(&paper(&[])?, 1, tuning));
     all.push(evaluation(tuning)?);
     Ok(all)
 }

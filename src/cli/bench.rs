@@ -75,11 +75,12 @@ fn text(report: &Report, old: Option<&Report>) -> String {
         rows.push(row);
     }
     format!(
-        "{}{}\nroofs: {:.1} GFLOP/s multiply-add, {:.1} GB/s, the best samples of this run ({}, {}, `{}`).\n\
+        "{}{}{}\nroofs: {:.1} GFLOP/s multiply-add, {:.1} GB/s, the best samples of this run ({}, {}, `{}`).\n\
          GFLOP/s counts additions, multiplications and the integer operations of the random numbers alike, by the\n\
          kernel's own formula; `roof` is the median against the nearer roof.\n",
         table(&rows),
         masks(report),
+        together(report),
         report.roof_gflops,
         report.roof_gbytes_s,
         report.adapter,
@@ -111,6 +112,25 @@ fn masks(report: &Report) -> String {
         "\n{}everything trained, or the value of the last layer alone; samples in turn, the ratio pair by pair.\n",
         table(&rows)
     )
+}
+
+/// Steps of many models that share their prompts against steps of one.
+fn together(report: &Report) -> String {
+    if report.together.is_empty() {
+        return String::new();
+    }
+    let header = ["step", "together, ms", "one, ms", "together / one", "half of the pairs"];
+    let mut rows = vec![header.map(String::from).to_vec()];
+    for shared in &report.together {
+        rows.push(vec![
+            shared.name.clone(),
+            format!("{:.4}", shared.ms),
+            format!("{:.4}", shared.one_ms),
+            format!("{:.2}", shared.ratio),
+            format!("{:.2}–{:.2}", shared.ratio_low, shared.ratio_high),
+        ]);
+    }
+    format!("\n{}models that share their prompts, as in `floe sweep`; samples in turn.\n", table(&rows))
 }
 
 fn csv(report: &Report) -> String {
