@@ -123,7 +123,9 @@ impl Tuning {
     /// All variants for the adapter's class that it has the means for, the one to take unmeasured first.
     pub fn of_class(adapter: &AdapterSummary) -> Vec<Self> {
         let class = if adapter.is_software() { "cpu" } else { "gpu" };
-        VARIANTS.iter().filter(|v| v.fits(adapter) && v.name.starts_with(class)).copied().collect()
+        // `cpu-tokens` is for comparison.
+        let own = |v: &&Tuning| v.fits(adapter) && v.moments && v.name.starts_with(class);
+        VARIANTS.iter().filter(own).copied().collect()
     }
 
     /// Whether the adapter has what the variant needs.
