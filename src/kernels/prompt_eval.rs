@@ -37,7 +37,7 @@ impl Eval<'_> {
         self.models.places() * 2 * (self.shots + 1) * lanes
     }
 
-    /// `weights` are [M][L][V | QK][H, D, D], each model's in whole vec4; `lanes` is what [`Eval::lanes`] says.
+    /// `weights` are `[M][L][V | QK][H, D, D]`, each model's in whole vec4; `lanes` is what [`Eval::lanes`] says.
     pub fn record(&self, weights: &Buffer, sums: &Buffer, lanes: usize, tuning: &Tuning) -> Recording {
         let own = [uniform(1, "weights"), write(2, "sums")];
         let (bindings, buffers) = self.source.bind(&own, &[weights, sums]);

@@ -25,7 +25,7 @@ pub struct Step {
 
 /// The step's buffers.
 pub struct Buffers<'a> {
-    /// Effective weights [M][L][V | QK][H, D, D], each model's in whole vec4.
+    /// Effective weights `[M][L][V | QK][H, D, D]`, each model's in whole vec4.
     pub weights: &'a Buffer,
     /// `[M]` the step, of all the same.
     pub state: &'a Buffer,
