@@ -6,6 +6,7 @@ mod loops;
 pub mod masked_update;
 pub mod normal;
 pub mod prompt_eval;
+pub mod prompt_moments;
 pub mod prompt_sample;
 pub mod prompt_step;
 pub mod prompt_train;
@@ -38,6 +39,7 @@ pub const KERNELS: &[Kernel] = &[
     Kernel { stem: "roof", cases: roof::cases, benches: roof::benches },
     Kernel { stem: "normal", cases: normal::cases, benches: normal::benches },
     Kernel { stem: "prompt_sample", cases: prompt_sample::cases, benches: prompt_sample::benches },
+    Kernel { stem: "prompt_moments", cases: prompt_moments::cases, benches: prompt_moments::benches },
     Kernel { stem: "prompt_step", cases: prompt_step::cases, benches: prompt_step::benches },
     Kernel { stem: "prompt_train", cases: prompt_train::cases, benches: prompt_train::benches },
     Kernel { stem: "prompt_eval", cases: prompt_eval::cases, benches: prompt_eval::benches },
@@ -66,6 +68,8 @@ pub struct Tuning {
     pub resident: f64,
     /// The update sums the partial sums itself: a launch less, by a single workgroup.
     pub fused: bool,
+    /// Training draws the second moments of Gaussian demonstrations from their law instead of the demonstrations.
+    pub moments: bool,
     /// Most times that the loops of an invocation may go round between them.
     pub loops: u64,
 }
@@ -79,6 +83,7 @@ const CPU: Tuning = Tuning {
     group: 8,
     resident: 8e6,
     fused: true,
+    moments: true,
     loops: SOFTWARE_LOOPS,
 };
 const GPU: Tuning = Tuning {
@@ -90,6 +95,7 @@ const GPU: Tuning = Tuning {
     group: 1,
     resident: 0.0,
     fused: false,
+    moments: true,
     loops: u64::MAX,
 };
 
@@ -97,6 +103,7 @@ const GPU: Tuning = Tuning {
 pub const VARIANTS: &[Tuning] = &[
     CPU,
     Tuning { name: "cpu-lane", subgroup: 1, resident: 0.0, fused: false, ..CPU },
+    Tuning { name: "cpu-tokens", moments: false, ..CPU },
     // Two cores need no more than four workgroups; thirty-two can use as many.
     Tuning { name: "cpu-32", lanes: 32, ..CPU },
     Tuning { name: "cpu-256", lanes: 256, ..CPU },
@@ -116,7 +123,9 @@ impl Tuning {
     /// All variants for the adapter's class that it has the means for, the one to take unmeasured first.
     pub fn of_class(adapter: &AdapterSummary) -> Vec<Self> {
         let class = if adapter.is_software() { "cpu" } else { "gpu" };
-        VARIANTS.iter().filter(|v| v.fits(adapter) && v.name.starts_with(class)).copied().collect()
+        // `cpu-tokens` is for comparison.
+        let own = |v: &&Tuning| v.fits(adapter) && v.moments && v.name.starts_with(class);
+        VARIANTS.iter().filter(own).copied().collect()
     }
 
     /// Whether the adapter has what the variant needs.

@@ -27,9 +27,9 @@ pub fn probe(experiment: &Experiment, machine: Machine, params: &[f32], batch: u
         train: (0..table.len() as u32).collect(),
         ..experiment.plans[0].1.clone()
     };
-    // Kernel by kernel, so that the gradient is there to read.
+    // Kernel by kernel, so that the gradient is there to read, and on prompts that can be written out.
     let Machine { engine, .. } = machine;
-    let tuning = Tuning { resident: 0.0, ..machine.tuning };
+    let tuning = Tuning { resident: 0.0, moments: false, ..machine.tuning };
     let start = Start { params, moments: &[], step: 0 };
     let stepper = Stepper::new(&experiment.config.model, table, &plan, start, 1, &tuning);
     engine.submit(&stepper.recording, 1)?;

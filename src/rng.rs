@@ -55,12 +55,17 @@ pub fn normals(draw: u32, prompt: u32, step: u32, key: u32, count: usize) -> Vec
     let blocks = count.div_ceil(4) as u32;
     let mut out = Vec::with_capacity(4 * blocks as usize);
     for block in 0..blocks {
-        let w = pcg4d([draw * blocks + block, prompt, step, key]);
-        out.extend(normal_pair(w[0], w[1]));
-        out.extend(normal_pair(w[2], w[3]));
+        out.extend(normals4([draw * blocks + block, prompt, step, key]));
     }
     out.truncate(count);
     out
+}
+
+/// The four standard normals of a counter.
+pub fn normals4(counter: [u32; 4]) -> [f64; 4] {
+    let w = pcg4d(counter);
+    let ([a, b], [c, d]) = (normal_pair(w[0], w[1]), normal_pair(w[2], w[3]));
+    [a, b, c, d]
 }
 
 /// A uniform integer below `bound`: floor(word · bound / 2^32).

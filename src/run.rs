@@ -253,6 +253,7 @@ pub fn variant(machine: Machine) -> BTreeMap<&'static str, serde_json::Value> {
         ("group", tuning.group.into()),
         ("resident", tuning.resident.into()),
         ("fused", tuning.fused.into()),
+        ("moments", tuning.moments.into()),
     ]
     .into()
 }

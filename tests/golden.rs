@@ -2,10 +2,11 @@
 
 use floe::config::{Loss, Model, Optimizer, QueryKey, Rule, Schedule};
 use floe::gpu;
-use floe::kernels::{Tuning, VARIANTS};
+use floe::kernels::{Source, Tuning, VARIANTS};
 use floe::law::{Law, Pool, Regression, ThetaLaw};
 use floe::model::{ParamTable, Plan, Start, Stepper};
-use floe::reference::{masked_update, prompts, transformer};
+use floe::reference::prompts::{self, Drawn};
+use floe::reference::{masked_update, transformer};
 
 struct Run {
     model: Model,
@@ -33,13 +34,15 @@ fn run(model: Model, loss: Loss, optimizer: Optimizer, theta: ThetaLaw, pool: Op
 }
 
 /// Parameters and each step's zero-shot loss, few-shot loss and gradient norm, by the reference.
-fn by_reference(run: &Run) -> (Vec<f64>, Vec<[f64; 3]>) {
+fn by_reference(run: &Run, tuning: &Tuning) -> (Vec<f64>, Vec<[f64; 3]>) {
     let (plan, width) = (&run.plan, 5);
     let tensor = run.model.heads * width * width;
     let mut params: Vec<f64> = run.start.iter().map(|&x| x as f64).collect();
     let train: Vec<usize> = plan.train.iter().map(|&i| i as usize).collect();
     let mut moments = vec![0.0; train.len() * if plan.optimizer.rule == Rule::Sgd { 1 } else { 2 }];
     let mut log = Vec::new();
+    let together = Source::new(&plan.law).by_moments(plan.shots, tuning);
+    let drawn = if together { Drawn::Moments } else { Drawn::Tokens };
     for t in 0..plan.steps {
         let separate = run.model.qk == QueryKey::Separate;
         let tensors: Vec<&[f64]> = params.chunks(tensor).collect();
@@ -56,7 +59,7 @@ fn by_reference(run: &Run) -> (Vec<f64>, Vec<[f64; 3]>) {
             transformer::Weights { layers: run.model.layers, heads: run.model.heads, width, v: &v, qk: &qk };
         let (mut dv, mut dqk, mut losses) = (vec![0.0; v.len()], vec![0.0; qk.len()], [0.0; 2]);
         for prompt in 0..plan.batch as u32 {
-            let (tokens, y) = prompts::draw(&plan.law, prompt, t as u32, plan.shots);
+            let (tokens, y) = prompts::draw(&plan.law, prompt, t as u32, plan.shots, drawn);
             let query = &tokens[tokens.len() - width..];
             let parts =
                 [(plan.loss != Loss::Fs, query, 1.0), (plan.loss != Loss::Zs, &tokens[..], plan.few(t))];
@@ -109,14 +112,22 @@ fn twelve_steps_are_those_of_the_reference() {
     let deep = Model { layers: 2, heads: 2, ..Model::default() };
     let fixed = ThetaLaw::Fixed(vec![0.6, -0.48, 0.64]);
     let pool = Some(Pool { key: 5, size: 1000 });
+    let tuning = Tuning::of(engine.adapter());
+    // Four shots are drawn one by one, twelve by their moments.
+    let long = |mut run: Run| {
+        run.plan.shots = 12;
+        assert!(Source::new(&run.plan.law).by_moments(12, &tuning));
+        run
+    };
     for run in [
         run(merged.clone(), Loss::Fs, sgd.clone(), ThetaLaw::Sphere, None),
-        run(merged, Loss::ZsFs, adamw, fixed.clone(), pool),
-        run(separate, Loss::ZsFs, adam, fixed, pool),
-        run(deep, Loss::Fs, sgd, ThetaLaw::Gaussian, None),
+        run(merged.clone(), Loss::ZsFs, adamw, fixed.clone(), pool),
+        run(separate, Loss::ZsFs, adam.clone(), fixed, pool),
+        run(deep.clone(), Loss::Fs, sgd.clone(), ThetaLaw::Gaussian, None),
+        long(run(merged, Loss::Fs, sgd, ThetaLaw::Sphere, None)),
+        long(run(deep, Loss::ZsFs, adam, ThetaLaw::Gaussian, None)),
     ] {
-        let (expected, log) = by_reference(&run);
-        let tuning = Tuning::of(engine.adapter());
+        let (expected, log) = by_reference(&run, &tuning);
         for tuning in [tuning, Tuning { resident: 0.0, ..tuning }] {
             let start = Start { params: &run.start, moments: &[], step: 0 };
             let stepper = Stepper::new(&run.model, &run.table, &run.plan, start, 12, &tuning);

@@ -7,13 +7,21 @@ use std::path::{Path, PathBuf};
 /// The modules from the bottom up, a row a room, and what each uses of the others. Uses point to rows above (lower
 /// rooms) or sideways, never down the list.
 const ROOMS: &[&[(&str, &[&str])]] = &[
-    &[("error", &[]), ("shape", &[]), ("rng", &[]), ("linalg", &[]), ("splitmix", &[]), ("compare", &[])],
+    &[
+        ("error", &[]),
+        ("shape", &[]),
+        ("rng", &[]),
+        ("chi", &[]),
+        ("linalg", &[]),
+        ("splitmix", &[]),
+        ("compare", &[]),
+    ],
     &[("law", &["rng"]), ("config", &["error"]), ("results", &["error"])],
     // The only room that names wgpu.
     &[("gpu", &["error"])],
     // The CPU's word for word of the kernels. Parity cases and tests alone use it.
-    &[("reference", &["config", "law", "rng"])],
-    &[("kernels", &["config", "error", "gpu", "law", "reference", "rng", "shape"])],
+    &[("reference", &["chi", "config", "law", "rng"])],
+    &[("kernels", &["chi", "config", "error", "gpu", "law", "reference", "rng", "shape"])],
     &[
         ("model", &["config", "error", "gpu", "kernels", "law", "optim", "shape"]),
         ("optim", &["config", "error", "model"]),

@@ -197,14 +197,7 @@ fn descend_prompt(prompt: u32, step: u32) {
   /*unroll*/ for (var a = 0u; a < D; a++) {
     /*unroll*/ for (var b = 0u; b < D; b++) { total[a * D + b] = query[a] * query[b]; }
   }
-  for (var shot = 0u; shot < DRAWN; shot++) {
-    source_token(1u + shot);
-    /*unroll*/ for (var a = 0u; a < D; a++) {
-      /*unroll*/ for (var b = 0u; b < D; b++) {
-        if (b >= a) { total[a * D + b] += token[a] * token[b]; }
-      }
-    }
-  }
+  add_demonstrations();
   // The zero-shot loss reads the query alone, the few-shot loss the whole prompt.
   /*each*/ for (var which = 0u; which < 2u; which++) {
     if (PASSES[which]) {

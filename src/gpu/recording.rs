@@ -144,6 +144,12 @@ impl Consts {
         self
     }
 
+    pub fn floats(mut self, name: &str, values: &[f64]) -> Self {
+        let values: Vec<f32> = values.iter().map(|&v| v as f32).collect();
+        let _ = writeln!(self.0, "const {name} = array<f32, {}>{:?};", values.len(), Tuple(&values));
+        self
+    }
+
     /// The declarations.
     pub fn text(&self) -> &str {
         &self.0

@@ -6,7 +6,8 @@ use super::source::{self, Source};
 use super::{LINEAR_ATTENTION, RANDOM, Tuning, program, uniform, write};
 use crate::gpu::{Binding, Buffer, Program, Recording};
 use crate::law::Law;
-use crate::reference::{prompts, transformer};
+use crate::reference::prompts::{self, Drawn};
+use crate::reference::transformer;
 use crate::shape::{Models, Shape};
 
 /// What is evaluated: the sizes of `sums` [M, 2, n + 1, lanes], sums of the squared error and of its square.
@@ -36,7 +37,7 @@ impl Eval<'_> {
         self.models.places() * 2 * (self.shots + 1) * lanes
     }
 
-    /// `weights` are [M][L][V | QK][H, D, D], each model's in whole vec4; `lanes` is what [`Eval::lanes`] says.
+    /// `weights` are `[M][L][V | QK][H, D, D]`, each model's in whole vec4; `lanes` is what [`Eval::lanes`] says.
     pub fn record(&self, weights: &Buffer, sums: &Buffer, lanes: usize, tuning: &Tuning) -> Recording {
         let own = [uniform(1, "weights"), write(2, "sums")];
         let (bindings, buffers) = self.source.bind(&own, &[weights, sums]);
@@ -71,7 +72,7 @@ fn expected(law: &Law, eval: &Eval, weights: &[f32], lanes: usize) -> Vec<f64> {
     let model = transformer::Weights { layers: shape.layers, heads: shape.heads, width, v: &v, qk: &qk };
     let mut out = vec![0.0; 2 * (shots + 1) * lanes];
     for prompt in 0..eval.batch {
-        let (tokens, y) = prompts::draw(law, prompt as u32, 0, shots);
+        let (tokens, y) = prompts::draw(law, prompt as u32, 0, shots, Drawn::Tokens);
         let (demonstrations, query) = tokens.split_at(shots * width);
         for shot in 0..=shots {
             let prefix = [&demonstrations[..shot * width], query].concat();

@@ -4,7 +4,7 @@ use super::case::{Bench, Case, poisoned};
 use super::source::{self, Source};
 use super::{RANDOM, Tuning, program, read, write};
 use crate::gpu::{Buffer, Recording};
-use crate::reference::prompts;
+use crate::reference::prompts::{self, Drawn};
 
 /// Records tokens `[B, n + 1, D]` (query last, its y 0) and targets `[B]` of the step in `state`.
 pub fn record(
@@ -36,7 +36,7 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
             let targets = poisoned("targets", batch);
             let (mut all, mut ys) = (Vec::new(), Vec::new());
             for prompt in 0..batch as u32 {
-                let (prompt_tokens, y) = prompts::draw(&law, prompt, step, shots);
+                let (prompt_tokens, y) = prompts::draw(&law, prompt, step, shots, Drawn::Tokens);
                 all.extend(prompt_tokens);
                 ys.push(y);
             }

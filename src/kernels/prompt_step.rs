@@ -9,7 +9,8 @@ use super::{
 use crate::config::Loss;
 use crate::gpu::{Binding, Buffer, Consts, Program, Recording};
 use crate::law::Law;
-use crate::reference::{prompts, transformer};
+use crate::reference::prompts::{self, Drawn};
+use crate::reference::transformer;
 use crate::shape::{GradLayout, Models, Shape};
 
 /// A step's sizes and what it descends.
@@ -24,7 +25,7 @@ pub struct Step {
 
 /// The step's buffers.
 pub struct Buffers<'a> {
-    /// Effective weights [M][L][V | QK][H, D, D], each model's in whole vec4.
+    /// Effective weights `[M][L][V | QK][H, D, D]`, each model's in whole vec4.
     pub weights: &'a Buffer,
     /// `[M]` the step, of all the same.
     pub state: &'a Buffer,
@@ -60,31 +61,31 @@ pub fn record(source: &Source, step: &Step, buffers: &Buffers, lanes: usize, tun
     recording
 }
 
-/// What a step's code is made by, but for how it is split.
-pub(super) fn consts(source: &Source, step: &Step) -> Consts {
+/// What a step's code is made by, but for how it is split: the sum over demonstrations, and constants.
+pub(super) fn consts(source: &Source, step: &Step, tuning: &Tuning) -> (&'static str, Consts) {
     let layout = &step.layout;
-    model_consts(source.consts(step.shots), &layout.shape, &step.models)
+    let (demonstrations, consts) = source.demonstrations(step.shots, step.loss != Loss::Zs, tuning);
+    let consts = model_consts(consts, &layout.shape, &step.models)
         .u32("BATCH", step.batch)
         .u32("ENTRIES", layout.entries)
         // Branches of frozen blocks are dropped, but validated first: their constant indexes must fit.
         .u32("ROOM", layout.entries.max(layout.shape.tensor()))
         // The zero-shot loss reads no demonstration.
-        .u32("DRAWN", if step.loss == Loss::Zs { 0 } else { step.shots })
         .flags("PASSES", &[step.loss != Loss::Fs, step.loss != Loss::Zs])
         .flags("TRAIN_V", &layout.v)
         .flags("TRAIN_QK", &layout.qk)
         .indexes("AT_V", &layout.at_v)
-        .indexes("AT_QK", &layout.at_qk)
+        .indexes("AT_QK", &layout.at_qk);
+    (demonstrations, consts)
 }
 
 fn assemble(source: &Source, step: &Step, bindings: Vec<Binding>, lanes: usize, tuning: &Tuning) -> Program {
-    let consts = consts(source, step)
-        .u32("LANES", lanes)
-        .u32("PARTS", tuning.parts(lanes))
-        .u32("SUBGROUP", tuning.subgroup);
+    let (demonstrations, consts) = consts(source, step, tuning);
+    let consts =
+        consts.u32("LANES", lanes).u32("PARTS", tuning.parts(lanes)).u32("SUBGROUP", tuning.subgroup);
     let partials = if tuning.subgroup > 1 { PARTIALS_SUBGROUP } else { PARTIALS_LANE };
     let own = include_str!("../../shaders/prompt_step.wgsl");
-    let parts = [RANDOM, source.wgsl, LINEAR_ATTENTION, DESCENT, partials, own];
+    let parts = [RANDOM, source.wgsl, demonstrations, LINEAR_ATTENTION, DESCENT, partials, own];
     program("prompt_step", "prompt_step", &parts, consts, bindings, tuning.workgroup, 0)
 }
 
@@ -96,6 +97,7 @@ pub(super) fn expected(
     number: u32,
     few: f64,
     lanes: usize,
+    drawn: Drawn,
 ) -> Vec<f64> {
     let layout = &step.layout;
     let shape = layout.shape;
@@ -115,7 +117,7 @@ pub(super) fn expected(
     let mut out = vec![0.0; (layout.entries + 2) * lanes];
     for prompt in 0..step.batch {
         let lane = prompt % lanes;
-        let (tokens, y) = prompts::draw(law, prompt as u32, number, step.shots);
+        let (tokens, y) = prompts::draw(law, prompt as u32, number, step.shots, drawn);
         let query = &tokens[tokens.len() - shape.width()..];
         let (mut dv, mut dqk) = (vec![0.0; v.len()], vec![0.0; qk.len()]);
         let parts = [(step.loss != Loss::Fs, query, 1.0), (step.loss != Loss::Zs, &tokens[..], few)];
@@ -161,6 +163,12 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
         ("d = 3", 3, 1, 3, 9, Loss::Fs, vec![true, false, true], vec![false, true, true], one),
         ("tables, d = 3", 1, 2, 5, 33, Loss::ZsFs, all(1), all(1), one),
         ("tables, d = 6", 2, 1, 5, 11, Loss::Fs, vec![true, false], vec![true, false], one),
+        // The fewest shots that are drawn by moments, and one less; covariance, even and odd degrees of freedom.
+        ("d = 3", 1, 1, 8, 20, Loss::ZsFs, all(1), all(1), one),
+        ("d = 3", 1, 1, 7, 20, Loss::ZsFs, all(1), all(1), one),
+        ("d = 4", 2, 2, 20, 21, Loss::Fs, all(2), all(2), one),
+        ("d = 1", 1, 2, 33, 9, Loss::Fs, vec![true], vec![false], one),
+        ("d = 5, sphere", 1, 1, 15, 35, Loss::ZsFs, all(1), all(1), Models { count: 5, group: 3 }),
         // A short last group; groups of one; layers and heads.
         ("d = 5, pool", 1, 1, 6, 35, Loss::ZsFs, all(1), all(1), Models { count: 5, group: 3 }),
         ("d = 3", 1, 2, 4, 20, Loss::Fs, all(1), vec![false], Models { count: 3, group: 1 }),
@@ -173,6 +181,7 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
         let step = Step { layout: GradLayout::new(shape, v, qk), shots, batch, loss, models };
         let (number, source, places) = (3, Source::new(law), models.places());
         let lanes = lanes(&source, &step, tuning);
+        let drawn = source.drawn(shots, tuning);
         let weights = values(places * shape.weights_stride(), 0.2, 1);
         let few: Vec<f32> = (0..places).map(|m| 0.7 - 0.1 * m as f32).collect();
         let row: Vec<[f32; 4]> = few.iter().map(|&few| [0.0, few, 0.0, 0.0]).collect();
@@ -186,7 +195,7 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
         let each = weights.chunks(shape.weights_stride()).zip(&few);
         let by_lane: Vec<f64> = each
             .flat_map(|(w, &few)| {
-                expected(law, &step, &wide(&w[..shape.weights()]), number, few as f64, lanes)
+                expected(law, &step, &wide(&w[..shape.weights()]), number, few as f64, lanes, drawn)
             })
             .collect();
         let values = by_lane.chunks(tuning.subgroup).map(|lanes| lanes.iter().sum()).collect();
@@ -212,13 +221,13 @@ fn operations(layout: &GradLayout) -> f64 {
 }
 
 /// Arithmetic of a step for one group of models: the prompts drawn once, each model forward and backward.
-pub fn group_operations(law: &Law, step: &Step) -> f64 {
+pub fn group_operations(law: &Law, step: &Step, tuning: &Tuning) -> f64 {
     let shots = if step.loss == Loss::Zs { 0 } else { step.shots };
     let passes = if step.loss == Loss::ZsFs { 2.0 } else { 1.0 };
     let width = step.layout.shape.width() as f64;
-    let moments = (shots + 1) as f64 * width * (width + 1.0);
+    let query = source::operations(law, 0) + width * (width + 1.0);
     let models = step.models.group as f64 * passes * operations(&step.layout);
-    step.batch as f64 * (source::operations(law, shots) + moments + models)
+    step.batch as f64 * (query + source::moment_operations(law, shots, tuning) + models)
 }
 
 pub(super) fn benches(tuning: &Tuning) -> Vec<Bench> {
@@ -251,7 +260,7 @@ pub(super) fn benches(tuning: &Tuning) -> Vec<Bench> {
             Bench {
                 name: name.into(),
                 recording: record(&source, &step, &buffers, lanes, tuning),
-                flops: models.groups() as f64 * group_operations(&law, &step),
+                flops: models.groups() as f64 * group_operations(&law, &step, tuning),
                 bytes: 4.0 * (words + places * shape.weights()) as f64,
             }
         })

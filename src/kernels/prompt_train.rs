@@ -9,6 +9,7 @@ use crate::config::{Loss, Optimizer, Rule};
 use crate::gpu::{Binding, Buffer, Program, Recording};
 use crate::law::Law;
 use crate::reference::masked_update as reference;
+use crate::reference::prompts::Drawn;
 use crate::shape::{GradLayout, Models, Shape};
 
 /// Most steps a launch: enough that launches are a few per cent, few enough that Ctrl-C is heard.
@@ -21,7 +22,7 @@ pub fn steps(law: &Law, step: &Step, update: &Update, tuning: &Tuning) -> Option
     // One group leaves the other cores of a processor idle, several fill them.
     let most = tuning.resident * if step.models.groups() > 1 { 4.0 } else { 1.0 };
     let fits = tuning.subgroup > 1 && shape.width() * shape.width() <= UNROLL;
-    if !fits || prompt_step::group_operations(law, step) > most {
+    if !fits || prompt_step::group_operations(law, step, tuning) > most {
         return None;
     }
     let one = assemble(&Source::new(law), step, update, 1, Vec::new(), tuning).loops;
@@ -65,12 +66,13 @@ fn assemble(
     bindings: Vec<Binding>,
     tuning: &Tuning,
 ) -> Program {
-    let consts = rule_consts(consts(source, step), update.rule)
+    let (demonstrations, consts) = consts(source, step, tuning);
+    let consts = rule_consts(consts, update.rule)
         .u32("STEPS", steps)
         .u32("TRAINED", update.trained)
         .u32("RING", update.ring);
     let own = include_str!("../../shaders/prompt_train.wgsl");
-    let parts = [RANDOM, source.wgsl, LINEAR_ATTENTION, DESCENT, OPTIMIZER, own];
+    let parts = [RANDOM, source.wgsl, demonstrations, LINEAR_ATTENTION, DESCENT, OPTIMIZER, own];
     program("prompt_train", "prompt_train", &parts, consts, bindings, tuning.subgroup, 0)
 }
 
@@ -86,11 +88,11 @@ struct Member {
 
 impl Member {
     /// Steps by the reference.
-    fn train(&mut self, law: &Law, step: &Step, from: u32, count: u32, ring: usize) {
+    fn train(&mut self, law: &Law, step: &Step, drawn: Drawn, (from, count): (u32, u32), ring: usize) {
         let layout = &step.layout;
         let tensor = layout.shape.tensor();
         for t in from..from + count {
-            let sums = prompt_step::expected(law, step, &self.params, t, self.few, 1);
+            let sums = prompt_step::expected(law, step, &self.params, t, self.few, 1, drawn);
             let place = |p: usize| match (p / tensor % 2, p / tensor / 2) {
                 (0, layer) => layout.entry_v(layer, p % tensor),
                 (_, layer) => layout.entry_qk(layer, p % tensor),
@@ -123,6 +125,7 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
     let table = [
         ("d = 5, pool", (1, 1), 0, 21, Loss::Zs, Rule::Sgd, 1, Models::ONE),
         ("d = 3, fixed", (1, 2), 2, 13, Loss::ZsFs, Rule::Adam, 2, Models { count: 3, group: 2 }),
+        ("d = 5, sphere", (1, 1), 12, 13, Loss::Fs, Rule::Sgd, 1, Models { count: 2, group: 2 }),
         ("d = 1", (2, 1), 3, 9, Loss::Fs, Rule::AdamW, 3, Models::ONE),
         ("tables, d = 3", (1, 1), 4, 17, Loss::ZsFs, Rule::Sgd, 1, Models { count: 2, group: 1 }),
     ];
@@ -183,7 +186,8 @@ fn parity(name: String, law: &Law, step: &Step, rule: Rule, step_by: usize, tuni
     let (buffers, slots) = state(&members, &update, stride, (start, start + done));
     let until = Buffer::holding("until", &[start + done]);
     let recording = record(&Source::new(law), (step, &update, 5), &buffers, (&slots, &until), tuning);
-    members.iter_mut().for_each(|m| m.train(law, step, start, done, ring));
+    let drawn = Source::new(law).drawn(step.shots, tuning);
+    members.iter_mut().for_each(|m| m.train(law, step, drawn, (start, done), ring));
     let (params, moments) = words(&members, &update, stride);
     let metrics: Vec<f64> = members.iter().flat_map(|m| m.metrics.clone()).collect();
     Case::new(name, recording)
@@ -273,7 +277,7 @@ pub(super) fn benches(tuning: &Tuning) -> Vec<Bench> {
             let until = Buffer::holding("until", &[u32::MAX]);
             let recording =
                 record(&Source::new(&law), (&step, &update, 8), &buffers, (&slots, &until), tuning);
-            let flops = 8.0 * models.groups() as f64 * prompt_step::group_operations(&law, &step);
+            let flops = 8.0 * models.groups() as f64 * prompt_step::group_operations(&law, &step, tuning);
             let bytes = 4.0 * 4.0 * (count * shape.weights()) as f64;
             Bench { name: name.into(), recording, flops, bytes }
         })

@@ -25,8 +25,8 @@ pub struct Places {
     pub first: usize,
 }
 
-/// Parameters [M][L][V | Q | K][H, D, D], `params` words a model, to effective weights [M][L][V | QK][H, D, D], each
-/// model's in whole vec4.
+/// Parameters `[M][L][V | Q | K][H, D, D]`, `params` words a model, to effective weights `[M][L][V | QK][H, D, D]`,
+/// each model's in whole vec4.
 pub fn record_fwd(
     shape: &Shape,
     (models, stride): (usize, usize),

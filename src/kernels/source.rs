@@ -1,9 +1,14 @@
 //! The piece of WGSL that samples prompts of a [`Law`], with its constants and buffers.
 
-use super::{normal, read, uniform};
+use super::{Tuning, normal, read, uniform};
+use crate::chi;
 use crate::gpu::{Binding, Buffer, Consts};
 use crate::law::{Law, Pool, Regression, Tables, ThetaLaw};
+use crate::reference::prompts::Drawn;
 use std::sync::Arc;
+
+/// Covariates up to which the law of moments, D columns written out one by one, compiles in seconds.
+const MOMENTS_DIM: usize = 8;
 
 /// What a kernel that takes prompts prepends and binds. Uses bindings 0, 10 and 11.
 pub struct Source {
@@ -11,6 +16,8 @@ pub struct Source {
     consts: Consts,
     buffers: Vec<(Binding, Buffer)>,
     dim: usize,
+    /// Given the task, demonstrations are independent and Gaussian.
+    gaussian: bool,
 }
 
 impl Source {
@@ -25,6 +32,41 @@ impl Source {
     pub fn consts(&self, shots: usize) -> Consts {
         let width = self.dim + 2;
         self.consts.clone().u32("D", width).u32("SHOTS", shots).u32("SLOTS", shots + 1)
+    }
+
+    /// Whether Σ z zᵀ over a prompt's demonstrations is drawn from its own law (docs/MATH.md) and not added up over
+    /// tokens. It needs enough of them for [`chi::polynomials`], and a model that is not too wide.
+    pub fn by_moments(&self, shots: usize, tuning: &Tuning) -> bool {
+        let fits = (self.dim + chi::LEAST < shots) && self.dim <= MOMENTS_DIM;
+        tuning.moments && self.gaussian && fits
+    }
+
+    /// The same for the reference.
+    pub(super) fn drawn(&self, shots: usize, tuning: &Tuning) -> Drawn {
+        if self.by_moments(shots, tuning) { Drawn::Moments } else { Drawn::Tokens }
+    }
+
+    /// WGSL that adds Σ z zᵀ over a prompt's demonstrations to `total`, and the constants for it and the rest. It adds
+    /// none if it `draws` none.
+    pub(super) fn demonstrations(
+        &self,
+        shots: usize,
+        draws: bool,
+        tuning: &Tuning,
+    ) -> (&'static str, Consts) {
+        let consts = self.consts(shots).u32("DRAWN", if draws { shots } else { 0 });
+        if !draws || !self.by_moments(shots, tuning) {
+            return (include_str!("../../shaders/common/moments_tokens.wgsl"), consts);
+        }
+        // Column 0 has p normals, column k those from place k − 1 on; entry i of column k is draw at[k] + i.
+        let p = self.dim + 1;
+        let at = |k: usize| if k == 0 { 0 } else { p + (k - 1) * (2 * p - k) / 2 };
+        let (terms, coefficients) = chi::polynomials(&dof(self.dim, shots));
+        let consts = consts
+            .indexes("MOMENT_AT", &(0..=p).map(at).collect::<Vec<_>>())
+            .u32("CHI_TERMS", terms)
+            .floats("CHI", &coefficients);
+        (include_str!("../../shaders/common/moments_gaussian.wgsl"), consts)
     }
 
     /// A kernel's own bindings and buffers, and the source's behind them.
@@ -66,7 +108,13 @@ fn regression(law: &Regression) -> Source {
         consts,
         buffers: vec![(uniform(0, "task"), Buffer::holding("task", &task))],
         dim: law.dim,
+        gaussian: law.pool.is_none(),
     }
+}
+
+/// Degrees of freedom of the diagonal of Bartlett's triangle for the scatter of `shots` vectors (x, ε).
+fn dof(dim: usize, shots: usize) -> Vec<usize> {
+    (1..dim + 2).map(|k| shots - k).collect()
 }
 
 fn tables(law: &Tables) -> Source {
@@ -89,6 +137,7 @@ fn tables(law: &Tables) -> Source {
             (read(11, "groups"), Buffer::holding("groups", law.groups.as_flattened())),
         ],
         dim: law.dim,
+        gaussian: false,
     }
 }
 
@@ -120,6 +169,26 @@ pub(super) fn operations(law: &Law, shots: usize) -> f64 {
         Law::Regression(_) => d * (normal::OPERATIONS + 3.0),
     };
     theta + tokens * token
+}
+
+/// Arithmetic of Σ z zᵀ over one prompt's demonstrations, drawing them included.
+pub(super) fn moment_operations(law: &Law, shots: usize, tuning: &Tuning) -> f64 {
+    let (d, width) = (law.dim() as f64, law.dim() as f64 + 2.0);
+    if !Source::new(law).by_moments(shots, tuning) {
+        return operations(law, shots) - operations(law, 0) + shots as f64 * width * (width + 1.0);
+    }
+    let p = d + 1.0;
+    let chi = p * 2.0 * (chi::polynomials(&dof(law.dim(), shots)).0 - 1) as f64;
+    // Of a column that starts at place k: y, and x with the triangle's entries from k on; then its own triangle.
+    let (mut map, mut sums) = (0.0, 0.0);
+    for k in 0..law.dim() + 2 {
+        let long = (law.dim() + 1 - k.max(1)) as f64;
+        let factor = matches!(law, Law::Regression(Regression { factor: Some(_), .. }));
+        map += 1.0 + 2.0 * long + if factor { long * (long + 1.0) } else { 0.0 };
+        let side = width - k as f64;
+        sums += side * (side + 1.0);
+    }
+    p * (p + 3.0) / 2.0 * normal::OPERATIONS + chi + map + sums
 }
 
 /// Laws that between them take every branch of the sources.
