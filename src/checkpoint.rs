@@ -6,7 +6,7 @@
 
 mod atomic;
 
-pub use atomic::{atomic_write, check_writable};
+pub use atomic::{atomic_write, check_writable, remove_torn};
 
 use crate::error::{Error, Result};
 use safetensors::{Dtype, SafeTensorError, SafeTensors};

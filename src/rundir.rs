@@ -1,6 +1,6 @@
 //! The run directory: what `floe run` writes and others read.
 
-use crate::checkpoint::{self, Checkpoint, atomic_write};
+use crate::checkpoint::{self, Checkpoint, atomic_write, remove_torn};
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
 use crate::gpu::AdapterSummary;
@@ -124,6 +124,8 @@ impl RunDir {
             std::fs::create_dir_all(&needed)
                 .map_err(|e| Error::file(&needed, format!("can't be created: {e}; choose another --out")))?;
         }
+        remove_torn(&dir.root)?;
+        remove_torn(&dir.root.join("checkpoints"))?;
         atomic_write(&path, text.as_bytes())?;
         Ok(dir)
     }

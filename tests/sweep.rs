@@ -247,11 +247,14 @@ fn a_sweep_goes_on_behind_its_finished_batches_with_the_same_bits() {
     ] {
         std::fs::remove_file(dir.join(lost)).unwrap();
     }
+    let torn = dir.join("checkpoints/.both,seed=1.safetensors.abc.tmp");
+    std::fs::write(&torn, "a write that was killed").unwrap();
     let untouched = dir.join("checkpoints/zs-all,seed=0,finetune.optimizer.lr=0.05.safetensors");
     let before = std::fs::metadata(&untouched).unwrap().modified().unwrap();
     let said = succeed("sweep --resume", &[text(&dir)]);
     assert!(said.err.contains("zs+fs") && !said.err.contains("pretrain ×"), "one batch again: {}", said.err);
     assert_eq!(bits_of(&dir), bits_of(sweep()));
+    assert!(!torn.exists());
     assert_eq!(std::fs::metadata(&untouched).unwrap().modified().unwrap(), before);
     let logged = |dir: &Path| {
         let mut lines: Vec<String> = read(dir.join("metrics.jsonl")).lines().map(String::from).collect();

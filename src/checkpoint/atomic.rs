@@ -34,6 +34,21 @@ pub fn atomic_write(path: &Path, bytes: &[u8]) -> Result<()> {
         .map_err(|e| Error::file(directory, format!("cannot be synced to disk: {}", plain(&e))))
 }
 
+/// Removes what processes killed within [`atomic_write`] have left in a directory. Nothing else may be writing there.
+///
+/// # Errors
+/// [`Error::File`] when the directory cannot be read or a file cannot be removed.
+pub fn remove_torn(directory: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(directory).map_err(|e| Error::file(directory, e))? {
+        let path = entry.map_err(|e| Error::file(directory, e))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with('.') && name.ends_with(".tmp") {
+            std::fs::remove_file(&path).map_err(|e| Error::file(&path, e))?;
+        }
+    }
+    Ok(())
+}
+
 /// Sees that [`atomic_write`] to `path` will find its directory, so that a mistake shows before hours of work.
 ///
 /// # Errors
