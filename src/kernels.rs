@@ -63,8 +63,8 @@ pub struct Tuning {
     pub subgroup: usize,
     /// Most models that an invocation works through with each prompt it draws.
     pub group: usize,
-    /// Most operations of a step, counted for one invocation group, up to which whole steps run in one launch after
-    /// another by a subgroup a group of models; 0 for never.
+    /// Most operations of a step of a model on its own up to which many steps run in one launch, by a subgroup; 0 for
+    /// never.
     pub resident: f64,
     /// The update sums the partial sums itself: a launch less, by a single workgroup.
     pub fused: bool,
@@ -180,7 +180,8 @@ impl Tuning {
     }
 }
 
-/// Words of weights and gradients of an invocation's models: eight of the paper's.
+/// Words of weights and gradients of an invocation's models, twice where they descend two losses: eight of the paper's, or
+/// four. Five with two losses take the software adapter's compiler more than a minute and a gigabyte.
 const GROUP_ROOM: usize = 8 * (98 + 58);
 
 /// Innermost copies up to which a marked loop nest is unrolled: a D³ nest of the paper's D = 7, a D² one to D = 22.

@@ -78,7 +78,8 @@ def floe_eval_ms(args):
 
 
 def device(args):
-    return ["--device", args.device] if args.device else []
+    words = ["--device", args.device] if args.device else []
+    return words + (["--variant", args.variant] if args.variant else [])
 
 
 # ---- peers
@@ -157,6 +158,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--floe", default=str(HERE.parents[1] / "target/release/floe"), help="the floe program")
     parser.add_argument("--device", help="floe's device, as for `floe run --device`")
+    parser.add_argument("--variant", help="floe's variant, as for `floe run --variant`")
     parser.add_argument("--python", help="a Python that has torch; none to leave PyTorch out")
     parser.add_argument("--burn", help="the built burn-step; none to leave Burn out")
     parser.add_argument("--torch", default=",".join(TORCH), help="variants of torch_step.py")

@@ -18,6 +18,7 @@ import time
 # sleeping threads took 50. On an idle machine the two are alike. Set the variable to override.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 D, SHOTS, BATCH, POOL, NOISE = 5, 20, 5000, 100_000, 0.1
@@ -139,6 +140,51 @@ def computed_pool_columns(theta, counter, at, n):
     return columns(x, (x * theta[:, None]).sum(1) + SIGMA * second[1])
 
 
+# ---- The law of the moments (docs/MATH.md): demonstrations whose sum of z zᵀ has the law of SHOTS Gaussian ones. There are
+# D + 2 of them, with first coordinates (√SHOTS, 0, …, 0): the sum, then the columns of Bartlett's triangle.
+
+RANGE = 6.56  # of a normal that Box–Muller draws
+
+
+def chi_polynomials(degree=14):
+    """Coefficients [degree + 1, D + 1], lowest power of z / RANGE first, of χ_k as a function of a normal z, for k =
+    SHOTS − 1, …, SHOTS − D − 1: the r at which P(χ_k < r) = Φ(z), by bisection of the nearer tail."""
+
+    def quantile(k, z):
+        z = torch.as_tensor(z, dtype=torch.float64)
+        low, high = torch.zeros_like(z), torch.full_like(z, math.sqrt(k) + 12)
+        for _ in range(200):
+            r = (low + high) / 2
+            half = torch.full_like(r, k / 2)
+            below = torch.special.gammainc(half, r * r / 2) - torch.special.ndtr(z)
+            above = torch.special.ndtr(-z) - torch.special.gammaincc(half, r * r / 2)
+            short = torch.where(z < 0, below, above) < 0
+            low, high = torch.where(short, r, low), torch.where(short, high, r)
+        return ((low + high) / 2).numpy()
+
+    fit = np.polynomial.Chebyshev.interpolate
+    fits = [fit(lambda t, k=k: quantile(k, RANGE * t), degree) for k in range(SHOTS - 1, SHOTS - D - 2, -1)]
+    return torch.tensor(np.stack([f.convert(kind=np.polynomial.Polynomial).coef for f in fits], 1), dtype=torch.float32)
+
+
+def moment_columns(counter, chi, at):
+    """A batch of fresh tasks, its demonstrations by the law of their moments: 38 normals a prompt instead of 131."""
+    g, p = counter.normals(at), D + 1
+    theta = g[:D] * torch.rsqrt((g[:D] * g[:D]).sum(0))
+    query, sums, triangle = g[D : D + p], g[D + p : D + 2 * p], g[D + 2 * p :]
+    t, length = triangle[:p] / RANGE, chi[-1][:, None]
+    for power in range(chi.shape[0] - 2, -1, -1):
+        length = length * t + chi[power][:, None]
+    none, below, rest = torch.zeros(1, counter.batch), [], p
+    for k in range(p):
+        side = triangle[rest : rest + p - 1 - k]
+        below.append(torch.cat([none.expand(k, -1), length[k : k + 1], side]))
+        rest += p - 1 - k
+    drawn = torch.cat([query[None], sums[None], torch.stack(below)])
+    x, noise = drawn[:, :D], drawn[:, D]
+    return columns(x, (x * theta).sum(1) + SIGMA * noise)
+
+
 # ---- Losses. Each takes (params, z, y); params is [2, W, W]: V and the merged Q.
 
 
@@ -177,26 +223,27 @@ def query_columns(params, tokens):
     return ((scores * values).sum(0) + own) / (x.shape[0] + 1)
 
 
-def gradient_columns(params, tokens, y):
+def gradient_columns(params, tokens, y, first=None):
     """Loss and gradient of `query_columns`, derived by hand: one pass over the demonstrations.
 
     With u = Σ value·z and t = Σ score·z over the prompt's tokens, the prediction is b·u / N, dL/dQ = z_q (r u)ᵀ and
-    dL/dv = Σ r t, r being 2 (prediction − y) / (N B).
+    dL/dv = Σ r t, r being 2 (prediction − y) / (N B). `first` are the demonstrations' first coordinates, if not 1.
     """
     x, ys, xq = tokens
     v, qk = params[0][-1], params[1]
-    batch, count = xq.shape[1], x.shape[0] + 1
+    batch, count = xq.shape[1], (x.shape[0] if first is None else SHOTS) + 1
+    one = 1.0 if first is None else first[:, None]
     b = qk[0][:, None] + (qk[1 : D + 1][:, :, None] * xq[:, None, :]).sum(0)
     own_score = b[0] + (b[1 : D + 1] * xq).sum(0)
     own_value = v[0] + (v[1 : D + 1][:, None] * xq).sum(0)
-    scores = b[0] + (x * b[1 : D + 1]).sum(1) + ys * b[D + 1]
-    values = v[0] + (x * v[1 : D + 1][None, :, None]).sum(1) + ys * v[D + 1]
+    scores = one * b[0] + (x * b[1 : D + 1]).sum(1) + ys * b[D + 1]
+    values = one * v[0] + (x * v[1 : D + 1][None, :, None]).sum(1) + ys * v[D + 1]
     error = ((scores * values).sum(0) + own_score * own_value) / count - y
     r = error * (2.0 / (count * batch))
 
     def sums(weights, own):
         middle = (x * weights[:, None, :]).sum(0) + own * xq
-        return [weights.sum(0) + own, *middle.unbind(0), (weights * ys).sum(0)]
+        return [(one * weights).sum(0) + own, *middle.unbind(0), (weights * ys).sum(0)]
 
     u = torch.stack(sums(values, own_value)) * r
     grad_v = torch.stack([(r * s).sum() for s in sums(scores, own_score)])
@@ -213,10 +260,20 @@ def gradient_columns(params, tokens, y):
 class Problem:
     """`draw` gives a batch, `loss_of` its loss, `gradient` both and the gradient."""
 
-    def __init__(self, step, predict, by_hand=False, counted=False, computed=False):
+    def __init__(self, step, predict, by_hand=False, counted=False, computed=False, moments=False):
         self.step, self.predict, self.by_hand, self.computed = step, predict, by_hand, computed
         tokens = 1 if step == "zs" else SHOTS + 1
-        self.counter = Counter(D + tokens * (D + 1) if step == "pretrain" else tokens, BATCH) if counted else None
+        numbers = D + tokens * (D + 1) if step == "pretrain" else tokens
+        self.first = None
+        if moments:
+            if step != "pretrain":
+                sys.exit(f"the law of the moments is that of fresh Gaussian prompts: --step pretrain, not {step}")
+            p = D + 1
+            numbers = D + 2 * p + p * (p + 1) // 2
+            self.chi = chi_polynomials()
+            self.first = torch.zeros(p + 1)
+            self.first[0] = math.sqrt(SHOTS)
+        self.counter = Counter(numbers, BATCH) if counted else None
         self.columns = predict is query_columns
         theta = self.theta = torch.randn(D)
         theta /= theta.norm()
@@ -232,6 +289,8 @@ class Problem:
         shots = 0 if self.step == "zs" else SHOTS
         if self.counter:
             at = taken.to(torch.int32)
+            if self.first is not None:
+                return moment_columns(self.counter, self.chi, at)
             if self.step == "pretrain":
                 return counted_columns(self.counter, at, shots)
             if self.computed:
@@ -261,7 +320,7 @@ class Problem:
         tokens, y = self.draw(taken)
         if not self.by_hand:
             return torch.func.grad_and_value(self.loss_of)(params, tokens, y, w)
-        grad, loss = gradient_columns(params, tokens, y)
+        grad, loss = gradient_columns(params, tokens, y, self.first)
         if self.step == "zsfs":
             zs_grad, zs = gradient_columns(params, self.alone(tokens), y)
             grad, loss = zs_grad + w * grad, zs + w * loss
@@ -416,6 +475,10 @@ VARIANTS = {
         "the same, and the fine-tuning pairs recomputed instead of read, as in floe",
         lambda p: (config(False), compiled(Problem(p, query_columns, True, True, True)))[1],
     ),
+    "compiled-moments": (
+        "`compiled-counter` with the law of the moments, as floe's pre-training",
+        lambda p: (config(False), compiled(Problem(p, query_columns, True, True, moments=True)))[1],
+    ),
     "compiled-counter-4": (
         "`compiled-counter`, four steps a call",
         lambda p: (config(False), compiled(Problem(p, query_columns, True, True), 4))[1],
@@ -460,6 +523,11 @@ def check():
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4, msg=lambda m: f"{name}: {m}")
     expected, _ = torch.func.grad_and_value(lambda p: ((full(p, z) - y) ** 2).mean())(params)
     torch.testing.assert_close(gradient_columns(params, tokens, y)[0], expected, rtol=1e-4, atol=1e-4)
+    # Demonstrations by the law of their moments: the same mean loss, within its error.
+    by_token, by_moment = [Problem("pretrain", query_columns, True, True, moments=m) for m in (False, True)]
+    losses = [[p.gradient(params, 1.0, torch.tensor(float(at)))[1] for at in range(60)] for p in (by_token, by_moment)]
+    (a, b), (da, db) = [[f(torch.stack(one)) for one in losses] for f in (torch.mean, torch.std)]
+    assert abs(a - b) < 5 * ((da * da + db * db) / 60).sqrt(), f"moments: mean loss {b}, of tokens {a}"
     drawn = Counter(400, BATCH).normals(torch.tensor(7, dtype=torch.int32))
     moments = torch.stack([drawn.mean(), (drawn**2).mean(), (drawn**4).mean()])
     torch.testing.assert_close(moments, torch.tensor([0.0, 1.0, 3.0]), rtol=0.02, atol=0.02)

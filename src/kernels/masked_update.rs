@@ -128,115 +128,162 @@ pub fn record(update: &Update, b: &Buffers, tuning: &Tuning) -> Recording {
     recording
 }
 
-pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
-    let mut out = Vec::new();
-    for rule in [Rule::Sgd, Rule::Adam, Rule::AdamW] {
-        for (count, step_by, clip, fused, models) in [
-            (98, 1, 1.0, None, 1),
-            (301, 3, 0.0, Some(11), 1),
-            (5, 5, 1e-3, None, 1),
-            (98, 1, 1.0, Some(64), 1),
-            (40, 2, 0.5, None, 3),
-            (23, 1, 1.0, Some(5), 2),
-        ] {
-            out.push(case(rule, count, step_by, clip, fused, models, tuning));
-        }
-    }
-    out
-}
-
-/// Models of `count` parameters that train every `step_by`-th, all but the first a few fewer.
-fn case(
+/// A parity case: models of `count` parameters that train every `step_by`-th, each a few fewer than the one before.
+struct Fixture {
     rule: Rule,
     count: usize,
     step_by: usize,
     clip: f64,
     fused: Option<usize>,
     models: usize,
-    tuning: &Tuning,
-) -> Case {
-    let (step, parts, stride) = (4, fused.unwrap_or(1), count + 3);
-    let optimizer = |model: usize| Optimizer {
-        rule,
-        clip: clip * (1.0 + model as f64),
-        weight_decay: 0.1,
-        betas: [0.9, 0.99],
-        momentum: 0.9 - 0.2 * model as f64,
-        ..Optimizer::default()
-    };
-    let partials = values(models * (count + 2) * parts, 0.7, 7);
-    let grads: Vec<f64> = wide(&partials).chunks(parts).map(|row| row.iter().sum()).collect();
-    let mut held = vec![f32::NAN; models * stride];
-    if fused.is_none() {
-        for (own, sums) in held.chunks_mut(stride).zip(partials.chunks(count + 2)) {
-            own[..count + 2].copy_from_slice(sums);
+}
+
+/// The step of the parity cases.
+const STEP: usize = 4;
+
+pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
+    let table = [
+        (98, 1, 1.0, None, 1),
+        (301, 3, 0.0, Some(11), 1),
+        (5, 5, 1e-3, None, 1),
+        (98, 1, 1.0, Some(64), 1),
+        (40, 2, 0.5, None, 3),
+        (23, 1, 1.0, Some(5), 2),
+    ];
+    let rules = [Rule::Sgd, Rule::Adam, Rule::AdamW].into_iter();
+    let all = rules.flat_map(|rule| table.into_iter().map(move |row| (rule, row)));
+    all.map(|(rule, (count, step_by, clip, fused, models))| {
+        Fixture { rule, count, step_by, clip, fused, models }.case(tuning)
+    })
+    .collect()
+}
+
+impl Fixture {
+    fn optimizer(&self, model: usize) -> Optimizer {
+        Optimizer {
+            rule: self.rule,
+            lr: 0.05 * (1.0 + model as f64),
+            clip: self.clip * (1.0 + model as f64),
+            weight_decay: 0.1,
+            betas: [0.9, 0.99],
+            momentum: 0.9 - 0.2 * model as f64,
+            ..Optimizer::default()
         }
     }
-    let params = values(models * count, 1.0, 8);
-    // Every third trained element has no gradient of its own.
-    let lists: Vec<Vec<[u32; 2]>> = (0..models)
-        .map(|m| {
-            let own = (0..count as u32).step_by(step_by).skip(2 * m);
-            let place = |p: u32| if p % 3 == 2 { NONE } else { (m * stride) as u32 + count as u32 - 1 - p };
-            own.map(|p| [(m * count) as u32 + p, place(p)]).collect()
-        })
-        .collect();
-    let (longest, places) = (lists[0].len(), models + 1);
-    let update =
-        Update { rule, models, places, trained: longest, losses: count, stride, batch: 10, ring: 3, fused };
-    let trained: Vec<[u32; 2]> = lists
-        .iter()
-        .flat_map(|l| l.iter().copied().chain([[NONE; 2]].into_iter().cycle()).take(longest))
-        .collect();
-    let moments: Vec<f32> = values(models * update.moments(), 0.2, 9).iter().map(|x| x.abs()).collect();
-    let rate = |m: usize| 0.05 * (1.0 + m as f64);
-    let rows = (0..places).map(|m| schedule_row(&optimizer(m), step, rate(m), 0.5));
-    let schedule: Vec<[f32; 4]> = vec![[0.0; 4]; places * step as usize].into_iter().chain(rows).collect();
-    let hypers: Vec<[f32; 8]> = (0..places).map(|m| hyper(&optimizer(m))).collect();
-    let buffers = Buffers {
-        hyper: Buffer::holding("hyper", hypers.as_flattened()),
-        schedule: Buffer::holding("schedule", schedule.as_flattened()),
-        trained: Buffer::holding("trained", trained.as_flattened()),
-        grads: Buffer::holding("grads", &held),
-        params: Buffer::holding("params", &params),
-        moments: Buffer::holding("moments", &moments),
-        state: Buffer::holding("state", &vec![step as u32; models]),
-        metrics: Buffer::holding("metrics", &vec![0.0f32; 12 * models]),
-        partials: Buffer::holding("partials", &partials),
-    };
-    let (mut p, mut m, mut metrics) = (wide(&params), wide(&moments), Vec::new());
-    for (model, list) in lists.iter().enumerate() {
-        let sums = &grads[model * (count + 2)..][..count + 2];
-        let own: Vec<f64> = list
-            .iter()
-            .map(|t| if t[1] == NONE { 0.0 } else { sums[t[1] as usize - model * stride] })
+
+    /// A model's parameter and gradient indexes; every third trained element has no gradient of its own.
+    fn list(&self, model: usize) -> Vec<[u32; 2]> {
+        let (count, stride) = (self.count as u32, self.stride() as u32);
+        let first = model as u32 * stride + count - 1;
+        let own = (0..count).step_by(self.step_by).skip(2 * model);
+        own.map(|p| [model as u32 * count + p, if p % 3 == 2 { NONE } else { first - p }]).collect()
+    }
+
+    fn stride(&self) -> usize {
+        self.count + 3
+    }
+
+    fn update(&self) -> Update {
+        Update {
+            rule: self.rule,
+            models: self.models,
+            places: self.models + 1,
+            trained: self.list(0).len(),
+            losses: self.count,
+            stride: self.stride(),
+            batch: 10,
+            ring: 3,
+            fused: self.fused,
+        }
+    }
+
+    /// [M, count + 2, parts]
+    fn partials(&self) -> Vec<f32> {
+        values(self.models * (self.count + 2) * self.fused.unwrap_or(1), 0.7, 7)
+    }
+
+    fn buffers(&self) -> Buffers {
+        let (update, stride, partials) = (self.update(), self.stride(), self.partials());
+        let mut grads = vec![f32::NAN; self.models * stride];
+        if self.fused.is_none() {
+            for (own, sums) in grads.chunks_mut(stride).zip(partials.chunks(self.count + 2)) {
+                own[..self.count + 2].copy_from_slice(sums);
+            }
+        }
+        let filled = |m| self.list(m).into_iter().chain(std::iter::repeat([NONE; 2])).take(update.trained);
+        let trained: Vec<[u32; 2]> = (0..self.models).flat_map(filled).collect();
+        let row = |m| schedule_row(&self.optimizer(m), STEP as u64, self.optimizer(m).lr, 0.5);
+        let rows = (0..update.places).map(row);
+        let schedule: Vec<[f32; 4]> = vec![[0.0; 4]; update.places * STEP].into_iter().chain(rows).collect();
+        let hypers: Vec<[f32; 8]> = (0..update.places).map(|m| hyper(&self.optimizer(m))).collect();
+        let moments = values(self.models * update.moments(), 0.2, 9);
+        Buffers {
+            hyper: Buffer::holding("hyper", hypers.as_flattened()),
+            schedule: Buffer::holding("schedule", schedule.as_flattened()),
+            trained: Buffer::holding("trained", trained.as_flattened()),
+            grads: Buffer::holding("grads", &grads),
+            params: Buffer::holding("params", &values(self.models * self.count, 1.0, 8)),
+            moments: Buffer::holding("moments", &moments.iter().map(|x| x.abs()).collect::<Vec<_>>()),
+            state: Buffer::holding("state", &vec![STEP as u32; self.models]),
+            metrics: Buffer::holding("metrics", &vec![0.0f32; 12 * self.models]),
+            partials: Buffer::holding("partials", &partials),
+        }
+    }
+
+    /// A model's step by the reference, on all models' parameters and moments; returns the losses and the norm.
+    fn train(&self, model: usize, params: &mut [f64], moments: &mut [f64]) -> [f64; 3] {
+        let (update, list) = (self.update(), self.list(model));
+        let sums: Vec<f64> = wide(&self.partials())
+            .chunks(self.fused.unwrap_or(1))
+            .skip(model * (self.count + 2))
+            .map(|row| row.iter().sum())
             .collect();
+        let gradient =
+            |t: &[u32; 2]| if t[1] == NONE { 0.0 } else { sums[t[1] as usize - model * self.stride()] };
+        let gradients: Vec<f64> = list.iter().map(gradient).collect();
         let elements: Vec<usize> = list.iter().map(|t| t[0] as usize).collect();
-        // The reference has moments of the list's length, the device of the longest's.
-        let at = |which: usize| model * update.moments() + which * longest;
-        let states = update.moments() / longest;
-        let mut held: Vec<f64> = (0..states).flat_map(|w| m[at(w)..at(w) + list.len()].to_vec()).collect();
+        // The reference has moments of the list's length, the device of the longest list's.
+        let own = &mut moments[model * update.moments()..][..update.moments()];
+        let mut held: Vec<f64> =
+            own.chunks(update.trained).flat_map(|row| row[..list.len()].to_vec()).collect();
+        let optimizer = self.optimizer(model);
         let norm = reference::masked_update(
-            &optimizer(model),
-            rate(model),
-            step,
+            &optimizer,
+            optimizer.lr,
+            STEP as u64,
             &elements,
-            &own,
-            &mut p,
+            &gradients,
+            params,
             &mut held,
         );
-        for (w, own) in held.chunks(list.len()).enumerate() {
-            m[at(w)..at(w) + list.len()].copy_from_slice(own);
+        for (row, new) in own.chunks_mut(update.trained).zip(held.chunks(list.len())) {
+            row[..list.len()].copy_from_slice(new);
         }
-        let row = [sums[count] / 10.0, sums[count + 1] / 10.0, norm, 0.0];
-        metrics.extend([[0.0; 4], row, [0.0; 4]].concat());
+        [sums[self.count] / 10.0, sums[self.count + 1] / 10.0, norm]
     }
-    let name = format!("{rule:?}, {longest} of {count} trained, clip {clip}, fused {fused:?}, M = {models}");
-    Case::new(name, record(&update, &buffers, tuning))
-        .f32(&buffers.params, p)
-        .f32(&buffers.moments, m)
-        .f32(&buffers.metrics, metrics)
-        .u32(&buffers.state, vec![step as u32 + 1; models])
+
+    fn case(&self, tuning: &Tuning) -> Case {
+        let (update, buffers) = (self.update(), self.buffers());
+        let floats = |buffer: &Buffer, count: usize| -> Vec<f64> {
+            buffer.contents()[..count].iter().map(|&w| f32::from_bits(w) as f64).collect()
+        };
+        let mut params = floats(&buffers.params, self.models * self.count);
+        let mut moments = floats(&buffers.moments, self.models * update.moments());
+        let mut metrics = Vec::new();
+        for model in 0..self.models {
+            let [zs, fs, norm] = self.train(model, &mut params, &mut moments);
+            metrics.extend([[0.0; 4], [zs, fs, norm, 0.0], [0.0; 4]].concat());
+        }
+        let name = format!(
+            "{:?}, {} of {} trained, clip {}, fused {:?}, M = {}",
+            self.rule, update.trained, self.count, self.clip, self.fused, self.models
+        );
+        Case::new(name, record(&update, &buffers, tuning))
+            .f32(&buffers.params, params)
+            .f32(&buffers.moments, moments)
+            .f32(&buffers.metrics, metrics)
+            .u32(&buffers.state, vec![STEP as u32 + 1; self.models])
+    }
 }
 
 pub(super) fn benches(tuning: &Tuning) -> Vec<Bench> {

@@ -130,7 +130,7 @@ impl Stepper {
         ring: usize,
         tuning: &Tuning,
     ) -> Self {
-        let (plan, start) = members[0];
+        let plan = members[0].0;
         assert!(members.iter().all(|(other, _)| plan.joins(other)), "plans that do not join");
         let sizes = Sizes::new(model, table, members, tuning);
         let models = sizes.models;
@@ -143,33 +143,10 @@ impl Stepper {
             models,
         };
         let lanes = prompt_step::lanes(&source, &step, tuning);
-        // The gradient of separate queries and keys is computed between the sums and the update.
-        let fused = tuning.fused && !sizes.separate;
-        let update = Update {
-            rule: plan.optimizer.rule,
-            models: models.count,
-            places: models.places(),
-            trained: members.iter().map(|(plan, _)| plan.train.len()).max().unwrap_or(0),
-            losses: sizes.layout.entries,
-            stride: sizes.grads,
-            batch: plan.batch,
-            ring,
-            fused: fused.then(|| tuning.parts(lanes)),
-        };
+        let update = sizes.update(members, ring, tuning.parts(lanes), tuning);
         let places: Vec<Vec<u32>> =
             members.iter().enumerate().map(|(m, (plan, _))| sizes.places(table, &plan.train, m)).collect();
-        let parts = models.places() * (sizes.layout.entries + 2) * tuning.parts(lanes);
-        let buffers = masked_update::Buffers {
-            hyper: hyper(members, models),
-            schedule: schedule(members, models),
-            trained: trained(members, &places, &sizes, update.trained),
-            grads: Buffer::words("grads", models.count * sizes.grads),
-            params: arena(members, &sizes),
-            moments: moments(members, &update),
-            state: Buffer::holding("state", &vec![start.step as u32; models.places()]),
-            metrics: Buffer::words("metrics", models.places() * 4 * ring),
-            partials: Buffer::words("partials", parts),
-        };
+        let buffers = sizes.buffers(members, &update, &places, tuning.parts(lanes));
         let resident = prompt_train::steps(&plan.law, &step, &update, tuning).filter(|_| !sizes.separate);
         let (recording, until) = match resident {
             Some(steps) => {
@@ -242,7 +219,8 @@ impl Sizes {
         let needed: Vec<bool> =
             (0..shape.layers).map(|l| touched.qk[l] || touched.q[l] || touched.k[l]).collect();
         let layout = GradLayout::new(shape, touched.v.clone(), needed);
-        let models = tuning.models(members.len(), shape.weights() + layout.entries);
+        let passes = if members[0].0.loss == Loss::ZsFs { 2 } else { 1 };
+        let models = tuning.models(members.len(), passes * (shape.weights() + layout.entries));
         let first = layout.entries + 2;
         Sizes {
             shape,
@@ -253,6 +231,45 @@ impl Sizes {
             grads: first + if separate { shape.weights() } else { 0 },
             first,
             layout,
+        }
+    }
+
+    /// The update that all members share; `parts` partial sums are added up by it or before it.
+    fn update(&self, members: &[(&Plan, Start)], ring: usize, parts: usize, tuning: &Tuning) -> Update {
+        let plan = members[0].0;
+        // The gradient of separate queries and keys is computed between the sums and the update.
+        let fused = tuning.fused && !self.separate;
+        Update {
+            rule: plan.optimizer.rule,
+            models: self.models.count,
+            places: self.models.places(),
+            trained: members.iter().map(|(plan, _)| plan.train.len()).max().unwrap_or(0),
+            losses: self.layout.entries,
+            stride: self.grads,
+            batch: plan.batch,
+            ring,
+            fused: fused.then_some(parts),
+        }
+    }
+
+    fn buffers(
+        &self,
+        members: &[(&Plan, Start)],
+        update: &Update,
+        places: &[Vec<u32>],
+        parts: usize,
+    ) -> masked_update::Buffers {
+        let all = self.models.places();
+        masked_update::Buffers {
+            hyper: hyper(members, self.models),
+            schedule: schedule(members, self.models),
+            trained: trained(members, places, self, update.trained),
+            grads: Buffer::words("grads", self.models.count * self.grads),
+            params: arena(members, self),
+            moments: moments(members, update),
+            state: Buffer::holding("state", &vec![members[0].1.step as u32; all]),
+            metrics: Buffer::words("metrics", all * 4 * update.ring),
+            partials: Buffer::words("partials", all * (self.layout.entries + 2) * parts),
         }
     }
 
