@@ -220,13 +220,26 @@ fn operations(layout: &GradLayout) -> f64 {
     last + middle
 }
 
+/// The same of the zero-shot loss of one layer, whose G is of rank one.
+fn operations_alone(layout: &GradLayout) -> f64 {
+    let width = layout.shape.width() as f64;
+    let outer = if layout.qk[0] { 2.0 * width * width + width } else { 0.0 };
+    layout.shape.heads as f64 * (2.0 * width * width + 6.0 * width + outer)
+}
+
 /// Arithmetic of a step for one group of models: the prompts drawn once, each model forward and backward.
 pub fn group_operations(law: &Law, step: &Step, tuning: &Tuning) -> f64 {
     let shots = if step.loss == Loss::Zs { 0 } else { step.shots };
-    let passes = if step.loss == Loss::ZsFs { 2.0 } else { 1.0 };
+    let layout = &step.layout;
+    let alone = if layout.shape.layers == 1 { operations_alone(layout) } else { operations(layout) };
+    let passes = match step.loss {
+        Loss::Zs => alone,
+        Loss::Fs => operations(layout),
+        Loss::ZsFs => alone + operations(layout),
+    };
     let width = step.layout.shape.width() as f64;
     let query = source::operations(law, 0) + width * (width + 1.0);
-    let models = step.models.group as f64 * passes * operations(&step.layout);
+    let models = step.models.group as f64 * passes;
     step.batch as f64 * (query + source::moment_operations(law, shots, tuning) + models)
 }
 
