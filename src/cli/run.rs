@@ -29,15 +29,7 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<()> {
     let config = args.source.load()?;
-    let source = Path::new(&args.source.source);
-    let out = match args.out {
-        Some(out) => out,
-        None if source.is_dir() => source.to_path_buf(),
-        None if args.resume => {
-            return Err(Error::Usage("--resume needs --out DIR, the run to go on with".into()));
-        }
-        None => free(source),
-    };
+    let out = directory(args.out, &args.source, args.resume, "run")?;
     let experiment = Experiment::open(config)?;
     let begun = if args.resume { rundir::begun(&out) } else { None };
     let (engine, tuning, chosen) = args.device.open_for(begun)?;
@@ -65,6 +57,17 @@ pub fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
+/// Where a run or sweep goes: `--out`, else the directory it comes from, else `runs/<name>`.
+pub(super) fn directory(out: Option<PathBuf>, source: &Source, resume: bool, what: &str) -> Result<PathBuf> {
+    let from = Path::new(&source.source);
+    match out {
+        Some(out) => Ok(out),
+        None if from.is_dir() => Ok(from.to_path_buf()),
+        None if resume => Err(Error::Usage(format!("--resume needs --out DIR, the {what} to go on with"))),
+        None => Ok(free(from)),
+    }
+}
+
 /// The command that goes on with what is in a directory.
 pub(super) fn again(command: &str, out: &Path) -> String {
     let dir = out.display().to_string();
@@ -73,7 +76,7 @@ pub(super) fn again(command: &str, out: &Path) -> String {
 }
 
 /// `runs/<name>`, or the first of `runs/<name>-2`, … that is not there yet.
-pub(super) fn free(source: &Path) -> PathBuf {
+fn free(source: &Path) -> PathBuf {
     let stem = source.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
     let name = |n: u32| if n == 1 { stem.clone() } else { format!("{stem}-{n}") };
     (1..).map(|n| Path::new("runs").join(name(n))).find(|p| !p.exists()).expect("a free number")

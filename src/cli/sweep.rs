@@ -1,7 +1,7 @@
 //! `floe sweep`
 
 use super::progress::Show;
-use super::run::{again, free};
+use super::run::{again, directory};
 use super::source::{Device, Source};
 use super::{print, stop_flag};
 use crate::config;
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::run::Machine;
 use crate::rundir::{self, RunDir};
 use crate::sweep::{self, Members};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Train every method at every combination of the values under [sweep], many models at once, and report
 #[derive(Debug, clap::Args)]
@@ -28,15 +28,7 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<()> {
     let sweep = config::load_sweep(&args.source.source, &args.source.sets)?;
-    let source = Path::new(&args.source.source);
-    let out = match args.out {
-        Some(out) => out,
-        None if source.is_dir() => source.to_path_buf(),
-        None if args.resume => {
-            return Err(Error::Usage("--resume needs --out DIR, the sweep to go on with".into()));
-        }
-        None => free(source),
-    };
+    let out = directory(args.out, &args.source, args.resume, "sweep")?;
     let toml = sweep.toml.clone();
     let members = Members::open(sweep)?;
     let begun = if args.resume { rundir::begun(&out) } else { None };
