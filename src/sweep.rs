@@ -44,14 +44,21 @@ pub fn run(
     let mut log = MetricsLog::open(&dir.metrics(), |line| {
         members.list.iter().zip(&trained).any(|(m, t)| m.model == line.method && t.is_some())
     })?;
-    let mut notes: Vec<serde_json::Value> = Vec::new();
+    let (earlier, mut notes) = (earlier.wall_s, earlier.batches);
     for (number, batch) in batches.iter().enumerate() {
         if batch.iter().all(|&i| trained[i].is_some()) {
             continue;
         }
         let name = format!("{}/{} {} × {}", number + 1, batches.len(), members.loss(batch[0]), batch.len());
-        let note =
-            batch::train(members, machine, (&name, batch), dir, (stop, &mut log, progress), &mut trained)?;
+        let note = batch::train(
+            members,
+            machine,
+            (number + 1, &name, batch),
+            dir,
+            (stop, &mut log, progress),
+            &mut trained,
+        )?;
+        notes.retain(|old| old["number"] != note["number"]);
         notes.push(note);
         write_info(members, machine, dir, &trained, &notes, earlier + began.elapsed().as_secs_f64())?;
     }

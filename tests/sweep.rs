@@ -255,6 +255,7 @@ fn a_sweep_goes_on_behind_its_finished_batches_with_the_same_bits() {
     assert!(said.err.contains("zs+fs") && !said.err.contains("pretrain ×"), "one batch again: {}", said.err);
     assert_eq!(bits_of(&dir), bits_of(sweep()));
     assert!(!torn.exists());
+    assert_eq!(info(&dir)["batches"].as_array().unwrap().len(), 6, "notes of finished batches stay");
     assert_eq!(std::fs::metadata(&untouched).unwrap().modified().unwrap(), before);
     let logged = |dir: &Path| {
         let mut lines: Vec<String> = read(dir.join("metrics.jsonl")).lines().map(String::from).collect();

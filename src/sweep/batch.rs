@@ -22,8 +22,10 @@ pub struct Trained {
 /// What is read back of `sweep.json` to go on.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Earlier {
-    wall_s: f64,
+pub struct Earlier {
+    pub wall_s: f64,
+    /// What was noted of finished batches.
+    pub batches: Vec<serde_json::Value>,
     members: Vec<Known>,
 }
 
@@ -34,12 +36,12 @@ struct Known {
     diverged_at: Option<u64>,
 }
 
-/// Members of batches that were finished before, and the seconds that took. A batch that lacks one starts again.
+/// Members of batches that were finished before, and what was noted then. A batch that lacks one starts again.
 pub fn finished(
     members: &Members,
     batches: &[Vec<usize>],
     dir: &RunDir,
-) -> Result<(f64, Vec<Option<Trained>>)> {
+) -> Result<(Earlier, Vec<Option<Trained>>)> {
     // Times and divergences alone are lost with a file that another hand has changed.
     let text = std::fs::read_to_string(dir.root().join("sweep.json")).unwrap_or_default();
     let earlier: Earlier = serde_json::from_str(&text).unwrap_or_default();
@@ -62,14 +64,14 @@ pub fn finished(
             found.into_iter().for_each(|(i, t)| trained[i] = Some(t));
         }
     }
-    Ok((earlier.wall_s, trained))
+    Ok((earlier, trained))
 }
 
 /// Trains a batch, saves its models and returns what is noted of it.
 pub fn train(
     members: &Members,
     machine: Machine,
-    (name, batch): (&str, &[usize]),
+    (number, name, batch): (usize, &str, &[usize]),
     dir: &RunDir,
     (stop, log, progress): (&AtomicBool, &mut MetricsLog, &mut dyn Progress),
     trained: &mut [Option<Trained>],
@@ -106,7 +108,7 @@ pub fn train(
     let plan = &members.list[batch[0]].plan;
     let wall_s = began.elapsed().as_secs_f64();
     Ok(serde_json::json!({
-        "models": batch.len(), "loss": members.loss(batch[0]), "steps": plan.steps, "wall_s": wall_s
+        "number": number, "models": batch.len(), "loss": members.loss(batch[0]), "steps": plan.steps, "wall_s": wall_s
     }))
 }
 
