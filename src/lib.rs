@@ -17,6 +17,7 @@ pub mod methods;
 pub mod metrics;
 pub mod model;
 pub mod optim;
+pub mod params;
 pub mod probe;
 pub mod profile;
 pub mod reference;
