@@ -6,7 +6,7 @@ use crate::gpu::{Buffer, Engine, Recording};
 use crate::kernels::{Source, Tuning, prompt_eval, qk};
 use crate::law::Law;
 use crate::linalg;
-use crate::model::ParamTable;
+use crate::params::ParamTable;
 use crate::shape::Shape;
 use crate::tasks::regression::Truth;
 use crate::tasks::{Known, Problem, baselines};

@@ -1,7 +1,7 @@
 //! The model: its parameters, and a training step and an evaluation as recordings.
 
-pub mod params;
 mod step;
+pub mod tensors;
 
-pub use params::ParamTable;
 pub use step::{Plan, Start, Stepper};
+pub use tensors::table;

@@ -7,7 +7,8 @@ use crate::gpu::Engine;
 use crate::kernels::Tuning;
 use crate::methods;
 use crate::metrics::MetricsLog;
-use crate::model::{ParamTable, Plan};
+use crate::model::{self, Plan};
+use crate::params::ParamTable;
 use crate::profile::Profile;
 use crate::report::{self, PRETRAINED};
 use crate::rng::{self, Stream};
@@ -52,7 +53,7 @@ impl Experiment {
     /// Reads the data and resolves every method, so that a mistake shows before any work is done.
     pub fn open(config: Config) -> Result<Self> {
         let problem = tasks::open(&config)?;
-        let table = ParamTable::new(&config.model, problem.dim + 2);
+        let table = model::table(&config.model, problem.dim + 2);
         let mut plans = vec![(PRETRAINED.to_string(), methods::pretraining(&config, &table, &problem))];
         for method in &config.methods {
             plans.push((method.name.clone(), methods::finetuning(&config, method, &table, &problem)?));

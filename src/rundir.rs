@@ -4,7 +4,7 @@ use crate::checkpoint::{self, Checkpoint, atomic_write, remove_torn};
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
 use crate::gpu::AdapterSummary;
-use crate::model::ParamTable;
+use crate::params::ParamTable;
 use crate::train::{self, State};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -6,7 +6,8 @@ use crate::error::{Error, Result};
 use crate::gpu::{Engine, ReadBack};
 use crate::kernels::Tuning;
 use crate::metrics::{Line, MetricsLog};
-use crate::model::{ParamTable, Plan, Start, Stepper};
+use crate::model::{Plan, Start, Stepper};
+use crate::params::{Param, ParamTable};
 use crate::profile::Profile;
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -276,10 +277,7 @@ fn next_chunk(chunk: u64, took: Duration) -> u64 {
 
 /// The parameters of an arena by name.
 pub fn tensors(table: &ParamTable, params: &[f32]) -> std::collections::BTreeMap<String, Tensor> {
-    let tensor = |p: &crate::model::params::Param| Tensor {
-        shape: p.shape.to_vec(),
-        data: params[p.offset..p.offset + p.len()].to_vec(),
-    };
+    let tensor = |p: &Param| Tensor { shape: p.shape.clone(), data: params[p.place()].to_vec() };
     table.params.iter().map(|p| (p.name.clone(), tensor(p))).collect()
 }
 
@@ -288,7 +286,7 @@ pub fn tensors(table: &ParamTable, params: &[f32]) -> std::collections::BTreeMap
 /// # Errors
 /// Names or shapes are not the table's; the message says which.
 pub fn arena(table: &ParamTable, checkpoint: &Checkpoint, path: &Path) -> Result<Vec<f32>> {
-    let expected: Vec<_> = table.params.iter().map(|p| (p.name.clone(), p.shape.to_vec())).collect();
+    let expected: Vec<_> = table.params.iter().map(|p| (p.name.clone(), p.shape.clone())).collect();
     checkpoint.expect_shapes(path, &expected)?;
     Ok(table.params.iter().flat_map(|p| checkpoint.tensors[&p.name].data.iter().copied()).collect())
 }

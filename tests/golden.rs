@@ -4,7 +4,8 @@ use floe::config::{Loss, Model, Optimizer, QueryKey, Rule, Schedule};
 use floe::gpu;
 use floe::kernels::{Source, Tuning, VARIANTS};
 use floe::law::{Law, Pool, Regression, ThetaLaw};
-use floe::model::{ParamTable, Plan, Start, Stepper};
+use floe::model::{self, Plan, Start, Stepper};
+use floe::params::{ParamTable, Spans};
 use floe::reference::prompts::{self, Drawn};
 use floe::reference::{masked_update, transformer};
 
@@ -15,9 +16,13 @@ struct Run {
     start: Vec<f32>,
 }
 
+fn elements(ascending: impl Iterator<Item = usize>) -> Spans {
+    ascending.map(|i| i..i + 1).collect()
+}
+
 fn run(model: Model, loss: Loss, optimizer: Optimizer, theta: ThetaLaw, pool: Option<Pool>) -> Run {
     let law = Regression { key: 11, dim: 3, noise: 0.3, theta, factor: None, pool };
-    let table = ParamTable::new(&model, 5);
+    let table = model::table(&model, 5);
     let plan = Plan {
         law: Law::Regression(law),
         loss,
@@ -27,7 +32,7 @@ fn run(model: Model, loss: Loss, optimizer: Optimizer, theta: ThetaLaw, pool: Op
         batch: 40,
         shots: 4,
         optimizer,
-        train: (0..table.len() as u32).filter(|i| i % 5 != 0).collect(),
+        train: elements((0..table.len()).filter(|i| i % 5 != 0)),
     };
     let start = (0..table.len()).map(|i| ((i * 41 % 29) as f32 - 14.0) * 0.02).collect();
     Run { model, plan, table, start }
@@ -38,7 +43,7 @@ fn by_reference(run: &Run, tuning: &Tuning) -> (Vec<f64>, Vec<[f64; 3]>) {
     let (plan, width) = (&run.plan, 5);
     let tensor = run.model.heads * width * width;
     let mut params: Vec<f64> = run.start.iter().map(|&x| x as f64).collect();
-    let train: Vec<usize> = plan.train.iter().map(|&i| i as usize).collect();
+    let train: Vec<usize> = plan.train.elements().collect();
     let mut moments = vec![0.0; train.len() * if plan.optimizer.rule == Rule::Sgd { 1 } else { 2 }];
     let mut log = Vec::new();
     let together = Source::new(&plan.law).by_moments(plan.shots, tuning);
@@ -168,13 +173,14 @@ fn models_trained_together_are_those_trained_alone() {
         let theta = ThetaLaw::Fixed(vec![0.6, -0.48, 0.64]);
         let base = run(model, Loss::ZsFs, Optimizer { rule, ..Optimizer::default() }, theta, pool);
         let mut runs = Vec::new();
-        for m in 0..5u32 {
+        for m in 0..5usize {
             let mut plan = base.plan.clone();
             plan.optimizer.lr = 0.01 * (1.0 + m as f64);
             plan.optimizer.clip = 0.2 * m as f64;
             plan.weight = 0.3 * m as f64;
             plan.schedule = if m == 2 { Schedule::Constant } else { Schedule::Linear };
-            plan.train.retain(|i| m == 0 || (i + m) % 4 != 0 || (m == 3 && *i < 25));
+            let kept = |i: &usize| m == 0 || (i + m) % 4 != 0 || (m == 3 && *i < 25);
+            plan.train = elements(plan.train.elements().filter(kept));
             let start: Vec<f32> = base.start.iter().map(|x| x * (1.0 + 0.1 * m as f32)).collect();
             runs.push((plan, start));
         }

@@ -16,38 +16,44 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
         ("splitmix", &[]),
         ("compare", &[]),
     ],
-    &[("law", &["rng"]), ("config", &["error"]), ("results", &["error"])],
+    &[("law", &["rng"]), ("config", &["error"]), ("results", &["error"]), ("params", &["error"])],
     // The only room that names wgpu.
     &[("gpu", &["error"])],
     // The CPU's word for word of the kernels. Parity cases and tests alone use it.
     &[("reference", &["chi", "config", "law", "rng"])],
     &[("kernels", &["chi", "config", "error", "gpu", "law", "reference", "rng", "shape"])],
     &[
-        ("model", &["config", "error", "gpu", "kernels", "law", "optim", "shape"]),
-        ("optim", &["config", "error", "model"]),
+        ("optim", &["config"]),
+        ("model", &["config", "error", "gpu", "kernels", "law", "optim", "params", "shape"]),
         ("checkpoint", &["error"]),
         ("metrics", &["checkpoint", "error"]),
         // Neither kernels nor model: a task is a law.
         ("tasks", &["config", "error", "law", "linalg", "rng", "splitmix"]),
         ("theory", &["config", "error", "linalg", "splitmix"]),
     ],
-    &[("methods", &["config", "error", "model", "optim", "tasks"]), ("profile", &["gpu"])],
+    &[("methods", &["config", "error", "model", "params", "tasks"]), ("profile", &["gpu"])],
     &[
         ("check", &["compare", "error", "gpu", "kernels"]),
-        ("train", &["checkpoint", "config", "error", "gpu", "kernels", "metrics", "model", "profile"]),
+        (
+            "train",
+            &["checkpoint", "config", "error", "gpu", "kernels", "metrics", "model", "params", "profile"],
+        ),
         (
             "eval",
-            &["config", "error", "gpu", "kernels", "law", "linalg", "model", "shape", "tasks", "theory"],
+            &[
+                "config", "error", "gpu", "kernels", "law", "linalg", "model", "params", "shape", "tasks",
+                "theory",
+            ],
         ),
         // From files alone.
         ("report", &["checkpoint", "config", "error", "results"]),
     ],
-    &[("rundir", &["checkpoint", "config", "error", "gpu", "model", "train"])],
+    &[("rundir", &["checkpoint", "config", "error", "gpu", "params", "train"])],
     &[(
         "run",
         &[
-            "config", "error", "eval", "gpu", "kernels", "methods", "metrics", "model", "profile", "report",
-            "rng", "rundir", "tasks", "train",
+            "config", "error", "eval", "gpu", "kernels", "methods", "metrics", "model", "params", "profile",
+            "report", "rng", "rundir", "tasks", "train",
         ],
     )],
     &[
@@ -55,7 +61,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
             "sweep",
             &["config", "error", "eval", "metrics", "model", "report", "results", "run", "rundir", "train"],
         ),
-        ("probe", &["checkpoint", "config", "error", "gpu", "kernels", "model", "run"]),
+        ("probe", &["checkpoint", "config", "error", "gpu", "kernels", "model", "params", "run"]),
         ("tune", &["bench", "checkpoint", "error", "gpu", "kernels"]),
         ("bench", &["check", "config", "error", "gpu", "kernels", "model", "run"]),
     ],

@@ -1,6 +1,6 @@
 //! One training step as a recording: forward and backward, reduction, masked update. No host between steps.
 
-use super::ParamTable;
+use super::tensors::{Matrix, tensors};
 use crate::config::{self, Loss, Optimizer, QueryKey, Schedule};
 use crate::error::Result;
 use crate::gpu::{Buffer, Engine, Launch, Recording};
@@ -8,6 +8,7 @@ use crate::kernels::masked_update::{self, NONE, Update};
 use crate::kernels::{Source, Tuning, grad_reduce, prompt_step, prompt_train, qk};
 use crate::law::Law;
 use crate::optim::schedule::factor;
+use crate::params::{Need, ParamTable, Spans};
 use crate::shape::{GradLayout, Models, Shape};
 
 /// What a phase trains, on what, and how.
@@ -22,8 +23,8 @@ pub struct Plan {
     pub batch: usize,
     pub shots: usize,
     pub optimizer: Optimizer,
-    /// Trained elements of the arena, ascending.
-    pub train: Vec<u32>,
+    /// Trained elements of the arena.
+    pub train: Spans,
 }
 
 impl Plan {
@@ -144,8 +145,11 @@ impl Stepper {
         };
         let lanes = prompt_step::lanes(&source, &step, tuning);
         let update = sizes.update(members, ring, tuning.parts(lanes), tuning);
-        let places: Vec<Vec<u32>> =
-            members.iter().enumerate().map(|(m, (plan, _))| sizes.places(table, &plan.train, m)).collect();
+        let places: Vec<Vec<u32>> = members
+            .iter()
+            .enumerate()
+            .map(|(m, (plan, _))| sizes.places(model, table, &plan.train, m))
+            .collect();
         let buffers = sizes.buffers(members, &update, &places, tuning.parts(lanes));
         let resident = prompt_train::steps(&plan.law, &step, &update, tuning).filter(|_| !sizes.separate);
         let (recording, until) = match resident {
@@ -211,10 +215,8 @@ impl Stepper {
 impl Sizes {
     fn new(model: &config::Model, table: &ParamTable, members: &[(&Plan, Start)], tuning: &Tuning) -> Sizes {
         let shape = Shape { layers: model.layers, heads: model.heads, dim: members[0].0.law.dim() };
-        let mut touched = touched(table, &[]);
-        for (plan, _) in members {
-            touched.join(self::touched(table, &plan.train));
-        }
+        let trained = members.iter().fold(Spans::default(), |all, (plan, _)| all.union(&plan.train));
+        let touched = Touched::of(model, table, &trained);
         let separate = model.qk == QueryKey::Separate;
         let needed: Vec<bool> =
             (0..shape.layers).map(|l| touched.qk[l] || touched.q[l] || touched.k[l]).collect();
@@ -325,12 +327,22 @@ impl Sizes {
         recording
     }
 
-    /// Place of each trained element's gradient of a model.
-    fn places(&self, table: &ParamTable, train: &[u32], model: usize) -> Vec<u32> {
-        let behind = self.separate.then_some(self.first);
-        let own = places(table, train, &self.layout, behind);
-        let shift = (model * self.grads) as u32;
-        own.into_iter().map(|place| if place == NONE { NONE } else { place + shift }).collect()
+    /// Place of each trained element's gradient of member `m`. Behind `first`, `qk_bwd` writes [L][Q | K][H, D, D].
+    fn places(&self, model: &config::Model, table: &ParamTable, train: &Spans, m: usize) -> Vec<u32> {
+        let tensor = self.shape.tensor();
+        let mut places = Vec::with_capacity(train.len());
+        for ((layer, matrix), param) in tensors(model).zip(&table.params) {
+            let place = |inside: usize| match matrix {
+                Matrix::V => self.layout.entry_v(layer, inside),
+                Matrix::Qk => self.layout.entry_qk(layer, inside),
+                Matrix::Q => Some(self.first + 2 * layer * tensor + inside),
+                Matrix::K => Some(self.first + (2 * layer + 1) * tensor + inside),
+            };
+            let own = train.within(param.place());
+            let of = |element| place(element - param.offset).map_or(NONE, |at| (m * self.grads + at) as u32);
+            places.extend(own.elements().map(of));
+        }
+        places
     }
 }
 
@@ -376,8 +388,8 @@ fn trained(members: &[(&Plan, Start)], places: &[Vec<u32>], sizes: &Sizes, longe
     let mut pairs = vec![[NONE; 2]; members.len() * longest];
     for (model, (own, (plan, _))) in pairs.chunks_mut(longest).zip(members).enumerate() {
         let shift = (model * sizes.params) as u32;
-        let listed = plan.train.iter().zip(&places[model]);
-        own.iter_mut().zip(listed).for_each(|(pair, (&p, &g))| *pair = [p + shift, g]);
+        let listed = plan.train.elements().zip(&places[model]);
+        own.iter_mut().zip(listed).for_each(|(pair, (p, &g))| *pair = [p as u32 + shift, g]);
     }
     Buffer::holding("trained", pairs.as_flattened())
 }
@@ -386,56 +398,24 @@ fn trained(members: &[(&Plan, Start)], places: &[Vec<u32>], sizes: &Sizes, longe
 fn slots(members: &[(&Plan, Start)], sizes: &Sizes) -> Buffer {
     let mut words = vec![NONE; sizes.models.places() * sizes.params];
     for (own, (plan, _)) in words.chunks_mut(sizes.params).zip(members) {
-        plan.train.iter().zip(0..).for_each(|(&p, slot)| own[p as usize] = slot);
+        plan.train.elements().zip(0..).for_each(|(p, slot)| own[p] = slot);
     }
     Buffer::holding("slots", &words)
 }
 
 impl Touched {
-    /// What either touches.
-    fn join(&mut self, other: Touched) {
-        let pairs = [
-            (&mut self.v, other.v),
-            (&mut self.qk, other.qk),
-            (&mut self.q, other.q),
-            (&mut self.k, other.k),
-        ];
-        for (own, other) in pairs {
-            own.iter_mut().zip(other).for_each(|(a, b)| *a |= b);
-        }
-    }
-}
-
-fn touched(table: &ParamTable, train: &[u32]) -> Touched {
-    let layers = table.params.iter().filter(|p| p.name.ends_with(".v")).count();
-    let of = |suffix: &str| -> Vec<bool> {
-        (0..layers)
-            .map(|l| {
-                table.get(&format!("layers.{l}.attn.{suffix}")).is_some_and(|p| {
-                    let from = train.partition_point(|&e| (e as usize) < p.offset);
-                    train.get(from).is_some_and(|&e| (e as usize) < p.offset + p.len())
-                })
-            })
-            .collect()
-    };
-    Touched { v: of("v"), qk: of("qk"), q: of("q"), k: of("k") }
-}
-
-/// Place of each trained element's gradient. `separate` is where qk_bwd writes [L][Q | K][H, D, D].
-fn places(table: &ParamTable, train: &[u32], layout: &GradLayout, separate: Option<usize>) -> Vec<u32> {
-    let tensor = layout.shape.tensor();
-    let tensors = table.params.len() / layout.shape.layers;
-    train
-        .iter()
-        .map(|&element| {
-            let (which, inside) = (element as usize / tensor, element as usize % tensor);
-            let (layer, kind) = (which / tensors, which % tensors);
-            let place = match (kind, separate) {
-                (0, _) => layout.entry_v(layer, inside),
-                (_, None) => layout.entry_qk(layer, inside),
-                (kind, Some(behind)) => Some(behind + (layer * 2 + kind - 1) * tensor + inside),
+    fn of(model: &config::Model, table: &ParamTable, trained: &Spans) -> Self {
+        let none = || vec![false; model.layers];
+        let mut touched = Touched { v: none(), qk: none(), q: none(), k: none() };
+        for ((layer, matrix), param) in tensors(model).zip(&table.params) {
+            let of_kind = match matrix {
+                Matrix::V => &mut touched.v,
+                Matrix::Qk => &mut touched.qk,
+                Matrix::Q => &mut touched.q,
+                Matrix::K => &mut touched.k,
             };
-            place.map_or(NONE, |p| p as u32)
-        })
-        .collect()
+            of_kind[layer] = table.need(param, trained) != Need::None;
+        }
+        touched
+    }
 }

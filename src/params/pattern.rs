@@ -60,7 +60,7 @@ impl Pattern {
             let chosen = selection.within(param, axis)?;
             let range = &mut ranges[axis.dim];
             *range = range.start.max(chosen.start)..range.end.min(chosen.end);
-            if range.is_empty() {
+            if range.start >= range.end {
                 return Err(format!("{key}: the selections of `{}` have nothing in common", param.name));
             }
         }

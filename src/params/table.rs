@@ -23,7 +23,9 @@ impl Axis {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {
     /// N(0, std²).
-    Normal { std: f64 },
+    Normal {
+        std: f64,
+    },
     Zeros,
     Ones,
 }
