@@ -40,10 +40,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
         ),
         (
             "eval",
-            &[
-                "config", "error", "gpu", "kernels", "law", "linalg", "model", "params", "shape", "tasks",
-                "theory",
-            ],
+            &["config", "error", "gpu", "kernels", "law", "linalg", "params", "shape", "tasks", "theory"],
         ),
         // From files alone.
         ("report", &["checkpoint", "config", "error", "results"]),
