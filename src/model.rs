@@ -1,7 +1,6 @@
-//! The model: its parameters, and a training step and an evaluation as recordings.
+//! The model: a training step as a recording.
 
-pub mod params;
 mod step;
 
-pub use params::ParamTable;
+pub use crate::params::{self, ParamTable};
 pub use step::{Plan, Start, Stepper};

@@ -1,6 +1,5 @@
 //! One training step as a recording: forward and backward, reduction, masked update. No host between steps.
 
-use super::ParamTable;
 use crate::config::{self, Loss, Optimizer, QueryKey, Schedule};
 use crate::error::Result;
 use crate::gpu::{Buffer, Engine, Launch, Recording};
@@ -8,6 +7,7 @@ use crate::kernels::masked_update::{self, NONE, Update};
 use crate::kernels::{Source, Tuning, grad_reduce, prompt_step, prompt_train, qk};
 use crate::law::Law;
 use crate::optim::schedule::factor;
+use crate::params::ParamTable;
 use crate::shape::{GradLayout, Models, Shape};
 
 /// What a phase trains, on what, and how.

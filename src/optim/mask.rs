@@ -6,7 +6,7 @@
 //! takes away what it names. Patterns apply in order, so a later one wins over an earlier one.
 
 use crate::error::{Error, Result};
-use crate::model::params::{Param, ParamTable};
+use crate::params::{Param, ParamTable};
 use std::ops::Range;
 
 /// The trained elements as sorted, distinct indexes into the arena.
