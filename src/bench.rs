@@ -1,4 +1,5 @@
-//! Times kernels, whole steps and evaluations on one device. `floe bench`, `cargo bench` and `floe tune` share it.
+//! Times kernels, whole steps and evaluations on one device, for `floe bench`, `cargo bench` and `floe tune`; pairs of
+//! masks and of models for `floe bench` alone.
 
 pub mod masks;
 pub mod together;
@@ -11,6 +12,7 @@ use crate::kernels::{KERNELS, Tuning};
 use masks::Pair;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::path::Path;
 use together::Shared;
 use work::Work;
 
@@ -150,6 +152,16 @@ pub fn run(engine: &Engine, tuning: &Tuning, only: &[String]) -> Result<Report> 
 }
 
 impl Report {
+    /// What `floe bench --json` wrote.
+    ///
+    /// # Errors
+    /// A file that can't be read or is something else.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+        let message = "is no output of `floe bench --json`";
+        serde_json::from_str(&text).map_err(|e| Error::file(path, format!("{message}: {e}")))
+    }
+
     /// Takes a roof's best sample if it is better than what is known.
     fn raise(&mut self, work: &Work, times: &Times) {
         let seconds = times.best() * 1e-3;

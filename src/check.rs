@@ -3,7 +3,7 @@
 use crate::compare::{self, Distance};
 use crate::error::Result;
 use crate::gpu::Engine;
-use crate::kernels::{CANARIES, Case, Expect, KERNELS, Kernel, POISON, Tuning, Values};
+use crate::kernels::{CANARIES, Case, Expect, KEPT, KERNELS, Kernel, POISON, Tuning, Values};
 
 /// Outcome of one case.
 #[derive(Clone, Debug)]
@@ -39,9 +39,14 @@ pub fn of(kernel: &Kernel, engine: &Engine, tuning: &Tuning) -> Result<Vec<Row>>
     (kernel.cases)(tuning).into_iter().map(|case| run(kernel.stem, case, engine)).collect()
 }
 
-fn run(kernel: &'static str, case: Case, engine: &Engine) -> Result<Row> {
+/// Runs one case.
+pub fn run(kernel: &'static str, case: Case, engine: &Engine) -> Result<Row> {
+    let mut row = Row { kernel, case: case.name.clone(), distance: None, failure: String::new() };
+    let case = match case.guarded() {
+        Ok(case) => case,
+        Err(why) => return Ok(Row { failure: why, ..row }),
+    };
     engine.submit(&case.recording, 1)?;
-    let mut row = Row { kernel, case: case.name, distance: None, failure: String::new() };
     for expect in &case.expect {
         let words: Vec<u32> = engine.read(&expect.buffer)?;
         match compare(&words, expect) {
@@ -59,7 +64,7 @@ fn run(kernel: &'static str, case: Case, engine: &Engine) -> Result<Row> {
     Ok(row)
 }
 
-/// Compares a buffer's words with what is expected, and sees that the words behind are untouched.
+/// Compares the words of a guarded buffer with what is expected, and sees that the words behind are untouched.
 pub fn compare(words: &[u32], expect: &Expect) -> std::result::Result<Distance, String> {
     let length = match &expect.values {
         Values::F32(values) => values.len(),
@@ -68,21 +73,32 @@ pub fn compare(words: &[u32], expect: &Expect) -> std::result::Result<Distance, 
     let Some((found, behind)) = words.split_at_checked(length) else {
         return Err(format!("{} words where {length} are expected", words.len()));
     };
-    let poisoned = expect
-        .buffer
-        .contents()
-        .get(length..length + CANARIES)
-        .is_some_and(|c| c.iter().all(|&w| w == POISON));
-    if poisoned && behind[..CANARIES].iter().any(|&w| w != POISON) {
+    let (before, canaries) = expect.buffer.contents().split_at_checked(length).unwrap_or_default();
+    if canaries.len() < CANARIES || canaries[canaries.len() - CANARIES..] != [POISON; CANARIES] {
+        return Err("has no canaries".into());
+    }
+    if behind.get(..canaries.len()) != Some(canaries) {
         return Err("written past its end".into());
     }
     match &expect.values {
-        Values::F32(values) => {
-            compare::distance(&found.iter().map(|&w| f32::from_bits(w)).collect::<Vec<_>>(), values)
-        }
+        Values::F32(values) => floats(found, before, values),
         Values::U32(values) => match found.iter().zip(values).position(|(f, e)| f != e) {
             Some(i) => Err(format!("{:#x} at {i} where {:#x} is expected", found[i], values[i])),
             None => Ok(Distance { rms: 0.0, max: 0.0 }),
         },
     }
+}
+
+/// Words as numbers, those that are [`KEPT`] to the bit.
+fn floats(found: &[u32], before: &[u32], values: &[f64]) -> std::result::Result<Distance, String> {
+    let kept = |i: &usize| values[*i].to_bits() == KEPT.to_bits();
+    let (same, other): (Vec<usize>, Vec<usize>) = (0..values.len()).partition(kept);
+    if let Some(i) = same.into_iter().find(|&i| found[i] != before[i]) {
+        return Err(format!(
+            "{:#x} at {i}, which is not its to write: {:#x} stood there",
+            found[i], before[i]
+        ));
+    }
+    let found: Vec<f32> = other.iter().map(|&i| f32::from_bits(found[i])).collect();
+    compare::distance(&found, &other.iter().map(|&i| values[i]).collect::<Vec<_>>())
 }

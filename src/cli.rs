@@ -16,7 +16,8 @@ mod source;
 mod sweep;
 mod tune;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::escape;
 use clap::{Parser, Subcommand};
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,9 +52,14 @@ enum Command {
 /// Parses the arguments and runs the command; exits on wrong usage.
 pub fn main() -> Result<()> {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("floe=info,error"))
-        .format(|out, record| match record.level() {
-            log::Level::Info => writeln!(out, "{}", record.args()),
-            level => writeln!(out, "{}: {}", level.as_str().to_lowercase(), record.args()),
+        .format(|out, record| {
+            // Here every line passes, whatever file a name in it came from.
+            let words = record.args().to_string();
+            let words = escape::line(&words);
+            match record.level() {
+                log::Level::Info => writeln!(out, "{words}"),
+                level => writeln!(out, "{}: {words}", level.as_str().to_lowercase()),
+            }
         })
         .init();
     match Cli::parse().command {
@@ -90,6 +96,12 @@ fn stop_flag() -> &'static AtomicBool {
 /// Prints to standard output; a reader that has gone away (`| head`) is no error.
 fn print(text: &str) {
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// Says what went wrong, in one line that is safe to show. A reader of standard error that has gone away is no reason
+/// to panic.
+pub fn say(error: &Error) {
+    let _ = writeln!(std::io::stderr(), "floe: {}", escape::line(&error.to_string()));
 }
 
 /// Rows as a table with aligned columns; the first row is the header.

@@ -216,7 +216,7 @@ pub struct Method {
     /// Names the checkpoint; letters, digits, `-`, `_` and `.`.
     pub name: String,
     pub loss: Loss,
-    /// Patterns over parameter names; see `docs/MATH.md` and [`crate::optim::mask`].
+    /// Patterns over parameter names; see `docs/MATH.md` and [`crate::params::mask`].
     pub train: Vec<String>,
     /// Schedule of the few-shot weight w_t (of `zs+fs` alone).
     #[serde(default)]

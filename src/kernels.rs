@@ -1,4 +1,4 @@
-//! The kernels: each a triple of the same stem, shader, host side and reference, and one line in [`KERNELS`].
+//! The kernels: each a shader and a host side of the same stem, and one line in [`KERNELS`].
 
 mod case;
 pub mod grad_reduce;
@@ -15,7 +15,7 @@ pub mod roof;
 mod source;
 mod unroll;
 
-pub use case::{Bench, CANARIES, Case, Expect, POISON, Values};
+pub use case::{Bench, CANARIES, Case, Expect, KEPT, POISON, Values};
 pub use source::Source;
 
 use crate::error::{Error, Result};

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod compare;
 pub mod config;
 pub mod error;
+pub mod escape;
 pub mod eval;
 pub mod gpu;
 pub mod kernels;

@@ -1,4 +1,4 @@
-//! The model: its parameters, and a training step and an evaluation as recordings.
+//! The model: a training step as a recording.
 
 mod step;
 pub mod tensors;

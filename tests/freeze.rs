@@ -41,6 +41,7 @@ fn train(engine: &Engine, model: &Model, table: &ParamTable, plan: &Plan) -> (Ve
         let words: Vec<f32> = engine.read(&stepper.params).unwrap();
         (stepper.params_of(&words, 0, table).to_vec(), stepper.moment_count)
     });
+    assert_eq!(after.len(), apart.len());
     for (i, (a, b)) in after.iter().zip(&apart).enumerate() {
         assert_eq!(*a == before[i], *b == before[i], "element {i} is frozen in both or in none");
         assert!((a - b).abs() < 1e-5, "element {i}: {a}, {b}");
@@ -49,6 +50,7 @@ fn train(engine: &Engine, model: &Model, table: &ParamTable, plan: &Plan) -> (Ve
 }
 
 fn assert_frozen(name: &str, before: &[f32], after: &[f32], trained: &Spans) {
+    assert_eq!(before.len(), after.len(), "{name}");
     let mut listed = vec![false; before.len()];
     trained.elements().for_each(|i| listed[i] = true);
     for (i, (b, a)) in before.iter().zip(after).enumerate() {

@@ -143,6 +143,7 @@ fn twelve_steps_are_those_of_the_reference() {
             let moved =
                 expected.iter().zip(&run.start).map(|(e, s)| (e - *s as f64).abs()).fold(0.0, f64::max);
             assert!(moved > 0.01, "the steps do something: {moved}");
+            assert_eq!((params.len(), metrics.len()), (expected.len(), log.len()));
             for (i, (found, expected)) in params.iter().zip(&expected).enumerate() {
                 assert!(
                     (*found as f64 - expected).abs() < 2e-5,

@@ -2,8 +2,8 @@
 
 use floe::check;
 use floe::compare::{MAX, RMS, distance};
-use floe::gpu::{self, Buffer};
-use floe::kernels::{CANARIES, Expect, KERNELS, POISON, Tuning, VARIANTS, Values};
+use floe::gpu::{self, Access, Buffer, Program, ProgramDesc};
+use floe::kernels::{CANARIES, Case, Expect, KEPT, KERNELS, POISON, Tuning, VARIANTS, Values};
 
 #[test]
 fn every_kernel_matches_its_reference() {
@@ -77,6 +77,99 @@ fn a_write_past_the_end_is_red() {
     assert!(check::compare(&words, &expect).unwrap().passes());
     words[1 + CANARIES / 2] = 0;
     assert!(check::compare(&words, &expect).is_err());
+}
+
+#[test]
+fn what_a_kernel_leaves_alone_is_compared_to_the_bit() {
+    let mut expect = expect(Values::F32(vec![1.0, KEPT]), 2);
+    let mut words = vec![POISON; 2 + CANARIES];
+    words[0] = 1f32.to_bits();
+    assert!(check::compare(&words, &expect).unwrap().passes());
+    words[1] = f32::NAN.to_bits();
+    assert!(check::compare(&words, &expect).is_err());
+    words[1] = POISON;
+    expect.buffer = Buffer::holding("out", &[POISON; 6]);
+    assert_eq!(check::compare(&words, &expect).unwrap_err(), "has no canaries");
+}
+
+/// Every case there is: `(kernel, case)`.
+fn cases() -> Vec<(&'static str, Case)> {
+    let of = |tuning: &Tuning| -> Vec<(&'static str, Case)> {
+        KERNELS.iter().flat_map(|k| (k.cases)(tuning).into_iter().map(|case| (k.stem, case))).collect()
+    };
+    VARIANTS.iter().flat_map(of).collect()
+}
+
+#[test]
+fn no_case_is_without_poison_and_canaries() {
+    let cases = cases();
+    assert!(cases.len() > 50 * VARIANTS.len(), "{} cases", cases.len());
+    for (stem, case) in cases {
+        let name = format!("{stem}: {}", case.name);
+        let given: Vec<Buffer> = case.expect.iter().map(|expect| expect.buffer.clone()).collect();
+        let guarded = case.guarded().unwrap_or_else(|why| panic!("{name}: {why}"));
+        for (dispatch, binding, buffer) in guarded.recording.dispatches.iter().flat_map(|dispatch| {
+            dispatch
+                .program
+                .bindings
+                .iter()
+                .zip(&dispatch.buffers)
+                .map(move |(b, buffer)| (dispatch, b, buffer))
+        }) {
+            let (own, canaries) = buffer.contents().split_at(buffer.contents().len() - CANARIES);
+            assert_eq!(canaries, [POISON; CANARIES], "{name}: `{}`", binding.name);
+            assert!(dispatch.program.bindings.len() == dispatch.buffers.len() && !own.is_empty());
+            if binding.access == Access::ReadWrite {
+                let expected = guarded.expect.iter().position(|expect| expect.buffer.id() == buffer.id());
+                let at =
+                    expected.unwrap_or_else(|| panic!("{name}: nothing is expected of `{}`", binding.name));
+                let declared = given[at].contents();
+                assert!(own.iter().all(|&w| w == POISON) || own == declared, "{name}: `{}`", binding.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_case_that_looks_away_is_none() {
+    let case =
+        || KERNELS.iter().find(|k| k.stem == "normal").map(|k| (k.cases)(&VARIANTS[0]).remove(0)).unwrap();
+    assert!(case().guarded().is_ok());
+    let mut blind = case();
+    blind.expect.pop();
+    let why = blind.guarded().err().expect("a reason");
+    assert_eq!(why, "`normals` may be written, and nothing is expected of it");
+    let idle = case().u32(&Buffer::words("elsewhere", 4), vec![0; 4]);
+    assert_eq!(idle.guarded().err().expect("a reason"), "`elsewhere` is written by no kernel of the case");
+}
+
+/// A program that draws one number of each block too many, or too few.
+#[test]
+fn a_kernel_that_writes_too_much_or_too_little_is_red() {
+    let engine = gpu::open("auto").unwrap_or_else(|e| panic!("{e}"));
+    let tuning = Tuning::of(engine.adapter());
+    let kernel = KERNELS.iter().find(|k| k.stem == "normal").unwrap();
+    for (count, why) in [("1001", None), ("1002", Some("written past its end")), ("1000", Some("is off"))] {
+        let mut case = (kernel.cases)(&tuning).remove(0);
+        let dispatch = &mut case.recording.dispatches[0];
+        let own = "const COUNT: u32 = 1001u;";
+        assert!(dispatch.program.wgsl.contains(own));
+        dispatch.program = Program::new(ProgramDesc {
+            kernel: dispatch.program.kernel,
+            entry: dispatch.program.entry,
+            wgsl: dispatch.program.wgsl.replace(own, &own.replace("1001", count)),
+            bindings: dispatch.program.bindings.clone(),
+            workgroup: dispatch.program.workgroup,
+            shared_bytes: dispatch.program.shared_bytes,
+            loops: dispatch.program.loops,
+        });
+        let row = check::run(kernel.stem, case, &engine).unwrap();
+        match why {
+            None => assert!(row.passes(), "{row:?}"),
+            Some("is off") => assert!(!row.passes(), "{row:?}"),
+            Some(why) => assert!(row.failure.contains(why), "{row:?}"),
+        }
+    }
 }
 
 #[test]

@@ -140,7 +140,9 @@ fn a_model_of_a_sweep_is_that_of_a_run() {
             method => format!("{method},seed=1,finetune.optimizer.lr=0.05"),
         };
         let (a, b) = (model(&alone, method), model(sweep(), &file));
+        assert_eq!(a.tensors.len(), b.tensors.len());
         for (name, tensor) in &a.tensors {
+            assert_eq!(tensor.shape, b.tensors[name].shape);
             for (x, y) in tensor.data.iter().zip(&b.tensors[name].data) {
                 assert!((x - y).abs() < 1e-5, "{method}, {name}: {x}, {y}");
             }
@@ -215,6 +217,9 @@ fn a_model_that_diverges_is_noted_and_stops_no_other() {
         assert_eq!(member["checkpoint"].is_string(), !wild, "{member}");
     }
     let results = rows(dir.join("results.csv"));
+    assert!(
+        results.iter().any(|r| cell(r, "mean") == "NaN") && results.iter().any(|r| cell(r, "mean") != "NaN")
+    );
     assert!(
         results.iter().all(|r| (cell(r, "finetune.optimizer.lr") == "1e30") == (cell(r, "mean") == "NaN"))
     );

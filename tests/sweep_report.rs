@@ -193,7 +193,7 @@ fn the_papers_sweep() {
         let svg = figure(&dir, stem);
         assert!(!svg.contains("NaN") && svg.contains("<title") && !svg.contains("-2147483648"), "{stem}");
     }
-    contains(&html, &["One setting had seeds that diverged: it is the mean of the others"]);
+    contains(&html, &["One setting had seeds that diverged: it is the mean of the others", "Pareto", "±"]);
     // Only what is on the front is named in the figure.
     let svg = figure(&dir, "pareto");
     let front: Vec<&str> =
@@ -296,13 +296,7 @@ fn a_sweep_in_which_everything_diverged() {
         sweep.model("zs-v", &[Some(seed)], [[f64::NAN; 2]; 2]);
     }
     let html = page(&sweep.save());
-    contains(
-        &html,
-        &[
-            "A model diverged at every setting",
-            "4 models diverged: pretrained (2 of 2 seeds)".split(": p").next().unwrap(),
-        ],
-    );
+    contains(&html, &["A model diverged at every setting", "4 models diverged"]);
     assert!(!html.contains("Pareto"));
 }
 

@@ -176,7 +176,7 @@ pub fn paper(sets: &[&str]) -> Result<Experiment> {
     Experiment::open(config::load("paper", &sets)?)
 }
 
-/// All that `floe bench` and `cargo bench` time one by one.
+/// All that `floe bench` and `cargo bench` time one by one, not in pairs.
 pub fn all(tuning: &Tuning) -> Result<Vec<Work>> {
     let mut all = kernels(tuning);
     all.extend(steps(&paper(&[])?, 1, tuning));

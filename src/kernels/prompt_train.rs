@@ -232,7 +232,7 @@ fn state(members: &[Member], update: &Update, stride: usize, (start, end): (u32,
         params: Buffer::holding("params", &narrow(params)),
         moments: Buffer::holding("moments", &narrow(moments)),
         state: Buffer::holding("state", &vec![start; members.len()]),
-        metrics: Buffer::words("metrics", members.len() * 4 * update.ring),
+        metrics: Buffer::holding("metrics", &vec![0; members.len() * 4 * update.ring]),
         partials: none(),
     };
     (buffers, Buffer::holding("slots", &slots))
