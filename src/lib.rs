@@ -10,6 +10,7 @@ pub mod config;
 pub mod error;
 pub mod eval;
 pub mod gpu;
+pub mod interrupt;
 pub mod kernels;
 pub mod law;
 mod linalg;

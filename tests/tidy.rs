@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[&[(&str, &[&str])]] = &[
     &[
         ("error", &[]),
+        ("interrupt", &["error"]),
         ("shape", &[]),
         ("rng", &[]),
         ("chi", &[]),
@@ -18,7 +19,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
     ],
     &[("law", &["rng"]), ("config", &["error"]), ("results", &["error"])],
     // The only room that names wgpu.
-    &[("gpu", &["error"])],
+    &[("gpu", &["error", "interrupt"])],
     // The CPU's word for word of the kernels. Parity cases and tests alone use it.
     &[("reference", &["chi", "config", "law", "rng"])],
     &[("kernels", &["chi", "config", "error", "gpu", "law", "reference", "rng", "shape"])],
@@ -28,16 +29,42 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
         ("checkpoint", &["error"]),
         ("metrics", &["checkpoint", "error"]),
         // Neither kernels nor model: a task is a law.
-        ("tasks", &["config", "error", "law", "linalg", "rng", "splitmix"]),
-        ("theory", &["config", "error", "linalg", "splitmix"]),
+        ("tasks", &["config", "error", "interrupt", "law", "linalg", "rng", "splitmix"]),
+        ("theory", &["config", "error", "interrupt", "linalg", "splitmix"]),
     ],
     &[("methods", &["config", "error", "model", "optim", "tasks"]), ("profile", &["gpu"])],
     &[
         ("check", &["compare", "error", "gpu", "kernels"]),
-        ("train", &["checkpoint", "config", "error", "gpu", "kernels", "metrics", "model", "profile"]),
+        (
+            "train",
+            &[
+                "checkpoint",
+                "config",
+                "error",
+                "gpu",
+                "interrupt",
+                "kernels",
+                "metrics",
+                "model",
+                "profile",
+                "shape",
+            ],
+        ),
         (
             "eval",
-            &["config", "error", "gpu", "kernels", "law", "linalg", "model", "shape", "tasks", "theory"],
+            &[
+                "config",
+                "error",
+                "gpu",
+                "interrupt",
+                "kernels",
+                "law",
+                "linalg",
+                "model",
+                "shape",
+                "tasks",
+                "theory",
+            ],
         ),
         // From files alone.
         ("report", &["checkpoint", "config", "error", "results"]),
@@ -57,7 +84,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
         ),
         ("probe", &["checkpoint", "config", "error", "gpu", "kernels", "model", "run"]),
         ("tune", &["bench", "checkpoint", "error", "gpu", "kernels"]),
-        ("bench", &["check", "config", "error", "gpu", "kernels", "model", "run"]),
+        ("bench", &["check", "config", "error", "gpu", "interrupt", "kernels", "model", "run"]),
     ],
     &[(
         "cli",
@@ -70,6 +97,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
             "error",
             "eval",
             "gpu",
+            "interrupt",
             "kernels",
             "metrics",
             "model",
