@@ -5,7 +5,7 @@
 
 @group(0) @binding(1) var<uniform> weights: array<vec4f, MODELS * WEIGHTS4>; // [MODELS][L][V | QK][H, D, D]
 @group(0) @binding(2) var<storage, read> state: array<u32>;               // [MODELS] the step, of all the same
-@group(0) @binding(3) var<storage, read> schedule: array<vec4f>;          // [steps, MODELS] lr, few-shot weight, ., .
+@group(0) @binding(3) var<storage, read> schedule: array<vec4f>;          // [ring, MODELS] lr, few-shot weight, ., .
 @group(0) @binding(4) var<storage, read_write> partials: array<f32>;      // [MODELS, ENTRIES + 2, PARTS]
 
 fn weight(model: u32, i: u32) -> f32 { return weights[model * WEIGHTS4 + i / 4u][i % 4u]; }
@@ -15,8 +15,9 @@ fn prompt_step(@builtin(global_invocation_id) id: vec3u) {
   let lane = id.x;
   let first = first_model(id.y);
   let step = state[0];
+  let rates = step % (arrayLength(&schedule) / MODELS) * MODELS + first;
   take_models(first);
-  /*each*/ for (var j = 0u; j < GROUP; j++) { few_weight[j] = schedule[step * MODELS + first + j].y / f32(BATCH); }
+  /*each*/ for (var j = 0u; j < GROUP; j++) { few_weight[j] = schedule[rates + j].y / f32(BATCH); }
   for (var prompt = lane; prompt < BATCH; prompt += LANES) { descend_prompt(prompt, step); }
   /*each*/ for (var j = 0u; j < GROUP; j++) {
     let row = (first + j) * (ENTRIES + 2u);

@@ -3,7 +3,7 @@
 // x: its invocations share the batch, subgroup sums give each the whole gradient, and all do the same update.
 
 @group(0) @binding(1) var<uniform> hyper: array<Hyper, MODELS>;
-@group(0) @binding(2) var<storage, read> schedule: array<vec4f>;       // [steps, MODELS] lr, few weight, 1/(1-b1^t), 1/(1-b2^t)
+@group(0) @binding(2) var<storage, read> schedule: array<vec4f>;       // [ring, MODELS] lr, few weight, 1/(1-b1^t), 1/(1-b2^t)
 @group(0) @binding(3) var<storage, read> slots: array<u32>;            // [MODELS, 4 WEIGHTS4] place among the trained, or NONE
 @group(0) @binding(4) var<storage, read_write> params: array<f32>;     // [MODELS, 4 WEIGHTS4]: [L][V | QK][H, D, D]
 @group(0) @binding(5) var<storage, read_write> moments: array<f32>;    // [MODELS, STATES, TRAINED]
@@ -28,8 +28,9 @@ fn prompt_train(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_i
   var step = state[first];
   for (var round = 0u; round < STEPS; round++) {
     if (step >= until[0]) { break; }
+    let row = step % (arrayLength(&schedule) / MODELS) * MODELS;
     /*each*/ for (var j = 0u; j < GROUP; j++) {
-      few_weight[j] = schedule[step * MODELS + first + j].y / f32(BATCH);
+      few_weight[j] = schedule[row + first + j].y / f32(BATCH);
       /*unroll*/ for (var i = 0u; i < ENTRIES; i++) {
         grad[i] = 0.0;
         kept_grad[j * ROOM + i] = 0.0;
@@ -38,7 +39,7 @@ fn prompt_train(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_i
       losses[GROUP + j] = 0.0;
     }
     for (var prompt = lane; prompt < BATCH; prompt += WG) { descend_prompt(prompt, step); }
-    update(first, step, lane);
+    update(first, step, row, lane);
     step += 1u;
   }
   if (lane == 0u) { put_back(first, step); }
@@ -60,11 +61,11 @@ fn take_moments(first: u32) {
 }
 
 // Sums the gradient over the invocations and updates each model with it.
-fn update(first: u32, step: u32, lane: u32) {
+fn update(first: u32, step: u32, row: u32, lane: u32) {
   /*each*/ for (var j = 0u; j < GROUP; j++) {
     let model = first + j;
     let own = hyper[model];
-    let now = schedule[step * MODELS + model];
+    let now = schedule[row + model];
     if (GROUP > 1u) {
       /*unroll*/ for (var i = 0u; i < TENSORS; i++) {
         w_v[i] = kept_v[j * TENSORS + i];

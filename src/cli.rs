@@ -18,9 +18,9 @@ mod tune;
 
 use crate::error::{Error, Result};
 use crate::escape;
+use crate::interrupt;
 use clap::{Parser, Subcommand};
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Pre-trains linear-attention models, fine-tunes chosen parameters, and measures what that does to zero-shot and
 /// few-shot ability.
@@ -49,6 +49,21 @@ enum Command {
     Probe(probe::Args),
 }
 
+impl Command {
+    /// Whether it works for long, and asks on the way whether to go on.
+    fn is_long(&self) -> bool {
+        match self {
+            Command::Run(_) | Command::Sweep(_) | Command::Pretrain(_) | Command::Finetune(_) => true,
+            Command::Eval(_)
+            | Command::Check(_)
+            | Command::Bench(_)
+            | Command::Tune(_)
+            | Command::Probe(_) => true,
+            Command::Presets(_) | Command::Init(_) | Command::Report(_) | Command::Devices(_) => false,
+        }
+    }
+}
+
 /// Parses the arguments and runs the command; exits on wrong usage.
 pub fn main() -> Result<()> {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("floe=info,error"))
@@ -62,7 +77,11 @@ pub fn main() -> Result<()> {
             }
         })
         .init();
-    match Cli::parse().command {
+    let command = Cli::parse().command;
+    if command.is_long() {
+        hear_signals();
+    }
+    match command {
         Command::Run(args) => run::run(args),
         Command::Sweep(args) => sweep::run(args),
         Command::Presets(args) => presets::run(args),
@@ -79,18 +98,24 @@ pub fn main() -> Result<()> {
     }
 }
 
-/// Set by Ctrl-C or a termination signal; a second one ends the process at once.
-fn stop_flag() -> &'static AtomicBool {
-    static STOP: AtomicBool = AtomicBool::new(false);
+/// Hears Ctrl-C and termination signals from here on: work ends at the next place where it can. A second one ends the
+/// process at once. Commands that do nothing long leave signals to the system.
+fn hear_signals() {
     let set = ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::Relaxed) {
+        if interrupt::ask() {
             std::process::exit(130);
         }
+        let after = if interrupt::compiling() {
+            " after the kernel that is being compiled"
+        } else {
+            " as soon as possible"
+        };
+        // A reader that has gone away hears nothing.
+        let _ = writeln!(std::io::stderr(), "interrupted; stopping{after} (once more to end at once)");
     });
     if let Err(e) = set {
-        log::warn!("Ctrl-C will not save a checkpoint: {e}");
+        log::warn!("Ctrl-C will end this at once: {e}");
     }
-    &STOP
 }
 
 /// Prints to standard output; a reader that has gone away (`| head`) is no error.

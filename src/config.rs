@@ -166,6 +166,8 @@ pub struct Optimizer {
     pub rule: Rule,
     pub lr: f64,
     pub lr_schedule: Schedule,
+    /// Steps over which the learning rate rises from 0 before its schedule begins.
+    pub warmup: u64,
     /// SGD's momentum.
     pub momentum: f64,
     /// Adam's and AdamW's decay rates of the two moments.
@@ -296,6 +298,7 @@ impl Default for Optimizer {
             rule: Rule::Sgd,
             lr: 0.01,
             lr_schedule: Schedule::Constant,
+            warmup: 0,
             momentum: 0.9,
             betas: [0.9, 0.9],
             eps: 1e-8,

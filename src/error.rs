@@ -36,6 +36,11 @@ pub enum Error {
         "{phase}: the loss is {loss} at step {step}; lower the learning rate (now {lr}) or set a gradient clip; the last good checkpoint is intact"
     )]
     Diverged { phase: String, step: u64, loss: f32, lr: f32 },
+    /// A parameter is not finite after a step whose loss was.
+    #[error(
+        "{phase}: a parameter overflows at step {step}; lower the learning rate (now {lr}) or set a gradient clip; what was finished before is intact"
+    )]
+    Overflow { phase: String, step: u64, lr: f32 },
     /// Ctrl-C, after the checkpoint was saved.
     #[error("interrupted at {0}")]
     Interrupted(String),

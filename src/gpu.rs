@@ -4,8 +4,10 @@
 
 mod device;
 mod engine;
+mod pace;
 mod recording;
 
 pub use device::{AdapterSummary, SOFTWARE_LOOPS, adapters, open};
 pub use engine::{Engine, Launch, ReadBack};
+pub use pace::Pace;
 pub use recording::{Access, Binding, Buffer, Consts, Dispatch, Program, ProgramDesc, Recording};

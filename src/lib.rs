@@ -11,6 +11,7 @@ pub mod error;
 pub mod escape;
 pub mod eval;
 pub mod gpu;
+pub mod interrupt;
 pub mod kernels;
 pub mod law;
 mod linalg;

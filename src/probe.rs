@@ -33,7 +33,7 @@ pub fn probe(experiment: &Experiment, machine: Machine, params: &[f32], batch: u
     let tuning = Tuning { resident: 0.0, moments: false, ..machine.tuning };
     let start = Start { params, moments: &[], step: 0 };
     let stepper = Stepper::new(&experiment.config.model, table, &plan, start, 1, &tuning);
-    engine.submit(&stepper.recording, 1)?;
+    stepper.submit(engine, 0, 1)?;
     let metrics: Vec<f32> = engine.read(&stepper.metrics)?;
     let grads: Vec<f32> = engine.read(&stepper.grads)?;
 

@@ -19,7 +19,6 @@ use log::info;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// A device and how kernels split their work on it.
@@ -53,6 +52,7 @@ impl Experiment {
     /// Reads the data and resolves every method, so that a mistake shows before any work is done.
     pub fn open(config: Config) -> Result<Self> {
         let problem = tasks::open(&config)?;
+        config.validate_width("configuration", problem.dim + 2)?;
         let table = model::table(&config.model, problem.dim + 2);
         let mut plans = vec![(PRETRAINED.to_string(), methods::pretraining(&config, &table, &problem))];
         for method in &config.methods {
@@ -68,25 +68,24 @@ impl Experiment {
         normals.into_iter().map(|x| (x * self.config.model.init_std) as f32).collect()
     }
 
-    /// Checks every phase against the device's limits, running nothing.
+    /// Checks every phase, and the evaluation, against the device's limits, running nothing.
     ///
     /// # Errors
     /// [`Error::Limit`] with the kernel and the limit.
     pub fn check(&self, machine: Machine) -> Result<()> {
-        let stop = AtomicBool::new(false);
-        let trainer = self.trainer(machine, &stop);
-        self.plans.iter().try_for_each(|(_, plan)| trainer.check(plan))
+        let trainer = self.trainer(machine);
+        self.plans.iter().try_for_each(|(_, plan)| trainer.check(&[plan]))?;
+        self.evaluator(machine).check()
     }
 
     /// The trainer of this experiment on a device.
-    pub fn trainer<'a>(&'a self, machine: Machine<'a>, stop: &'a AtomicBool) -> Trainer<'a> {
+    pub fn trainer<'a>(&'a self, machine: Machine<'a>) -> Trainer<'a> {
         Trainer {
             engine: machine.engine,
             tuning: machine.tuning,
             model: &self.config.model,
             table: &self.table,
             record: &self.config.record,
-            stop,
             keep_going: false,
             profile: machine.profile,
         }
@@ -130,11 +129,10 @@ pub fn run(
     experiment: &Experiment,
     machine: Machine,
     dir: &RunDir,
-    stop: &AtomicBool,
     progress: &mut dyn Progress,
 ) -> Result<()> {
     let began = Instant::now();
-    let trainer = experiment.trainer(machine, stop);
+    let trainer = experiment.trainer(machine);
     info!("{}", experiment.problem.description);
     let note = |phases: &[PhaseInfo], wall_s| {
         dir.write_info(&run_info(experiment, machine, phases.to_vec(), wall_s))
@@ -220,7 +218,7 @@ fn evaluate(
     let evaluator = experiment.evaluator(machine);
     let rows = evaluator.models(models)?;
     dir.write("eval.csv", &eval::to_csv(&rows))?;
-    dir.write("baselines.csv", &eval::to_csv(&eval::references(&experiment.config, &experiment.problem)))?;
+    dir.write("baselines.csv", &eval::to_csv(&eval::references(&experiment.config, &experiment.problem)?))?;
     let wall_s = began.elapsed().as_secs_f64();
     info!("evaluated {} models in {wall_s:.1} s", models.len());
     Ok(PhaseInfo {

@@ -16,24 +16,17 @@ use crate::train::Progress;
 use batch::Trained;
 use log::info;
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// Runs a sweep that passes [`Members::check`] into a directory, or goes on with it.
 ///
-/// A model whose loss is no longer finite is noted and has no checkpoint; the others go on.
+/// A model whose loss or parameters are no longer finite is noted and has no checkpoint; the others go on.
 ///
 /// # Errors
 /// Whatever stops it. Batches that are finished stay, and `--resume` goes on behind them.
-pub fn run(
-    members: &Members,
-    machine: Machine,
-    dir: &RunDir,
-    stop: &AtomicBool,
-    progress: &mut dyn Progress,
-) -> Result<()> {
+pub fn run(members: &Members, machine: Machine, dir: &RunDir, progress: &mut dyn Progress) -> Result<()> {
     let began = Instant::now();
-    let batches = members.batches(machine);
+    let batches = members.batches(machine)?;
     let (earlier, mut trained) = batch::finished(members, &batches, dir)?;
     info!(
         "{} models in {} batches: {}",
@@ -55,7 +48,7 @@ pub fn run(
             machine,
             (number + 1, &name, batch),
             dir,
-            (stop, &mut log, progress),
+            (&mut log, progress),
             &mut trained,
         )?;
         notes.retain(|old| old["number"] != note["number"]);

@@ -3,23 +3,22 @@
 use crate::checkpoint::{self, Checkpoint, Tensor};
 use crate::config::{self, Loss, Model, Record};
 use crate::error::{Error, Result};
-use crate::gpu::{Engine, ReadBack};
+use crate::gpu::{Engine, Pace, ReadBack};
+use crate::interrupt;
 use crate::kernels::Tuning;
 use crate::metrics::{Line, MetricsLog};
 use crate::model::{Plan, Start, Stepper};
 use crate::params::{Param, ParamTable};
 use crate::profile::Profile;
+use crate::shape::Shape;
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// Most steps a submission, and rows of the metrics ring.
+/// Most steps a submission, and rows of the rings of metrics and schedules.
 pub const RING: usize = 256;
 /// Most steps a submission while profiling: timestamps are limited.
 const PROFILED: u64 = 128;
-/// A submission aims to take so long: short enough for Ctrl-C and a live progress bar, long against its overhead.
-const SUBMISSION: Duration = Duration::from_millis(150);
 
 /// What training needs of the machine and the experiment.
 pub struct Trainer<'a> {
@@ -28,9 +27,7 @@ pub struct Trainer<'a> {
     pub model: &'a Model,
     pub table: &'a ParamTable,
     pub record: &'a Record,
-    /// Set from outside to stop at the next submission.
-    pub stop: &'a AtomicBool,
-    /// A model whose loss is no longer finite is noted and stops no other.
+    /// A model that is no longer finite is noted and stops no other.
     pub keep_going: bool,
     /// Times every launch if given; the numbers stay the same to the bit.
     pub profile: Option<&'a RefCell<Profile>>,
@@ -48,7 +45,8 @@ pub struct State {
     pub wall_s: f64,
     /// Milliseconds a step since the last start, the first submission (which compiles) left out.
     pub ms_per_step: f64,
-    /// The step whose loss or gradient was not finite, if one was and the trainer kept going.
+    /// The step whose loss or gradient was not finite, or that left a parameter so, if one was and the trainer kept
+    /// going.
     pub diverged: Option<u64>,
 }
 
@@ -87,22 +85,41 @@ pub trait Progress {
 }
 
 impl Trainer<'_> {
-    /// Checks a plan against the device's limits, running nothing.
+    /// Checks plans that [join](Plan::joins) against the device's limits, running nothing.
     ///
     /// # Errors
     /// [`Error::Limit`] with the kernel and the limit.
-    pub fn check(&self, plan: &Plan) -> Result<()> {
-        let params = vec![0.0; self.table.len()];
-        let start = Start { params: &params, moments: &[], step: 0 };
-        let stepper = Stepper::new(self.model, self.table, plan, start, RING, &self.tuning);
+    pub fn check(&self, plans: &[&Plan]) -> Result<()> {
+        self.check_weights(plans)?;
+        let start = Start { params: &[], moments: &[], step: 0 };
+        let members: Vec<(&Plan, Start)> = plans.iter().map(|&plan| (plan, start)).collect();
+        let stepper = Stepper::together(self.model, self.table, &members, RING, &self.tuning);
         self.engine.check(&stepper.recording)
+    }
+
+    /// The weights alone may be too many, and building a step takes memory by them.
+    fn check_weights(&self, plans: &[&Plan]) -> Result<()> {
+        let Some(plan) = plans.first() else { return Ok(()) };
+        let shape = Shape { layers: self.model.layers, heads: self.model.heads, dim: plan.law.dim() };
+        let (need, have) = (4 * shape.weights_stride() * plans.len(), self.engine.uniform_bytes());
+        if need <= have {
+            return Ok(());
+        }
+        Err(Error::Limit {
+            kernel: "prompt_step".into(),
+            limit: "uniform binding in bytes",
+            need: need as u64,
+            have: have as u64,
+            device: self.engine.adapter().name.clone(),
+            mend: "lower the model's size",
+        })
     }
 
     /// Runs a phase from `state` to its end.
     ///
     /// # Errors
-    /// [`Error::Diverged`] for a loss or gradient that is not finite; [`Error::Interrupted`] after the state is
-    /// saved; device and file errors.
+    /// [`Error::Diverged`] for a loss or gradient that is not finite, [`Error::Overflow`] for a parameter;
+    /// [`Error::Interrupted`] after the state is saved; device and file errors.
     pub fn run(
         &self,
         job: &Job,
@@ -132,11 +149,11 @@ impl Trainer<'_> {
         let stepper = Stepper::together(self.model, self.table, &members, RING, &self.tuning);
         let (began, spent, mut step) = (Instant::now(), states[0].wall_s, states[0].step);
         let mut pending: Option<Chunk> = None;
-        let mut chunk = 1;
+        let mut pace = Pace::new(RING as u64);
         let mut steady: Option<(Instant, u64)> = None;
         while step < plan.steps {
             // Save: at the interval's end, and when asked to stop.
-            let stop = self.stop.load(Ordering::Relaxed);
+            let stop = interrupt::asked();
             let due = step.is_multiple_of(self.record.checkpoint_every) && pending.is_some();
             if stop || due {
                 if let Some(pending) = pending.take() {
@@ -148,6 +165,7 @@ impl Trainer<'_> {
                 for (job, state) in jobs.iter().zip(&mut states) {
                     (state.step, state.wall_s) = (step, spent + began.elapsed().as_secs_f64());
                     if let Some(path) = &job.state_path {
+                        job.check_finite(&[&state.params, &state.moments], step)?;
                         save_state(path, job, self.table, state, self.tuning.name)?;
                     }
                 }
@@ -158,15 +176,19 @@ impl Trainer<'_> {
             // Step: up to the next save. The chunks' sizes leave no trace in the numbers.
             let until_save = self.record.checkpoint_every - step % self.record.checkpoint_every;
             let most = if self.profile.is_some() { PROFILED } else { RING as u64 };
-            let count = chunk.min(plan.steps - step).min(until_save).min(most);
+            let count = pace.size.min(plan.steps - step).min(until_save).min(most);
             let submitted = Instant::now();
-            self.submit(name, &stepper, step, count)?;
+            match self.submit(name, &stepper, step, count) {
+                // While kernels were compiled, before the first of these steps.
+                Err(Error::Interrupted(_)) => continue,
+                other => other?,
+            }
             let read = self.engine.read_later(&stepper.metrics)?;
             // Log: the chunk before, while this one runs.
             if let Some(pending) = pending.replace((read, step, count)) {
                 self.log(name, jobs, pending, &mut states, log, progress)?;
                 steady.get_or_insert((Instant::now(), step));
-                chunk = next_chunk(chunk, submitted.elapsed());
+                pace.took(submitted.elapsed());
             }
             step += count;
         }
@@ -177,9 +199,16 @@ impl Trainer<'_> {
         let ms_per_step = steady.map_or(0.0, |(since, from)| {
             since.elapsed().as_secs_f64() * 1e3 / (plan.steps - from).max(1) as f64
         });
-        for state in &mut states {
+        for (job, state) in jobs.iter().zip(&mut states) {
             (state.step, state.wall_s) = (step, spent + began.elapsed().as_secs_f64());
             state.ms_per_step = ms_per_step;
+            // The last update comes after the last loss.
+            if let Err(overflow) = job.check_finite(&[&state.params], step) {
+                if !self.keep_going {
+                    return Err(overflow);
+                }
+                state.diverged.get_or_insert(step - 1);
+            }
         }
         Ok(states)
     }
@@ -246,6 +275,15 @@ impl Trainer<'_> {
 }
 
 impl Job<'_> {
+    /// What `step` steps have left is finite.
+    fn check_finite(&self, arenas: &[&Vec<f32>], step: u64) -> Result<()> {
+        if arenas.iter().all(|arena| arena.iter().all(|x| x.is_finite())) {
+            return Ok(());
+        }
+        let (phase, step) = (format!("{} `{}`", self.phase, self.method), step.saturating_sub(1));
+        Err(Error::Overflow { phase, step, lr: self.plan.lr(step) as f32 })
+    }
+
     /// The log's line of a step, from the row of its losses.
     fn line(&self, step: u64, [zs, fs, norm, _]: [f32; 4]) -> Line {
         let plan = self.plan;
@@ -261,17 +299,6 @@ impl Job<'_> {
             grad_norm: norm,
             lr: plan.lr(step),
         }
-    }
-}
-
-/// Steps of the next submission: twice as many while one is far under its time, half when far over.
-fn next_chunk(chunk: u64, took: Duration) -> u64 {
-    if took > 2 * SUBMISSION {
-        (chunk / 2).max(1)
-    } else if took < SUBMISSION / 2 {
-        (chunk * 2).min(RING as u64)
-    } else {
-        chunk
     }
 }
 

@@ -399,7 +399,7 @@ fn baselines_match_the_measured_table() {
         let targets = || prompts.iter().map(|p| f64::from(data.row(p[0]).1));
         let mean = targets().sum::<f64>() / 3000.0;
         let variance = targets().map(|y| (y - mean).powi(2)).sum::<f64>() / 3000.0;
-        let all = errors(&data, &prompts, 32);
+        let all = errors(&data, &prompts, 32).unwrap();
         let at = |name, n: usize| of(&all, name).mean[n] / variance;
         let got = [
             at("pooled", 0),
@@ -440,7 +440,7 @@ fn noiseless_linear_tasks_are_solved_by_ridge() {
         }
     }
     let data = parse(text.as_bytes(), Path::new("t.csv"), &Tables::default(), 3, 6).unwrap();
-    let all = errors(&data, &heldout_prompts(&data, 400, 5), 5);
+    let all = errors(&data, &heldout_prompts(&data, 400, 5), 5).unwrap();
     for name in ["ridge", "ridge+prior"] {
         assert!(of(&all, name).mean[5] < 1e-4, "{:?}", of(&all, name));
     }
@@ -452,7 +452,7 @@ fn noiseless_linear_tasks_are_solved_by_ridge() {
 fn predictions_follow_their_definitions() {
     let data = load(&log_diamonds(), 1, 21).unwrap();
     let prompts = heldout_prompts(&data, 50, 4);
-    let all = Predictors::fit(&data, 4).errors(&data, &prompts);
+    let all = Predictors::fit(&data, 4).unwrap().errors(&data, prompts.iter().cloned()).unwrap();
     for n in 1..=4 {
         let error = |p: &Vec<u32>| {
             let mean = p[1..=n].iter().map(|id| f64::from(data.row(*id).1)).sum::<f64>() / n as f64;
@@ -469,11 +469,11 @@ fn predictions_follow_their_definitions() {
 #[test]
 fn only_pretraining_rows_choose_the_predictors() {
     let mut data = load(&log_diamonds(), 4, 21).unwrap();
-    let fitted = Predictors::fit(&data, 6);
+    let fitted = Predictors::fit(&data, 6).unwrap();
     let width = data.dim + 1;
     let kept = data.pretrain.iter().map(|g| g.len as usize).sum::<usize>() * width;
     data.rows[kept..].fill(1e6);
-    assert_eq!(Predictors::fit(&data, 6), fitted);
+    assert_eq!(Predictors::fit(&data, 6).unwrap(), fitted);
     data.rows[..width].fill(30.0);
-    assert_ne!(Predictors::fit(&data, 6), fitted);
+    assert_ne!(Predictors::fit(&data, 6).unwrap(), fitted);
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[&[(&str, &[&str])]] = &[
     &[
         ("error", &[]),
+        ("interrupt", &["error"]),
         ("shape", &[]),
         ("rng", &[]),
         ("chi", &[]),
@@ -19,7 +20,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
     ],
     &[("law", &["rng"]), ("config", &["error"]), ("results", &["error"]), ("params", &["error"])],
     // The only room that names wgpu.
-    &[("gpu", &["error"])],
+    &[("gpu", &["error", "interrupt"])],
     // The CPU's word for word of the kernels. Parity cases and tests alone use it.
     &[("reference", &["chi", "config", "law", "rng"])],
     &[("kernels", &["chi", "config", "error", "gpu", "law", "reference", "rng", "shape"])],
@@ -29,8 +30,8 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
         ("checkpoint", &["error"]),
         ("metrics", &["checkpoint", "error"]),
         // Neither kernels nor model: a task is a law.
-        ("tasks", &["config", "error", "law", "linalg", "rng", "splitmix"]),
-        ("theory", &["config", "error", "linalg", "splitmix"]),
+        ("tasks", &["config", "error", "interrupt", "law", "linalg", "rng", "splitmix"]),
+        ("theory", &["config", "error", "interrupt", "linalg", "splitmix"]),
     ],
     &[("methods", &["config", "error", "model", "params", "tasks"]), ("profile", &["gpu"])],
     &[
@@ -61,7 +62,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
         ),
         ("probe", &["checkpoint", "config", "error", "gpu", "kernels", "model", "params", "run"]),
         ("tune", &["bench", "checkpoint", "error", "gpu", "kernels"]),
-        ("bench", &["check", "config", "error", "gpu", "kernels", "model", "run"]),
+        ("bench", &["check", "config", "error", "gpu", "interrupt", "kernels", "model", "run"]),
     ],
     &[(
         "cli",
@@ -75,6 +76,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
             "escape",
             "eval",
             "gpu",
+            "interrupt",
             "kernels",
             "metrics",
             "model",

@@ -4,6 +4,7 @@ use super::SAMPLES;
 use crate::config;
 use crate::error::Result;
 use crate::gpu::{Engine, Launch, Recording};
+use crate::interrupt;
 use crate::kernels::{KERNELS, Tuning};
 use crate::model::{Start, Stepper};
 use crate::run::{Experiment, Machine};
@@ -13,8 +14,6 @@ use std::time::Instant;
 /// A sample repeats its launches until it takes about so many milliseconds, or so many launches.
 const SAMPLE_MS: f64 = 20.0;
 const MOST: u64 = 256;
-/// Steps that the schedule of a timed step has: it starts again before a sample would run past it.
-const STEPS: u64 = 16 * MOST;
 
 /// Something to time, as often as one likes.
 pub struct Work {
@@ -49,7 +48,8 @@ enum Job {
 impl Work {
     /// Wall time of one launch in milliseconds, of `times` launches in a submission.
     pub fn time(&self, engine: &Engine, times: u64) -> Result<f64> {
-        let at = self.restart(engine, times)?;
+        interrupt::check(|| format!("the timing of {}", self.name))?;
+        let at = self.next(times);
         let began = Instant::now();
         match &self.job {
             Job::Launch(recording) => {
@@ -88,7 +88,7 @@ impl Work {
             }
             Job::Step { stepper, .. } => {
                 let count = SAMPLES as u64 * stepper.steps;
-                let at = self.restart(engine, count)?;
+                let at = self.next(count);
                 let launches = stepper.submit_timed(engine, at, count)?;
                 (launches, stepper.recording.dispatches.len(), stepper.steps)
             }
@@ -100,17 +100,10 @@ impl Work {
         Ok(sums)
     }
 
-    /// The step that `times` more go on from. Sees that they stay within the schedule: kernels look it up unchecked.
-    fn restart(&self, engine: &Engine, times: u64) -> Result<u64> {
-        let Job::Step { stepper, taken } = &self.job else { return Ok(0) };
-        assert!(times <= STEPS, "{times} steps of {} in a sample", self.name);
-        let mut at = taken.get();
-        if at + times > STEPS {
-            engine.write(&stepper.state, &vec![0u32; stepper.places.len()])?;
-            at = 0;
-        }
-        taken.set(at + times);
-        Ok(at)
+    /// The step that `times` more go on from.
+    fn next(&self, times: u64) -> u64 {
+        let Job::Step { taken, .. } = &self.job else { return 0 };
+        taken.replace(taken.get() + times)
     }
 }
 
@@ -135,7 +128,7 @@ pub fn steps(experiment: &Experiment, models: usize, tuning: &Tuning) -> Vec<Wor
     let init = experiment.init();
     let of = |(method, plan): &(String, crate::model::Plan)| {
         let mut plan = plan.clone();
-        plan.steps = STEPS;
+        plan.steps = u32::MAX.into();
         let start = Start { params: &init, moments: &[], step: 0 };
         let members = vec![(&plan, start); models];
         let (model, table) = (&experiment.config.model, &experiment.table);

@@ -1,8 +1,8 @@
 //! `floe finetune`
 
+use super::print;
 use super::progress::Show;
 use super::source::{Device, config_of, state_beside};
-use super::{print, stop_flag};
 use crate::checkpoint::check_writable;
 use crate::config::{Loss, Method, Schedule};
 use crate::error::{Error, Result};
@@ -103,8 +103,8 @@ pub fn train_to(
     let begun = if resume { variant_of(&state_path)? } else { None };
     let begun = begun.map(|variant| Begun { variant, chosen: Chosen::Default });
     let (engine, tuning, _) = device.open_for(begun)?;
-    let trainer = experiment.trainer(Machine::new(&engine, tuning), stop_flag());
-    trainer.check(plan)?;
+    let trainer = experiment.trainer(Machine::new(&engine, tuning));
+    trainer.check(&[plan])?;
     let state = match trainer.run(&job, state, &mut MetricsLog::none(), &mut Show::new()) {
         Err(Error::Interrupted(at)) => {
             let mend = "the checkpoint is saved, go on with the same command and --resume";

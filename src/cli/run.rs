@@ -2,7 +2,7 @@
 
 use super::progress::Show;
 use super::source::{Device, Source};
-use super::{print, stop_flag, table};
+use super::{print, table};
 use crate::error::{Error, Result};
 use crate::run::{self, Experiment, Machine};
 use crate::rundir::{self, RunDir};
@@ -38,7 +38,7 @@ pub fn run(args: Args) -> Result<()> {
     let machine = Machine { chosen, profile: timing, ..Machine::new(&engine, tuning) };
     experiment.check(machine)?;
     let dir = RunDir::open(&out, &experiment.config, args.resume)?;
-    let outcome = run::run(&experiment, machine, &dir, stop_flag(), &mut Show::new());
+    let outcome = run::run(&experiment, machine, &dir, &mut Show::new());
     if let Err(Error::Interrupted(at)) = outcome {
         let again = again("run", &out);
         return Err(Error::Interrupted(format!("{at}; the checkpoint is saved, go on with `{again}`")));

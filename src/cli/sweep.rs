@@ -1,9 +1,9 @@
 //! `floe sweep`
 
+use super::print;
 use super::progress::Show;
 use super::run::{again, directory};
 use super::source::{Device, Source};
-use super::{print, stop_flag};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::run::Machine;
@@ -36,7 +36,7 @@ pub fn run(args: Args) -> Result<()> {
     let machine = Machine { chosen, ..Machine::new(&engine, tuning) };
     members.check(machine)?;
     let dir = RunDir::open_sweep(&out, &toml, args.resume)?;
-    match sweep::run(&members, machine, &dir, stop_flag(), &mut Show::new()) {
+    match sweep::run(&members, machine, &dir, &mut Show::new()) {
         Err(Error::Interrupted(at)) => {
             return Err(Error::Interrupted(format!("{at}, go on with `{}`", again("sweep", &out))));
         }

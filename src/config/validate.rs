@@ -21,6 +21,14 @@ type Check = std::result::Result<(), Fault>;
 /// Most steps of a phase: a step's number is a 32-bit counter of the random numbers.
 const MOST: u64 = u32::MAX as u64;
 
+/// Most layers or heads, and parameters. A kernel keeps a model in registers, or near them; no device has room for as
+/// many, and this much is little memory for what is made ready before a device is asked.
+const MOST_BLOCKS: u64 = 1024;
+const MOST_PARAMETERS: u64 = 1 << 22;
+
+/// Most demonstrations of an evaluation: errors at each count are sums of every invocation's own.
+const MOST_SHOTS: usize = 1 << 16;
+
 impl Config {
     /// Every value is one that an experiment can have.
     ///
@@ -67,11 +75,12 @@ impl Config {
             let what = format!("{batch} prompts of {shots} + 1 tokens of {width} numbers");
             fits(&format!("{phase}.batch"), &what, &[batch as u64, shots as u64 + 1, width])?;
             optimizer.check(&format!("{phase}.optimizer"))?;
+            warms_up(&format!("{phase}.optimizer.warmup"), optimizer, steps)?;
         }
         count("eval.prompts", self.eval.prompts as u64)?;
         count("eval.seeds", self.eval.seeds as u64)?;
-        if self.eval.shots as u64 >= MOST {
-            return fail("eval.shots", format!("is {}; below {MOST}", self.eval.shots));
+        if self.eval.shots > MOST_SHOTS {
+            return fail("eval.shots", format!("is {}; at most {MOST_SHOTS}", self.eval.shots));
         }
         let (prompts, shots) = (self.eval.prompts as u64, self.eval.shots as u64);
         let what = format!("{prompts} prompts of {shots} + 1 tokens of {width} numbers");
@@ -79,6 +88,14 @@ impl Config {
         count("record.every", self.record.every)?;
         count("record.checkpoint_every", self.record.checkpoint_every)?;
         self.check_methods()
+    }
+
+    /// [`Config::validate`] of what depends on the width of tokens, which a table alone may tell.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn validate_width(&self, origin: &str, width: usize) -> Result<()> {
+        self.check_model(width as u64).map_err(|fault| Error::config(origin, fault))
     }
 
     fn check_model(&self, width: u64) -> Check {
@@ -91,7 +108,22 @@ impl Config {
         };
         let (layers, heads) = (self.model.layers as u64, self.model.heads as u64);
         let what = format!("{layers} layers of {heads} heads with {matrices} matrices of {width} × {width}");
-        fits("model.layers", &what, &[layers, heads, matrices, width, width])
+        for (path, value) in [("model.layers", layers), ("model.heads", heads)] {
+            if value > MOST_BLOCKS {
+                return fail(
+                    path,
+                    format!("is {value}; at most {MOST_BLOCKS}, since kernels are written out for each"),
+                );
+            }
+        }
+        let total = [layers, heads, matrices, width, width].iter().try_fold(1u64, |n, f| n.checked_mul(*f));
+        match total.is_some_and(|total| total <= MOST_PARAMETERS) {
+            true => Ok(()),
+            false => fail(
+                "model.layers",
+                format!("is too large: {what} are more than {MOST_PARAMETERS} parameters"),
+            ),
+        }
     }
 
     fn check_methods(&self) -> Check {
@@ -106,7 +138,13 @@ impl Config {
                     format!("is \"{}\", but an earlier method is called \"{}\"", method.name, other.name);
                 return fail(format!("{place}.name"), format!("{message}; names differ, not only in case"));
             }
-            method.check(&format!("methods.{}", method.name))?;
+            let path = format!("methods.{}", method.name);
+            method.check(&path)?;
+            let steps = method.steps.unwrap_or(self.finetune.steps);
+            match &method.optimizer {
+                Some(own) => warms_up(&format!("{path}.optimizer.warmup"), own, steps)?,
+                None => warms_up(&format!("{path}.steps"), &self.finetune.optimizer, steps)?,
+            }
         }
         Ok(())
     }
@@ -213,6 +251,18 @@ impl Method {
             }
         }
         self.optimizer.as_ref().map_or(Ok(()), |o| o.check(&format!("{path}.optimizer")))
+    }
+}
+
+/// The learning rate is up before the phase is over.
+fn warms_up(path: &str, optimizer: &Optimizer, steps: u64) -> Check {
+    match optimizer.warmup {
+        0 => Ok(()),
+        warmup if warmup < steps => Ok(()),
+        warmup => fail(
+            path,
+            format!("leaves no step after the warm-up: {warmup} of {steps} steps; warm up for fewer"),
+        ),
     }
 }
 

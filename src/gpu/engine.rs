@@ -2,8 +2,10 @@
 
 use super::{Access, AdapterSummary, Buffer, Dispatch, Program, Recording, SOFTWARE_LOOPS};
 use crate::error::{Error, Result};
-use std::cell::RefCell;
+use crate::interrupt::{self, Compiling};
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 /// The first thing that went wrong on the device; wgpu reports from its own threads.
@@ -35,6 +37,8 @@ impl Fault {
 struct Pipeline {
     pipeline: wgpu::ComputePipeline,
     layout: wgpu::BindGroupLayout,
+    /// It has been launched. Some drivers compile a kernel no sooner than that.
+    launched: Cell<bool>,
 }
 
 /// A device with its buffers and compiled kernels.
@@ -45,11 +49,11 @@ pub struct Engine {
     limits: wgpu::Limits,
     fault: Fault,
     buffers: RefCell<HashMap<u64, (Buffer, wgpu::Buffer)>>,
-    pipelines: RefCell<HashMap<u64, Arc<Pipeline>>>,
+    pipelines: RefCell<HashMap<u64, Rc<Pipeline>>>,
 }
 
 /// A launch made ready: bind group, pipeline, workgroups.
-type Ready = (wgpu::BindGroup, Arc<Pipeline>, [u32; 2]);
+type Ready = (wgpu::BindGroup, Rc<Pipeline>, [u32; 2]);
 
 /// When a launch ran, by the device's clock.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -184,15 +188,40 @@ impl Engine {
     /// A limit the adapter doesn't offer, with the kernel's name; a device failure.
     pub fn submit(&self, recording: &Recording, times: u64) -> Result<()> {
         let launches = self.launches(recording)?;
+        let mut rounds = times;
+        if times > 0 && launches.iter().any(|(_, pipeline, _)| !pipeline.launched.get()) {
+            self.first_round(recording, &launches)?;
+            rounds -= 1;
+        }
+        let all: Vec<&Ready> = (0..rounds).flat_map(|_| &launches).collect();
+        if all.is_empty() { self.fault.check() } else { self.submit_launches(&all) }
+    }
+
+    /// The launches of a recording, each a submission that is waited for, since drivers compile kernels as they meet
+    /// them: Ctrl-C is heard between two kernels. Only a recording's last launch may change what outlives it.
+    fn first_round(&self, recording: &Recording, launches: &[Ready]) -> Result<()> {
+        for (launch, dispatch) in launches.iter().zip(&recording.dispatches) {
+            if launch.1.launched.get() {
+                self.submit_launches(&[launch])?;
+                continue;
+            }
+            interrupt::check(|| compilation(dispatch.program.kernel))?;
+            let _compiling = Compiling::begin();
+            self.submit_launches(&[launch])?;
+            self.wait()?;
+            launch.1.launched.set(true);
+        }
+        Ok(())
+    }
+
+    fn submit_launches(&self, launches: &[&Ready]) -> Result<()> {
         let mut encoder = self.device.create_command_encoder(&Default::default());
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());
-            for _ in 0..times {
-                for (group, pipeline, groups) in &launches {
-                    pass.set_pipeline(&pipeline.pipeline);
-                    pass.set_bind_group(0, group, &[]);
-                    pass.dispatch_workgroups(groups[0], groups[1], 1);
-                }
+            for (group, pipeline, groups) in launches {
+                pass.set_pipeline(&pipeline.pipeline);
+                pass.set_bind_group(0, group, &[]);
+                pass.dispatch_workgroups(groups[0], groups[1], 1);
             }
         }
         self.queue.submit([encoder.finish()]);
@@ -323,10 +352,12 @@ impl Engine {
         self.buffers.borrow_mut().retain(|_, (handle, _)| !handle.is_last());
     }
 
-    fn pipeline(&self, program: &Program) -> Result<Arc<Pipeline>> {
+    fn pipeline(&self, program: &Program) -> Result<Rc<Pipeline>> {
         if let Some(made) = self.pipelines.borrow().get(&program.key()) {
             return Ok(made.clone());
         }
+        interrupt::check(|| compilation(program.kernel))?;
+        let _compiling = Compiling::begin();
         let module = {
             let descriptor = wgpu::ShaderModuleDescriptor {
                 label: Some(program.kernel),
@@ -373,7 +404,7 @@ impl Engine {
             cache: None,
         });
         self.fault.check()?;
-        let made = Arc::new(Pipeline { pipeline, layout });
+        let made = Rc::new(Pipeline { pipeline, layout, launched: Cell::new(false) });
         self.pipelines.borrow_mut().insert(program.key(), made.clone());
         Ok(made)
     }
@@ -443,4 +474,9 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Where an interruption is heard.
+fn compilation(kernel: &str) -> String {
+    format!("the compilation of kernel `{kernel}`")
 }

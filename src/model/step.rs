@@ -1,5 +1,6 @@
 //! One training step as a recording: forward and backward, reduction, masked update. No host between steps.
 
+use super::Rates;
 use super::tensors::{Matrix, tensors};
 use crate::config::{self, Loss, Optimizer, QueryKey, Schedule};
 use crate::error::Result;
@@ -7,9 +8,9 @@ use crate::gpu::{Buffer, Engine, Launch, Recording};
 use crate::kernels::masked_update::{self, NONE, Update};
 use crate::kernels::{Source, Tuning, grad_reduce, prompt_step, prompt_train, qk};
 use crate::law::Law;
-use crate::optim::schedule::factor;
 use crate::params::{Need, ParamTable, Spans};
 use crate::shape::{GradLayout, Models, Shape};
+use std::ops::Range;
 
 /// What a phase trains, on what, and how.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,15 +31,12 @@ pub struct Plan {
 impl Plan {
     /// Learning rate at step `t`.
     pub fn lr(&self, t: u64) -> f64 {
-        self.optimizer.lr * factor(self.optimizer.lr_schedule, t, self.steps)
+        Rates::of(self).lr(t)
     }
 
     /// Weight of the few-shot loss at step `t`: w_t of `zs+fs`, else 1.
     pub fn few(&self, t: u64) -> f64 {
-        match self.loss {
-            Loss::ZsFs => self.weight * factor(self.schedule, t, self.steps),
-            Loss::Zs | Loss::Fs => 1.0,
-        }
+        Rates::of(self).few(t)
     }
 
     /// Whether models trained by the two can share steps: they draw the same prompts, descend the same losses by the
@@ -57,6 +55,12 @@ pub struct Stepper {
     pub steps: u64,
     /// `[0]`: the step to stop before, if a recording makes several.
     until: Option<Buffer>,
+    /// [ring, places] numbers of the steps at hand, written anew for every submission.
+    schedule: Buffer,
+    /// What they go by, one a model.
+    rates: Vec<Rates>,
+    /// Places for models.
+    all: usize,
     /// The arenas of parameters, [M, stride].
     pub params: Buffer,
     /// [M, 1 or 2, trained]: of as many elements as the model has that trains most.
@@ -108,7 +112,7 @@ struct Sizes {
 }
 
 impl Stepper {
-    /// Steps of `plan` on `model` from `start`; the metrics ring has `ring` rows.
+    /// Steps of `plan` on `model` from `start`; the rings of metrics and schedules have `ring` rows.
     pub fn new(
         model: &config::Model,
         table: &ParamTable,
@@ -161,12 +165,15 @@ impl Stepper {
             None => (sizes.record_step(&source, (&step, lanes), &update, &buffers, tuning), None),
         };
         let steps = resident.unwrap_or(1) as u64;
-        let masked_update::Buffers { params, moments, state, metrics, grads, .. } = buffers;
+        let masked_update::Buffers { schedule, params, moments, state, metrics, grads, .. } = buffers;
         let (moment_count, stride) = (update.moments(), sizes.params);
         Stepper {
             recording,
             steps,
             until,
+            schedule,
+            rates: members.iter().map(|(plan, _)| Rates::of(plan)).collect(),
+            all: models.places(),
             params,
             moments,
             state,
@@ -178,7 +185,7 @@ impl Stepper {
         }
     }
 
-    /// Submits `count` steps from step `at` on.
+    /// Submits `count` steps from step `at` on, no more than the rings have rows.
     ///
     /// # Errors
     /// What [`Engine::submit`] gives.
@@ -191,8 +198,15 @@ impl Stepper {
         engine.submit_timed(&self.recording, self.runs(engine, at, count)?)
     }
 
-    /// How often the recording has to run.
+    /// How often the recording has to run. Writes the numbers of its steps; the device takes them up behind the
+    /// submissions before.
     fn runs(&self, engine: &Engine, at: u64, count: u64) -> Result<u64> {
+        let ring = self.schedule.bytes() as usize / (16 * self.all);
+        assert!(
+            count as usize <= ring,
+            "{count} steps in a submission, for which schedules have {ring} rows"
+        );
+        engine.write(&self.schedule, rows(&self.rates, at..at + count, (ring, self.all)).as_flattened())?;
         if let Some(until) = &self.until {
             engine.write(until, &[(at + count) as u32])?;
         }
@@ -264,7 +278,7 @@ impl Sizes {
         let all = self.models.places();
         masked_update::Buffers {
             hyper: hyper(members, self.models),
-            schedule: schedule(members, self.models),
+            schedule: Buffer::words("schedule", 4 * all * update.ring),
             trained: trained(members, places, self, update.trained),
             grads: Buffer::words("grads", self.models.count * self.grads),
             params: arena(members, self),
@@ -371,16 +385,14 @@ fn hyper(members: &[(&Plan, Start)], models: Models) -> Buffer {
     Buffer::holding("hyper", rows.as_flattened())
 }
 
-/// [steps, places] rows; those of no model are zeros.
-fn schedule(members: &[(&Plan, Start)], models: Models) -> Buffer {
-    let mut rows = vec![[0.0f32; 4]; members[0].0.steps as usize * models.places()];
-    for (t, now) in rows.chunks_mut(models.places()).enumerate() {
-        for (row, (plan, _)) in now.iter_mut().zip(members) {
-            let t = t as u64;
-            *row = masked_update::schedule_row(&plan.optimizer, t, plan.lr(t), plan.few(t));
-        }
+/// [ring, places] rows of some steps, each at its step's place in the ring; those of no model are zeros.
+fn rows(rates: &[Rates], steps: Range<u64>, (ring, places): (usize, usize)) -> Vec<[f32; 4]> {
+    let mut rows = vec![[0.0f32; 4]; ring * places];
+    for t in steps {
+        let now = &mut rows[(t % ring as u64) as usize * places..][..places];
+        now.iter_mut().zip(rates).for_each(|(row, rates)| *row = rates.row(t));
     }
-    Buffer::holding("schedule", rows.as_flattened())
+    rows
 }
 
 /// [M, longest] parameter and gradient index of each trained element.

@@ -7,7 +7,6 @@ use crate::run::{self, Machine};
 use crate::rundir::{self, RunDir};
 use crate::train::{Job, Progress, State, Trainer};
 use serde::Deserialize;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// What became of a member.
@@ -15,7 +14,7 @@ use std::time::Instant;
 pub struct Trained {
     /// Its arena; not finite if it diverged.
     pub params: Vec<f32>,
-    /// The step whose loss was not finite.
+    /// The step whose loss was not finite, or that left a parameter so.
     pub diverged: Option<u64>,
 }
 
@@ -73,7 +72,7 @@ pub fn train(
     machine: Machine,
     (number, name, batch): (usize, &str, &[usize]),
     dir: &RunDir,
-    (stop, log, progress): (&AtomicBool, &mut MetricsLog, &mut dyn Progress),
+    (log, progress): (&mut MetricsLog, &mut dyn Progress),
     trained: &mut [Option<Trained>],
 ) -> Result<serde_json::Value> {
     let began = Instant::now();
@@ -90,7 +89,7 @@ pub fn train(
     }
     if !alive.is_empty() {
         let experiment = &members.experiments[members.list[batch[0]].experiment];
-        let trainer = Trainer { keep_going: true, ..experiment.trainer(machine, stop) };
+        let trainer = Trainer { keep_going: true, ..experiment.trainer(machine) };
         let jobs: Vec<Job> = alive.iter().map(|&i| job(members, i)).collect();
         let states = match trainer.run_together(name, &jobs, states, log, progress) {
             Err(Error::Interrupted(at)) => {

@@ -1,11 +1,10 @@
 //! Which models a sweep has: its cells crossed with their methods, each model once.
 
 use crate::config::{Axis, Loss, Sweep};
-use crate::error::Result;
-use crate::model::{Plan, Stepper};
+use crate::error::{Error, Result};
+use crate::model::Plan;
 use crate::report::PRETRAINED;
 use crate::run::{Experiment, Machine};
-use crate::train::{RING, State};
 use std::collections::BTreeSet;
 
 /// Most models that train together: enough to share the drawing of prompts, few enough that a finished batch is soon
@@ -69,42 +68,65 @@ impl Members {
         Ok(Members { axes: sweep.axes, experiments, list })
     }
 
-    /// Members that train together: of one shape, phase, law and loss, in order.
-    pub fn batches(&self, machine: Machine) -> Vec<Vec<usize>> {
+    /// Members that train together: of one shape, phase, law and loss, in order; as many as the device takes at once.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] with the kernel and the limit, where a single model is beyond it.
+    pub fn batches(&self, machine: Machine) -> Result<Vec<Vec<usize>>> {
         let mut batches: Vec<Vec<usize>> = Vec::new();
         for (i, member) in self.list.iter().enumerate() {
             let experiment = &self.experiments[member.experiment];
-            let most = machine.engine.uniform_bytes() / (4 * experiment.table.len().next_multiple_of(4));
-            let fits = |batch: &&mut Vec<usize>| {
+            let joins = |batch: &&mut Vec<usize>| {
                 let first = &self.list[batch[0]];
                 let other = &self.experiments[first.experiment];
-                batch.len() < most.clamp(1, MOST)
+                batch.len() < MOST
                     && first.start.is_some() == member.start.is_some()
                     && other.config.model == experiment.config.model
                     && first.plan.joins(&member.plan)
             };
-            match batches.iter_mut().find(fits) {
+            match batches.iter_mut().find(joins) {
                 Some(batch) => batch.push(i),
                 None => batches.push(vec![i]),
             }
         }
-        batches
+        let mut fitting = Vec::new();
+        for batch in batches {
+            self.halve(batch, machine, &mut fitting)?;
+        }
+        Ok(fitting)
     }
 
-    /// Checks every batch against the device's limits, running nothing.
+    /// Puts a batch on the list if the device takes it, else its halves.
+    fn halve(&self, batch: Vec<usize>, machine: Machine, fitting: &mut Vec<Vec<usize>>) -> Result<()> {
+        match self.check_batch(&batch, machine) {
+            Err(Error::Limit { .. }) if batch.len() > 1 => {
+                let (first, second) = batch.split_at(batch.len().div_ceil(2));
+                self.halve(first.to_vec(), machine, fitting)?;
+                self.halve(second.to_vec(), machine, fitting)
+            }
+            Err(other) => Err(other),
+            Ok(()) => {
+                fitting.push(batch);
+                Ok(())
+            }
+        }
+    }
+
+    /// Checks every batch and every test against the device's limits, running nothing.
     ///
     /// # Errors
-    /// [`Error::Limit`](crate::Error::Limit) with the kernel and the limit.
+    /// [`Error::Limit`] with the kernel and the limit.
     pub fn check(&self, machine: Machine) -> Result<()> {
-        for batch in self.batches(machine) {
-            let experiment = &self.experiments[self.list[batch[0]].experiment];
-            let state = State::fresh(vec![0.0; experiment.table.len()]);
-            let together: Vec<_> = batch.iter().map(|&i| (&self.list[i].plan, state.start())).collect();
-            let (model, table) = (&experiment.config.model, &experiment.table);
-            let stepper = Stepper::together(model, table, &together, RING, &machine.tuning);
-            machine.engine.check(&stepper.recording)?;
-        }
-        Ok(())
+        self.batches(machine)?;
+        let of = |group: &Vec<usize>| &self.experiments[self.list[group[0]].experiment];
+        self.tested_alike().iter().try_for_each(|group| of(group).evaluator(machine).check())
+    }
+
+    /// Checks a batch against the device's limits, running nothing.
+    fn check_batch(&self, batch: &[usize], machine: Machine) -> Result<()> {
+        let experiment = &self.experiments[self.list[batch[0]].experiment];
+        let plans: Vec<&Plan> = batch.iter().map(|&i| &self.list[i].plan).collect();
+        experiment.trainer(machine).check(&plans)
     }
 
     /// What a member descends, in a word.

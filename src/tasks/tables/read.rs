@@ -3,6 +3,7 @@
 use super::{list, one_line};
 use crate::config::Tables;
 use crate::error::{Error, Result};
+use crate::interrupt;
 use csv::ByteRecord;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -58,6 +59,7 @@ pub(super) fn read(bytes: &[u8], path: &Path, cfg: &Tables) -> Result<Table> {
         tasks: BTreeMap::new(),
     };
     while let Some(line) = next(&mut record)? {
+        interrupt::check(|| format!("line {line} of {}", path.display()))?;
         layout.row(&record, line, path, &mut table)?;
     }
     if table.lines.is_empty() {
