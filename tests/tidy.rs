@@ -15,6 +15,8 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
         ("linalg", &[]),
         ("splitmix", &[]),
         ("compare", &[]),
+        ("escape", &[]),
+        ("lock", &["error"]),
     ],
     &[("law", &["rng"]), ("config", &["error"]), ("results", &["error"])],
     // The only room that names wgpu.
@@ -40,9 +42,9 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
             &["config", "error", "gpu", "kernels", "law", "linalg", "model", "shape", "tasks", "theory"],
         ),
         // From files alone.
-        ("report", &["checkpoint", "config", "error", "results"]),
+        ("report", &["checkpoint", "config", "error", "escape", "results"]),
     ],
-    &[("rundir", &["checkpoint", "config", "error", "gpu", "model", "train"])],
+    &[("rundir", &["checkpoint", "config", "error", "gpu", "lock", "model", "train"])],
     &[(
         "run",
         &[
@@ -68,9 +70,11 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
             "compare",
             "config",
             "error",
+            "escape",
             "eval",
             "gpu",
             "kernels",
+            "lock",
             "metrics",
             "model",
             "probe",

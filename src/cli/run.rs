@@ -50,11 +50,10 @@ pub fn run(args: Args) -> Result<()> {
             log::warn!("nothing was timed: this adapter has no timestamps, or no step was left to train");
         } else {
             dir.write("trace.json", &profile.trace())?;
-            print(&table(&profile.rows()));
+            print(&table(&profile.rows()))?;
         }
     }
-    print(&format!("{}\n", out.join("report.html").display()));
-    Ok(())
+    print(&format!("{}\n", out.join("report.html").display()))
 }
 
 /// Where a run or sweep goes: `--out`, else the directory it comes from, else `runs/<name>`.

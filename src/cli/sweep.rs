@@ -42,6 +42,5 @@ pub fn run(args: Args) -> Result<()> {
         }
         other => other?,
     }
-    print(&format!("{}\n", out.join("report.html").display()));
-    Ok(())
+    print(&format!("{}\n", out.join("report.html").display()))
 }
