@@ -139,7 +139,8 @@ fn arguments() -> Result<Cli> {
     let safe = escape::lines(&plain);
     if said.use_stderr() {
         // Colours are the parser's, unless an argument brought some of its own.
-        let _ = if safe == plain { said.print() } else { write!(std::io::stderr(), "{safe}") };
+        let own = std::env::args_os().any(|argument| argument.to_string_lossy().chars().any(escape::acts));
+        let _ = if own { write!(std::io::stderr(), "{safe}") } else { said.print() };
         std::process::exit(2);
     }
     printed(said.print().and_then(|()| std::io::stdout().flush()))?;

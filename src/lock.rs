@@ -57,7 +57,9 @@ impl Lock {
                     std::thread::sleep(Duration::from_millis(5));
                     continue;
                 }
-                Err(e) => return Err(Error::file(what, format!("can't be written to ({e}); choose another place"))),
+                Err(e) => {
+                    return Err(Error::file(what, format!("can't be written to ({e}); choose another place")));
+                }
             };
             match file.try_lock() {
                 Ok(()) if !is_at(&file, &path) => continue,
@@ -167,10 +169,8 @@ mod tests {
     use super::*;
 
     fn names(dir: &Path) -> Vec<String> {
-        let mut names: Vec<String> = std::fs::read_dir(dir)
-            .unwrap()
-            .map(|e| e.unwrap().file_name().into_string().unwrap())
-            .collect();
+        let mut names: Vec<String> =
+            std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }

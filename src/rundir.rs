@@ -24,9 +24,18 @@ pub struct RunDir {
 }
 
 /// What a run, a sweep or a report writes at a directory's top.
-const FILES: [&str; 11] = [
-    CONFIG, SWEEP, "run.json", "sweep.json", "metrics.jsonl", "eval.csv", "baselines.csv", "results.csv", "summary.csv",
-    "report.html", "trace.json",
+pub const FILES: [&str; 11] = [
+    CONFIG,
+    SWEEP,
+    "run.json",
+    "sweep.json",
+    "metrics.jsonl",
+    "eval.csv",
+    "baselines.csv",
+    "results.csv",
+    "summary.csv",
+    "report.html",
+    "trace.json",
 ];
 
 /// `run.json`.

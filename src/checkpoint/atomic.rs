@@ -46,6 +46,9 @@ impl Staged {
         let Some(name) = path.file_name() else {
             return Err(Error::file(path, "cannot be written: it names no file; give a file name"));
         };
+        if path.is_dir() {
+            return Err(unwritable(path, directory, &ErrorKind::IsADirectory.into()));
+        }
         let mut builder = tempfile::Builder::new();
         let prefix = format!(".{}.", start(&name.to_string_lossy()));
         builder.prefix(&prefix).suffix(TEMPORARY).rand_bytes(RANDOM);

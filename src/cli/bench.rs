@@ -1,7 +1,7 @@
 //! `floe bench`
 
-use super::source::Device;
 use super::places::Places;
+use super::source::Device;
 use super::{print, print_json, table};
 use crate::bench::{self, Report};
 use crate::checkpoint::{atomic_write, check_writable};
@@ -29,7 +29,10 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<()> {
     let json_file = args.json.clone().filter(|path| path != Path::new("-"));
-    check_places(args.compare.as_deref(), [("--json", json_file.as_deref()), ("--csv", args.csv.as_deref())])?;
+    check_places(
+        args.compare.as_deref(),
+        [("--json", json_file.as_deref()), ("--csv", args.csv.as_deref())],
+    )?;
     let old = args.compare.as_deref().map(load).transpose()?;
     let (engine, tuning) = args.device.open()?;
     let report = bench::run(&engine, &tuning, &args.only)?;

@@ -3,6 +3,7 @@
 use super::source::Source;
 use crate::config::{Config, Covariance, Task};
 use crate::error::{Error, Result};
+use crate::rundir::FILES;
 use std::path::{Path, PathBuf};
 
 /// Files of a command, each with what the command line calls it.
@@ -40,6 +41,11 @@ impl Places {
     pub fn write(mut self, what: &str, path: &Path) -> Self {
         self.writes.push((what.into(), path.to_path_buf()));
         self
+    }
+
+    /// What a run or sweep into a directory writes at its top.
+    pub fn write_run(self, root: &Path) -> Self {
+        FILES.iter().fold(self, |all, name| all.write("--out", &root.join(name)))
     }
 
     /// Holds that no file is written over one that is read, or written twice.

@@ -76,9 +76,18 @@ mod tests {
     #[test]
     fn names_are_distinct_and_stay_in_the_directory() {
         let stems = ["shots-a/b", "shots-a_b", "loss-A", "loss-a", "shots-../../x", &"x".repeat(500), "é"];
-        let names: Vec<String> = named(stems.into_iter().map(|stem| (stem, ()))).map(|(name, ())| name).collect();
+        let names: Vec<String> =
+            named(stems.into_iter().map(|stem| (stem, ()))).map(|(name, ())| name).collect();
         let long = format!("{}.svg", "x".repeat(LONGEST));
-        let wanted = ["shots-a_b.svg", "shots-a_b-2.svg", "loss-A.svg", "loss-a-2.svg", "shots-.._.._x.svg", &long, "_.svg"];
+        let wanted = [
+            "shots-a_b.svg",
+            "shots-a_b-2.svg",
+            "loss-A.svg",
+            "loss-a-2.svg",
+            "shots-.._.._x.svg",
+            &long,
+            "_.svg",
+        ];
         assert_eq!(names, wanted);
     }
 }

@@ -218,8 +218,11 @@ mod tests {
             (&long, "zs"),
             (&format!("{long}y"), "zs"),
         ];
-        let names: Vec<String> =
-            models.iter().enumerate().map(|(i, (model, method))| distinct(model, i, method, &mut taken)).collect();
+        let names: Vec<String> = models
+            .iter()
+            .enumerate()
+            .map(|(i, (model, method))| distinct(model, i, method, &mut taken))
+            .collect();
         assert_eq!(names[..3], ["zs,seed=0", "0002-zs", "zs,seed_0"]);
         assert_eq!(names[3..5], ["zs,task.path=_A_", "0004-zs"]);
         assert_eq!((names[5].len(), names[6].as_str()), (120, "0006-zs"));
