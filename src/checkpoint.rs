@@ -6,7 +6,7 @@
 
 mod atomic;
 
-pub use atomic::{atomic_write, check_writable, remove_torn};
+pub use atomic::{Staged, atomic_write, check_writable, is_special, remove_torn, sync};
 
 use crate::error::{Error, Result};
 use safetensors::{Dtype, SafeTensorError, SafeTensors};

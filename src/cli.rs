@@ -6,6 +6,7 @@ mod devices;
 mod eval;
 mod finetune;
 mod init;
+mod places;
 mod presets;
 mod pretrain;
 mod probe;
@@ -77,7 +78,7 @@ pub fn main() -> Result<()> {
             }
         })
         .init();
-    let command = Cli::parse().command;
+    let command = arguments()?.command;
     if command.is_long() {
         hear_signals();
     }
@@ -118,9 +119,33 @@ fn hear_signals() {
     }
 }
 
-/// Prints to standard output; a reader that has gone away (`| head`) is no error.
-fn print(text: &str) {
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+/// Prints lines to standard output, whatever names are in them.
+///
+/// # Errors
+/// What is printed is what was asked for, so that a full disk is an error. A reader that has gone away (`| head`) is
+/// none: it has what it wanted.
+fn print(text: &str) -> Result<()> {
+    print_raw(&escape::lines(text))
+}
+
+/// [`print`] of JSON.
+fn print_json(text: &str) -> Result<()> {
+    print_raw(&escape::json(text))
+}
+
+fn print_raw(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    printed(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+fn printed(outcome: std::io::Result<()>) -> Result<()> {
+    match outcome {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            let mend = "what was to be printed is lost; send it to a place with room";
+            Err(Error::file("standard output", format!("cannot be written: {e}; {mend}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Says what went wrong, in one line that is safe to show. A reader of standard error that has gone away is no reason
@@ -129,8 +154,29 @@ pub fn say(error: &Error) {
     let _ = writeln!(std::io::stderr(), "floe: {}", escape::line(&error.to_string()));
 }
 
+/// The arguments as they were given; help and version are printed, and what is wrong is said, in the parser's words.
+fn arguments() -> Result<Cli> {
+    let said = match Cli::try_parse() {
+        Ok(cli) => return Ok(cli),
+        Err(said) => said,
+    };
+    let plain = said.render().to_string();
+    let safe = escape::lines(&plain);
+    if said.use_stderr() {
+        // Colours are the parser's, unless an argument brought some of its own.
+        let own = std::env::args_os().any(|argument| argument.to_string_lossy().chars().any(escape::acts));
+        let _ = if own { write!(std::io::stderr(), "{safe}") } else { said.print() };
+        std::process::exit(2);
+    }
+    printed(said.print().and_then(|()| std::io::stdout().flush()))?;
+    std::process::exit(0);
+}
+
 /// Rows as a table with aligned columns; the first row is the header.
 fn table(rows: &[Vec<String>]) -> String {
+    // A cell with the end of a line in it would be two.
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| escape::line(cell).into_owned()).collect()).collect();
     let columns = rows.first().map_or(0, Vec::len);
     let width = |c: usize| rows.iter().map(|r| r[c].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();

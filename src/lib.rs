@@ -15,6 +15,7 @@ pub mod interrupt;
 pub mod kernels;
 pub mod law;
 mod linalg;
+pub mod lock;
 pub mod methods;
 pub mod metrics;
 pub mod model;

@@ -4,11 +4,13 @@ use crate::checkpoint::{self, Checkpoint, atomic_write, remove_torn};
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
 use crate::gpu::AdapterSummary;
+use crate::lock::Lock;
 use crate::params::ParamTable;
 use crate::train::{self, State};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const CONFIG: &str = "config.toml";
 const SWEEP: &str = "sweep.toml";
@@ -17,7 +19,24 @@ const SWEEP: &str = "sweep.toml";
 #[derive(Clone, Debug)]
 pub struct RunDir {
     root: PathBuf,
+    /// No other process writes here as long as one of these lives.
+    _lock: Arc<Lock>,
 }
+
+/// What a run, a sweep or a report writes at a directory's top.
+pub const FILES: [&str; 11] = [
+    CONFIG,
+    SWEEP,
+    "run.json",
+    "sweep.json",
+    "metrics.jsonl",
+    "eval.csv",
+    "baselines.csv",
+    "results.csv",
+    "summary.csv",
+    "report.html",
+    "trace.json",
+];
 
 /// `run.json`.
 #[derive(Clone, Debug, Serialize)]
@@ -100,7 +119,14 @@ impl RunDir {
 
     /// The directory of what is configured by a file of the first name; those of the other have the other's.
     fn hold(root: &Path, [own, other]: [&str; 2], text: &str, resume: bool) -> Result<Self> {
-        let dir = RunDir { root: root.to_path_buf() };
+        let create = |needed: &Path| {
+            let mend = "choose another --out";
+            std::fs::create_dir_all(needed)
+                .map_err(|e| Error::file(needed, format!("can't be created: {e}; {mend}")))
+        };
+        create(root)?;
+        // Before anything is looked at, so that of two processes one finds what the other made.
+        let dir = RunDir { root: root.to_path_buf(), _lock: Arc::new(Lock::directory(root)?) };
         let path = root.join(own);
         if root.join(other).exists() {
             let what = if other == SWEEP { "a sweep" } else { "a run" };
@@ -120,12 +146,10 @@ impl RunDir {
                 return Err(Error::config(path.display().to_string(), message));
             }
         }
-        for needed in [dir.root.clone(), dir.root.join("checkpoints")] {
-            std::fs::create_dir_all(&needed)
-                .map_err(|e| Error::file(&needed, format!("can't be created: {e}; choose another --out")))?;
-        }
-        remove_torn(&dir.root)?;
-        remove_torn(&dir.root.join("checkpoints"))?;
+        let checkpoints = root.join("checkpoints");
+        create(&checkpoints)?;
+        remove_torn(root, |name| FILES.contains(&name))?;
+        remove_torn(&checkpoints, |name| name.ends_with(".safetensors"))?;
         atomic_write(&path, text.as_bytes())?;
         Ok(dir)
     }

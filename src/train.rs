@@ -344,6 +344,15 @@ pub fn variant_of(path: &Path) -> Result<Option<String>> {
     Ok(checkpoint::read(path)?.metadata.remove("variant"))
 }
 
+/// The step at which a saved state stands.
+///
+/// # Errors
+/// A file that is no training state.
+pub fn step_of(path: &Path) -> Result<u64> {
+    let step = checkpoint::read(path)?.metadata.remove("step").and_then(|step| step.parse().ok());
+    step.ok_or_else(|| Error::file(path, "is no training state"))
+}
+
 /// The state that [`Trainer::run`] saved of `job`.
 ///
 /// # Errors

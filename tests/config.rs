@@ -331,6 +331,26 @@ fn values_are_in_range() {
         "methods.a.name=",
         "methods.a.name=..",
         "methods.a.name=ä",
+        // Files of another phase, of another name, or of none on other systems.
+        "methods.a.name=x.state",
+        "methods.a.name=x.STATE",
+        "methods.a.name=.state",
+        "methods.a.name=a.",
+        "methods.a.name=-a",
+        "methods.a.name=a/../b",
+        "methods.a.name=a\\b",
+        "methods.a.name='a '",
+        "methods.a.name=con",
+        "methods.a.name=Nul.x",
+        "methods.a.name=COM1",
+        "methods.a.name=lpt9.a.b",
+        "methods.a.name=\"a\\u0000\"",
+        "methods.a.name=\"a\\u001b[31m\"",
+        "methods.a.name=\"a\\u202e\"",
+        concat!(
+            "methods.a.name=a23456789012345678901234567890123456789012345678901234567890",
+            "12345678901234567890123456789012345678901"
+        ),
     ] {
         let key = set.split('=').next().unwrap();
         let key = key
@@ -360,6 +380,9 @@ fn values_are_in_range() {
     expect(&(method("") + &method("")), &[], &["a.toml:7:", "`methods.#2.name`", "earlier method"]);
     expect(&(method("") + &method("").replace("\"a\"", "\"A\"")), &[], &["`methods.#2.name`"]);
     expect(&method("lr = 0.1\noptimizer = {}"), &[], &["`methods.a.lr`"]);
+    for name in ["x.states", "state", "console", "com", "com12", "a.con", "A-1_b.c", "nul-1"] {
+        assert_eq!(read(&method(""), &[&format!("methods.a.name={name}")]).methods[0].name, name);
+    }
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! `floe bench`
 
+use super::places::Places;
 use super::source::Device;
-use super::{print, table};
+use super::{print, print_json, table};
 use crate::bench::{self, Report};
-use crate::checkpoint::atomic_write;
+use crate::checkpoint::{atomic_write, check_writable};
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -27,17 +28,30 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<()> {
+    let json_file = args.json.clone().filter(|path| path != Path::new("-"));
+    check_places(
+        args.compare.as_deref(),
+        [("--json", json_file.as_deref()), ("--csv", args.csv.as_deref())],
+    )?;
     let old = args.compare.as_deref().map(Report::read).transpose()?;
     let (engine, tuning) = args.device.open()?;
     let report = bench::run(&engine, &tuning, &args.only)?;
     let json = serde_json::to_string_pretty(&report).map_err(|e| Error::Usage(e.to_string()))? + "\n";
-    if args.json.as_deref() == Some(Path::new("-")) {
-        print(&json);
-    } else {
-        print(&text(&report, old.as_ref()));
-        args.json.map_or(Ok(()), |path| atomic_write(&path, json.as_bytes()))?;
+    // Files first: what is printed may have nowhere to go.
+    json_file.as_ref().map_or(Ok(()), |path| atomic_write(path, json.as_bytes()))?;
+    args.csv.map_or(Ok(()), |path| atomic_write(&path, csv(&report).as_bytes()))?;
+    if args.json.is_some() && json_file.is_none() {
+        return print_json(&json);
     }
-    args.csv.map_or(Ok(()), |path| atomic_write(&path, csv(&report).as_bytes()))
+    print(&text(&report, old.as_ref()))
+}
+
+/// Before minutes of measuring.
+fn check_places(compare: Option<&Path>, files: [(&str, Option<&Path>); 2]) -> Result<()> {
+    let read = compare.map_or(Places::default(), |path| Places::default().read("--compare", path));
+    let written = files.iter().filter_map(|(what, path)| Some((what, (*path)?)));
+    written.clone().fold(read, |all, (what, path)| all.write(what, path)).check()?;
+    written.map(|(_, path)| path).try_for_each(check_writable)
 }
 
 fn text(report: &Report, old: Option<&Report>) -> String {

@@ -25,7 +25,7 @@ pub fn run(args: Args) -> Result<()> {
         let mark = if row.passes() { "ok" } else { "RED" };
         cells.push(vec![mark.into(), row.kernel.into(), number(|d| d.rms), number(|d| d.max), case]);
     }
-    print(&table(&cells));
+    print(&table(&cells))?;
     let red = rows.iter().filter(|row| !row.passes()).count();
     if red > 0 {
         let name = &engine.adapter().name;
@@ -34,6 +34,5 @@ pub fn run(args: Args) -> Result<()> {
             rows.len()
         )));
     }
-    print(&format!("all {} cases are green\n", rows.len()));
-    Ok(())
+    print(&format!("all {} cases are green\n", rows.len()))
 }

@@ -1,5 +1,6 @@
 //! `floe eval`
 
+use super::places::Places;
 use super::print;
 use super::source::{Device, config_of};
 use crate::checkpoint::{atomic_write, check_writable};
@@ -32,15 +33,16 @@ pub fn run(args: Args) -> Result<()> {
         let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
         models.push((stem, rundir::load_model(path, &experiment.table)?));
     }
-    args.out.as_deref().map_or(Ok(()), check_writable)?;
+    if let Some(out) = &args.out {
+        let models = args.models.iter().fold(Places::default(), |all, path| all.read("a checkpoint", path));
+        models.read_data(&experiment.config).write("--out", out).check()?;
+        check_writable(out)?;
+    }
     let (engine, tuning) = args.device.open()?;
     let evaluator = experiment.evaluator(Machine::new(&engine, tuning));
     let rows = evaluator.models(&models)?;
     match args.out {
         Some(path) => atomic_write(&path, to_csv(&rows).as_bytes()),
-        None => {
-            print(&to_csv(&rows));
-            Ok(())
-        }
+        None => print(&to_csv(&rows)),
     }
 }

@@ -1,16 +1,18 @@
 //! `floe finetune`
 
+use super::places::Places;
 use super::print;
 use super::progress::Show;
 use super::source::{Device, config_of, state_beside};
-use crate::checkpoint::check_writable;
+use crate::checkpoint::{check_writable, remove_torn};
 use crate::config::{Loss, Method, Schedule};
 use crate::error::{Error, Result};
+use crate::lock::Lock;
 use crate::metrics::MetricsLog;
 use crate::model::Plan;
 use crate::run::{Experiment, Machine, phase_info, phase_of};
 use crate::rundir::{self, Begun, Chosen};
-use crate::train::{Job, State, load_state, variant_of};
+use crate::train::{Job, State, load_state, step_of, variant_of};
 use std::path::{Path, PathBuf};
 
 /// Fine-tune a checkpoint by one method
@@ -51,6 +53,8 @@ fn parse_loss(text: &str) -> std::result::Result<Loss, String> {
 }
 
 pub fn run(args: Args) -> Result<()> {
+    let places = Places::default().read("--from", &args.from).write("--out", &args.out);
+    places.write("the training state beside --out", &state_beside(&args.out)?).check()?;
     let mut config = config_of(&args.from, &args.sets)?;
     let name = match &args.method {
         Some(name) => name.clone(),
@@ -77,20 +81,25 @@ pub fn run(args: Args) -> Result<()> {
         return Err(Error::Usage(format!("no method `{name}`; there are {}", names.join(", "))));
     };
     let params = rundir::load_model(&args.from, &experiment.table)?;
-    train_to(&experiment, (name, plan), params, &args.out, args.resume, &args.device)
+    let places = Places::default().read("--from", &args.from);
+    train_to(&experiment, (name, plan), params, (&args.out, places), args.resume, &args.device)
 }
 
-/// Trains one phase from `params` into the checkpoint `out`.
+/// Trains one phase from `params` into the checkpoint `out`; `places` has what else the command reads.
 pub fn train_to(
     experiment: &Experiment,
     (name, plan): (&str, &Plan),
     params: Vec<f32>,
-    out: &Path,
+    (out, places): (&Path, Places),
     resume: bool,
     device: &Device,
 ) -> Result<()> {
+    let state_path = state_beside(out)?;
+    let places = places.read_data(&experiment.config).write("--out", out);
+    places.write("the training state beside --out", &state_path).check()?;
     check_writable(out)?;
-    let state_path = state_beside(out);
+    let _lock = Lock::file(&state_path)?;
+    clear(out, &state_path, resume)?;
     let config = experiment.config.to_toml()?;
     let job = Job {
         phase: phase_of(name),
@@ -116,6 +125,19 @@ pub fn train_to(
     rundir::save_model(out, &experiment.table, &state, &config, &info)?;
     // The state is of no more use, and may never have been written.
     let _ = std::fs::remove_file(&state_path);
-    print(&format!("{}\n", out.display()));
-    Ok(())
+    print(&format!("{}\n", out.display()))
+}
+
+/// Sees that only floe's own files are replaced beside `out`, and removes what a killed process left half-written.
+fn clear(out: &Path, state: &Path, resume: bool) -> Result<()> {
+    if !resume && state.exists() {
+        let message = "is in the way: a training state is kept there, and this is none of floe's; move it, or choose \
+                       another --out";
+        let step = step_of(state).map_err(|_| Error::file(state, message))?;
+        log::warn!("{}: training starts again, and what was kept at step {step} is dropped", state.display());
+    }
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let (out_name, state_name) = (name(out), name(state));
+    let directory = state.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    remove_torn(directory, |name| name == out_name || name == state_name)
 }

@@ -1,6 +1,7 @@
 //! `floe pretrain`
 
 use super::finetune::train_to;
+use super::places::Places;
 use super::source::{Device, Source};
 use crate::error::Result;
 use crate::run::Experiment;
@@ -25,5 +26,6 @@ pub fn run(args: Args) -> Result<()> {
     let experiment = Experiment::open(args.source.load()?)?;
     let (name, plan) = &experiment.plans[0];
     let init = experiment.init();
-    train_to(&experiment, (name, plan), init, &args.out, args.resume, &args.device)
+    let places = Places::default().read_source(&args.source);
+    train_to(&experiment, (name, plan), init, (&args.out, places), args.resume, &args.device)
 }

@@ -1,5 +1,6 @@
 //! `floe probe`: prompts, predictions, loss and gradients of a checkpoint, for an outside check (tests/interop).
 
+use super::places::Places;
 use super::print;
 use super::source::{Device, config_of};
 use crate::checkpoint;
@@ -26,11 +27,13 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     let experiment = Experiment::open(config_of(&args.model, &[])?)?;
     let params = rundir::load_model(&args.model, &experiment.table)?;
+    let places = Places::default().read("the checkpoint", &args.model).read_data(&experiment.config);
+    places.write("the second argument", &args.out).check()?;
+    checkpoint::check_writable(&args.out)?;
     let (engine, tuning) = args.device.open()?;
     checkpoint::write(
         &args.out,
         &probe::probe(&experiment, Machine::new(&engine, tuning), &params, args.batch)?,
     )?;
-    print(&format!("{}\n", args.out.display()));
-    Ok(())
+    print(&format!("{}\n", args.out.display()))
 }

@@ -1,5 +1,6 @@
 //! `floe run`
 
+use super::places::Places;
 use super::progress::Show;
 use super::source::{Device, Source};
 use super::{print, table};
@@ -31,6 +32,7 @@ pub fn run(args: Args) -> Result<()> {
     let config = args.source.load()?;
     let out = directory(args.out, &args.source, args.resume, "run")?;
     let experiment = Experiment::open(config)?;
+    Places::default().read_data(&experiment.config).write_run(&out).check()?;
     let begun = if args.resume { rundir::begun(&out) } else { None };
     let (engine, tuning, chosen) = args.device.open_for(begun)?;
     let profile = RefCell::default();
@@ -50,11 +52,10 @@ pub fn run(args: Args) -> Result<()> {
             log::warn!("nothing was timed: this adapter has no timestamps, or no step was left to train");
         } else {
             dir.write("trace.json", &profile.trace())?;
-            print(&table(&profile.rows()));
+            print(&table(&profile.rows()))?;
         }
     }
-    print(&format!("{}\n", out.join("report.html").display()));
-    Ok(())
+    print(&format!("{}\n", out.join("report.html").display()))
 }
 
 /// Where a run or sweep goes: `--out`, else the directory it comes from, else `runs/<name>`.

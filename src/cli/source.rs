@@ -1,5 +1,6 @@
 //! Arguments that several commands share.
 
+use crate::checkpoint::is_special;
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
 use crate::gpu::{self, Engine};
@@ -108,6 +109,24 @@ impl Device {
 }
 
 /// The resumable state beside a checkpoint.
-pub fn state_beside(checkpoint: &Path) -> PathBuf {
-    checkpoint.with_extension("state.safetensors")
+///
+/// # Errors
+/// The checkpoint has the name of such a state, or its place is no file's.
+pub fn state_beside(checkpoint: &Path) -> Result<PathBuf> {
+    let name = checkpoint.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let wrong = if name.ends_with(".state.safetensors") {
+        "is the name of a training state; choose one that does not end in `.state.safetensors`"
+    } else if is_special(checkpoint) {
+        "is no file; a checkpoint needs a place where a training state can be kept beside it"
+    } else {
+        let mut beside = checkpoint.to_path_buf();
+        // `a.1` and `a.2` have states of their own.
+        let named = checkpoint.extension().is_some_and(|ending| ending == "safetensors");
+        let whole = if named { beside.file_stem() } else { beside.file_name() };
+        let mut whole = whole.unwrap_or_default().to_os_string();
+        whole.push(".state.safetensors");
+        beside.set_file_name(whole);
+        return Ok(beside);
+    };
+    Err(Error::Usage(format!("--out {}: {wrong}", checkpoint.display())))
 }

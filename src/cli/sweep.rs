@@ -1,5 +1,6 @@
 //! `floe sweep`
 
+use super::places::Places;
 use super::print;
 use super::progress::Show;
 use super::run::{again, directory};
@@ -31,6 +32,8 @@ pub fn run(args: Args) -> Result<()> {
     let out = directory(args.out, &args.source, args.resume, "sweep")?;
     let toml = sweep.toml.clone();
     let members = Members::open(sweep)?;
+    let data = members.experiments.iter().fold(Places::default(), |all, e| all.read_data(&e.config));
+    data.write_run(&out).check()?;
     let begun = if args.resume { rundir::begun(&out) } else { None };
     let (engine, tuning, chosen) = args.device.open_for(begun)?;
     let machine = Machine { chosen, ..Machine::new(&engine, tuning) };
@@ -42,6 +45,5 @@ pub fn run(args: Args) -> Result<()> {
         }
         other => other?,
     }
-    print(&format!("{}\n", out.join("report.html").display()));
-    Ok(())
+    print(&format!("{}\n", out.join("report.html").display()))
 }

@@ -156,8 +156,16 @@ fn check_name(path: &str, name: &str) -> Check {
         "is empty; give the method a name".to_string()
     } else if let Some(c) = name.chars().find(|c| odd(*c)) {
         format!("is \"{name}\"; `{c}` cannot be in it, only letters, digits, `-`, `_` and `.`")
-    } else if name.starts_with('.') {
-        format!("is \"{name}\"; a name does not begin with a dot, since it names a file")
+    } else if name.starts_with(['.', '-']) || name.ends_with('.') {
+        format!(
+            "is \"{name}\"; a name begins with neither a dot nor a dash and ends with no dot, since it names a file"
+        )
+    } else if name.to_ascii_lowercase().ends_with(".state") {
+        format!(
+            "is \"{name}\"; no name ends in `.state`, which is how training states are named; choose another"
+        )
+    } else if is_device(name) {
+        format!("is \"{name}\", which names a device on Windows and no file; choose another")
     } else if name.eq_ignore_ascii_case("pretrained") {
         format!("is \"{name}\", which is what the model before fine-tuning is called; choose another")
     } else if name.len() > 100 {
@@ -166,6 +174,15 @@ fn check_name(path: &str, name: &str) -> Check {
         return Ok(());
     };
     fail(path, wrong)
+}
+
+/// Whether Windows takes a file of that name, whatever its ending, for a device.
+fn is_device(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default().to_ascii_lowercase();
+    let numbered = |kind: &str| {
+        stem.strip_prefix(kind).is_some_and(|n| n.len() == 1 && n.as_bytes()[0].is_ascii_digit())
+    };
+    ["con", "prn", "aux", "nul"].contains(&stem.as_str()) || numbered("com") || numbered("lpt")
 }
 
 impl Regression {

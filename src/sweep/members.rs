@@ -59,11 +59,7 @@ impl Members {
             let chosen = sweep.axes.iter().zip(&member.values);
             let chosen = chosen.filter_map(|(axis, v)| Some(format!("/{}={}", axis.key, v.as_ref()?)));
             member.model = member.method.clone() + &chosen.collect::<String>();
-            member.file = file(&member.model);
-            if !files.insert(member.file.clone()) {
-                member.file = format!("{number:04}-{}", member.method);
-                files.insert(member.file.clone());
-            }
+            member.file = distinct(&member.model, number, &member.method, &mut files);
         }
         Ok(Members { axes: sweep.axes, experiments, list })
     }
@@ -210,6 +206,13 @@ fn common(values: &[Vec<String>], cells: &[usize], axes: usize) -> Vec<Option<St
     (0..axes).map(of).collect()
 }
 
+/// A model's name as a file's that no other has, on file systems too that take `A` for `a`.
+fn distinct(model: &str, number: usize, method: &str, taken: &mut BTreeSet<String>) -> String {
+    let numbered = (0..).map(|more| format!("{number:04}-{}{method}", "-".repeat(more)));
+    let mut names = std::iter::once(file(model)).chain(numbered);
+    names.find(|name| taken.insert(name.to_ascii_lowercase())).expect("a free name")
+}
+
 /// A model's name as a file's.
 fn file(model: &str) -> String {
     let keep = |c: char| match c {
@@ -218,4 +221,34 @@ fn file(model: &str) -> String {
         _ => '_',
     };
     model.chars().map(keep).take(120).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_members_are_distinct_whatever_the_file_system() {
+        let mut taken = BTreeSet::new();
+        let long = format!("zs/task.path=\"{}", "x".repeat(150));
+        let models = [
+            ("zs/seed=0", "zs"),
+            ("0002-zs", "0002-zs"),
+            ("zs/seed?0", "zs"),
+            ("zs/task.path=\"A\"", "zs"),
+            ("zs/task.path=\"a\"", "zs"),
+            (&long, "zs"),
+            (&format!("{long}y"), "zs"),
+        ];
+        let names: Vec<String> = models
+            .iter()
+            .enumerate()
+            .map(|(i, (model, method))| distinct(model, i, method, &mut taken))
+            .collect();
+        assert_eq!(names[..3], ["zs,seed=0", "0002-zs", "zs,seed_0"]);
+        assert_eq!(names[3..5], ["zs,task.path=_A_", "0004-zs"]);
+        assert_eq!((names[5].len(), names[6].as_str()), (120, "0006-zs"));
+        assert_eq!(distinct("zs/seed=0", 2, "zs", &mut taken), "0002--zs", "its number is a method's name");
+        assert_eq!(taken.len(), 8);
+    }
 }

@@ -80,6 +80,11 @@ impl Said {
         last
     }
 
+    /// Holds that it went well.
+    pub fn error_free(&self) {
+        assert_eq!(self.code, 0, "{}", self.err);
+    }
+
     /// [`Said::error`] with every one of `parts` in it.
     pub fn refuses(&self, code: i32, parts: &[&str]) {
         let error = self.error(code);
