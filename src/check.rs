@@ -39,7 +39,7 @@ pub fn of(kernel: &Kernel, engine: &Engine, tuning: &Tuning) -> Result<Vec<Row>>
     (kernel.cases)(tuning).into_iter().map(|case| run(kernel.stem, case, engine)).collect()
 }
 
-fn run(kernel: &'static str, case: Case, engine: &Engine) -> Result<Row> {
+pub fn run(kernel: &'static str, case: Case, engine: &Engine) -> Result<Row> {
     engine.submit(&case.recording, 1)?;
     let mut row = Row { kernel, case: case.name, distance: None, failure: String::new() };
     for expect in &case.expect {
