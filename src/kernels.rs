@@ -188,8 +188,8 @@ const GROUP_ROOM: usize = 8 * (98 + 58);
 const UNROLL: usize = 512;
 
 const RANDOM: &str = include_str!("../shaders/common/random.wgsl");
-const PARTIALS_LANE: &str = include_str!("../shaders/common/partials_lane.wgsl");
-const PARTIALS_SUBGROUP: &str = include_str!("../shaders/common/partials_subgroup.wgsl");
+const SUBGROUP: &str = include_str!("../shaders/common/subgroup.wgsl");
+const PARTIALS: &str = include_str!("../shaders/common/partials.wgsl");
 const LINEAR_ATTENTION: &str = include_str!("../shaders/common/linear_attention.wgsl");
 const DESCENT: &str = include_str!("../shaders/common/descent.wgsl");
 const OPTIMIZER: &str = include_str!("../shaders/common/optimizer.wgsl");

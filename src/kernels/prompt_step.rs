@@ -2,10 +2,7 @@
 
 use super::case::{Bench, Case, poisoned, values, wide};
 use super::source::{self, Source};
-use super::{
-    DESCENT, LINEAR_ATTENTION, PARTIALS_LANE, PARTIALS_SUBGROUP, RANDOM, Tuning, program, read, uniform,
-    write,
-};
+use super::{DESCENT, LINEAR_ATTENTION, PARTIALS, RANDOM, SUBGROUP, Tuning, program, read, uniform, write};
 use crate::config::Loss;
 use crate::gpu::{Binding, Buffer, Consts, Program, Recording};
 use crate::law::Law;
@@ -79,13 +76,16 @@ pub(super) fn consts(source: &Source, step: &Step, tuning: &Tuning) -> (&'static
     (demonstrations, consts)
 }
 
+/// The subgroup's constants.
+pub(super) fn subgroup_consts(consts: Consts, tuning: &Tuning) -> Consts {
+    consts.u32("SUBGROUP", tuning.subgroup).u32("STAGES", tuning.subgroup.ilog2() as usize)
+}
+
 fn assemble(source: &Source, step: &Step, bindings: Vec<Binding>, lanes: usize, tuning: &Tuning) -> Program {
     let (demonstrations, consts) = consts(source, step, tuning);
-    let consts =
-        consts.u32("LANES", lanes).u32("PARTS", tuning.parts(lanes)).u32("SUBGROUP", tuning.subgroup);
-    let partials = if tuning.subgroup > 1 { PARTIALS_SUBGROUP } else { PARTIALS_LANE };
+    let consts = subgroup_consts(consts, tuning).u32("LANES", lanes).u32("PARTS", tuning.parts(lanes));
     let own = include_str!("../../shaders/prompt_step.wgsl");
-    let parts = [RANDOM, source.wgsl, demonstrations, LINEAR_ATTENTION, DESCENT, partials, own];
+    let parts = [RANDOM, source.wgsl, demonstrations, LINEAR_ATTENTION, DESCENT, SUBGROUP, PARTIALS, own];
     program("prompt_step", "prompt_step", &parts, consts, bindings, tuning.workgroup, 0)
 }
 
