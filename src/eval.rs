@@ -1,12 +1,15 @@
 //! Zero-shot and few-shot test error, with standard errors, exact risks and reference predictors.
 
+mod closed;
+
 use crate::config::{Config, QueryKey};
 use crate::error::Result;
 use crate::gpu::{Buffer, Engine, Recording};
 use crate::kernels::{Source, Tuning, prompt_eval, qk};
 use crate::law::Law;
 use crate::linalg;
-use crate::model::ParamTable;
+use crate::results::{CsvText, number};
+use crate::model::{ParamTable, Plan};
 use crate::shape::Shape;
 use crate::tasks::regression::Truth;
 use crate::tasks::{Known, Problem, baselines};
@@ -21,23 +24,26 @@ pub struct Row {
     pub shots: usize,
     /// Mean squared error over prompts and seeds, against the noisy y.
     pub mean: f64,
-    /// Standard deviation of a prompt's squared error over the root of the number of prompts of all seeds.
-    pub stderr: f64,
+    /// Standard deviation of a prompt's squared error over the root of the number of prompts of all seeds; none of a
+    /// single prompt.
+    pub stderr: Option<f64>,
     /// Exact risk, where there is one.
     pub exact: Option<f64>,
 }
 
 /// The header of both files.
-pub const HEADER: &str = "model,task,shots,mean,stderr,exact";
+pub const HEADER: [&str; 7] = ["model", "task", "shots", "mean", "stderr", "exact", "fingerprint"];
 
-/// Rows as CSV.
-pub fn to_csv(rows: &[Row]) -> String {
-    let mut text = format!("{HEADER}\n");
-    for row in rows {
-        let exact = row.exact.map(|e| e.to_string()).unwrap_or_default();
-        text += &format!("{},{},{},{},{},{exact}\n", row.model, row.task, row.shots, row.mean, row.stderr);
+/// Rows as CSV, each with the fingerprint of its experiment: in a column, because that is what every reader of CSV
+/// keeps, and what stays when the file is copied or joined with others.
+pub fn to_csv<'a>(rows: impl IntoIterator<Item = (&'a Row, &'a str)>) -> String {
+    let mut table = CsvText::new(HEADER);
+    for (row, fingerprint) in rows {
+        let [shots, mean, stderr, exact] =
+            [row.shots.to_string(), row.mean.to_string(), number(row.stderr), number(row.exact)];
+        table.row([&row.model, &row.task, &shots, &mean, &stderr, &exact, fingerprint]);
     }
-    text
+    table.text()
 }
 
 /// Most models that one launch takes.
@@ -128,7 +134,7 @@ impl Evaluator<'_> {
     }
 
     /// Mean and standard error of a model at each shot count, over the seeds' partial sums and their lanes.
-    fn curve(&self, sums: &[(Vec<f32>, usize)], model: usize) -> Vec<(f64, f64)> {
+    fn curve(&self, sums: &[(Vec<f32>, usize)], model: usize) -> Vec<(f64, Option<f64>)> {
         let eval = &self.config.eval;
         let points = eval.shots + 1;
         let (mut first, mut second) = (vec![0.0; points], vec![0.0; points]);
@@ -143,7 +149,7 @@ impl Evaluator<'_> {
         let point = |(sum, squares): (f64, f64)| {
             let mean = sum / count;
             let variance = (squares / count - mean * mean).max(0.0);
-            (mean, (variance / (count - 1.0).max(1.0)).sqrt())
+            (mean, (count > 1.0).then(|| (variance / (count - 1.0)).sqrt()))
         };
         first.into_iter().zip(second).map(point).collect()
     }
@@ -188,39 +194,19 @@ fn risk(truth: &Truth, dim: usize, head: &Head, task: &str, shots: usize) -> Vec
 
 /// What models are compared with: closed-form optima and the Bayes floor for regression, reference predictors on the
 /// same prompts for tables.
-pub fn references(config: &Config, problem: &Problem) -> Vec<Row> {
+pub fn references(
+    config: &Config,
+    problem: &Problem,
+    table: &ParamTable,
+    plans: &[(String, Plan)],
+) -> Vec<Row> {
     match &problem.known {
-        Known::Regression(truth) => closed_forms(config, problem, truth),
+        Known::Regression(truth) => closed::closed_forms(config, problem, truth, table, plans),
         Known::Tables(data) => {
             let predictors = baselines::Predictors::fit(data, config.eval.shots);
             problem.tests.iter().flat_map(|test| predicted(config, data, &predictors, test)).collect()
         }
     }
-}
-
-fn closed_forms(config: &Config, problem: &Problem, truth: &Truth) -> Vec<Row> {
-    let (dim, shots) = (problem.dim, config.eval.shots);
-    let setting = setting(truth, dim);
-    let pretrained = theory::pretrained(&setting, truth.theta, config.pretrain.shots);
-    let heads = [
-        ("theory:pretrained", pretrained.clone()),
-        ("theory:zs-all", theory::zs_all(&setting, &pretrained, &truth.target)),
-        ("theory:zs-v", theory::zs_value(&setting, &pretrained, &truth.target)),
-        ("theory:zsfs-v", theory::zsfs_value(&setting, &pretrained, &truth.target, config.finetune.shots)),
-    ];
-    let mut rows = Vec::new();
-    for test in &problem.tests {
-        for (name, head) in &heads {
-            for (n, exact) in risk(truth, dim, head, test.name, shots).into_iter().enumerate() {
-                rows.push(reference(name, test.name, n, exact, 0.0, Some(exact)));
-            }
-        }
-    }
-    let counts: Vec<usize> = (0..=shots).collect();
-    for (n, (mean, stderr)) in theory::bayes(&setting, truth.theta, &counts).into_iter().enumerate() {
-        rows.push(reference("bayes", "fresh", n, mean, stderr, None));
-    }
-    rows
 }
 
 fn predicted(
@@ -244,6 +230,13 @@ fn predicted(
         .collect()
 }
 
-fn reference(model: &str, task: &str, shots: usize, mean: f64, stderr: f64, exact: Option<f64>) -> Row {
+fn reference(
+    model: &str,
+    task: &str,
+    shots: usize,
+    mean: f64,
+    stderr: Option<f64>,
+    exact: Option<f64>,
+) -> Row {
     Row { model: model.into(), task: task.into(), shots, mean, stderr, exact }
 }

@@ -9,6 +9,7 @@ pub mod compare;
 pub mod config;
 pub mod error;
 pub mod eval;
+pub mod fingerprint;
 pub mod gpu;
 pub mod kernels;
 pub mod law;

@@ -17,6 +17,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
         ("compare", &[]),
     ],
     &[("law", &["rng"]), ("config", &["error"]), ("results", &["error"])],
+    &[("fingerprint", &["config", "error"])],
     // The only room that names wgpu.
     &[("gpu", &["error"])],
     // The CPU's word for word of the kernels. Parity cases and tests alone use it.

@@ -1,7 +1,7 @@
 //! `floe finetune`
 
 use super::progress::Show;
-use super::source::{Device, config_of, state_beside};
+use super::source::{Borrowed, Device, state_beside};
 use super::{print, stop_flag};
 use crate::checkpoint::check_writable;
 use crate::config::{Loss, Method, Schedule};
@@ -9,14 +9,14 @@ use crate::error::{Error, Result};
 use crate::metrics::MetricsLog;
 use crate::model::Plan;
 use crate::run::{Experiment, Machine, phase_info, phase_of};
-use crate::rundir::{self, Begun, Chosen};
+use crate::rundir::{self, Begun, Chosen, Found};
 use crate::train::{Job, State, load_state, variant_of};
 use std::path::{Path, PathBuf};
 
 /// Fine-tune a checkpoint by one method
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Checkpoint to start from; the experiment is the one it was made in
+    /// Checkpoint to start from; the experiment is the one it was made in, unless --config names another
     #[arg(long, value_name = "FILE.safetensors")]
     from: PathBuf,
     /// A method of the experiment
@@ -28,9 +28,8 @@ pub struct Args {
     /// With --train: the loss, `zs`, `fs` or `zs+fs` (few-shot weight falling linearly from 1 to 0)
     #[arg(long, default_value = "zs", value_parser = parse_loss, conflicts_with = "method")]
     loss: Loss,
-    /// Change a key of the experiment, for instance `--set finetune.optimizer.lr=0.003`
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    sets: Vec<String>,
+    #[command(flatten)]
+    borrowed: Borrowed,
     /// Checkpoint to write
     #[arg(long, value_name = "FILE.safetensors")]
     out: PathBuf,
@@ -51,7 +50,8 @@ fn parse_loss(text: &str) -> std::result::Result<Loss, String> {
 }
 
 pub fn run(args: Args) -> Result<()> {
-    let mut config = config_of(&args.from, &args.sets)?;
+    let found = Found::read(&args.from)?;
+    let mut config = args.borrowed.config(&found)?;
     let name = match &args.method {
         Some(name) => name.clone(),
         None => {
@@ -76,7 +76,8 @@ pub fn run(args: Args) -> Result<()> {
         let names: Vec<&str> = experiment.plans[1..].iter().map(|(n, _)| n.as_str()).collect();
         return Err(Error::Usage(format!("no method `{name}`; there are {}", names.join(", "))));
     };
-    let params = rundir::load_model(&args.from, &experiment.table)?;
+    args.borrowed.check(&found, &experiment)?;
+    let params = found.arena(&experiment.table)?;
     train_to(&experiment, (name, plan), params, &args.out, args.resume, &args.device)
 }
 
@@ -91,13 +92,13 @@ pub fn train_to(
 ) -> Result<()> {
     check_writable(out)?;
     let state_path = state_beside(out);
-    let config = experiment.config.to_toml()?;
+    let identity = experiment.identity.from(&params);
     let job = Job {
         phase: phase_of(name),
         method: name,
         plan,
         state_path: Some(state_path.clone()),
-        config: &config,
+        identity: &identity,
     };
     let state = if resume { load_state(&state_path, &job, &experiment.table)? } else { State::fresh(params) };
     let begun = if resume { variant_of(&state_path)? } else { None };
@@ -113,7 +114,7 @@ pub fn train_to(
         other => other?,
     };
     let info = phase_info(name, plan, &state, experiment.table.len());
-    rundir::save_model(out, &experiment.table, &state, &config, &info)?;
+    rundir::save_model(out, &experiment.table, &state, &identity, &info)?;
     // The state is of no more use, and may never have been written.
     let _ = std::fs::remove_file(&state_path);
     print(&format!("{}\n", out.display()));

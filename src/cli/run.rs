@@ -37,7 +37,7 @@ pub fn run(args: Args) -> Result<()> {
     let timing = args.profile.then_some(&profile);
     let machine = Machine { chosen, profile: timing, ..Machine::new(&engine, tuning) };
     experiment.check(machine)?;
-    let dir = RunDir::open(&out, &experiment.config, args.resume)?;
+    let dir = RunDir::open(&out, &experiment.identity, args.resume)?;
     let outcome = run::run(&experiment, machine, &dir, stop_flag(), &mut Show::new());
     if let Err(Error::Interrupted(at)) = outcome {
         let again = again("run", &out);

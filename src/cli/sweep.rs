@@ -29,13 +29,12 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     let sweep = config::load_sweep(&args.source.source, &args.source.sets)?;
     let out = directory(args.out, &args.source, args.resume, "sweep")?;
-    let toml = sweep.toml.clone();
     let members = Members::open(sweep)?;
     let begun = if args.resume { rundir::begun(&out) } else { None };
     let (engine, tuning, chosen) = args.device.open_for(begun)?;
     let machine = Machine { chosen, ..Machine::new(&engine, tuning) };
     members.check(machine)?;
-    let dir = RunDir::open_sweep(&out, &toml, args.resume)?;
+    let dir = RunDir::open_sweep(&out, &members.identity, args.resume)?;
     match sweep::run(&members, machine, &dir, stop_flag(), &mut Show::new()) {
         Err(Error::Interrupted(at)) => {
             return Err(Error::Interrupted(format!("{at}, go on with `{}`", again("sweep", &out))));
