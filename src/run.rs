@@ -1,5 +1,6 @@
 //! The whole job behind `floe run`: pre-train, fine-tune by every method, evaluate, report.
 
+pub mod extend;
 pub mod several;
 
 use crate::config::Config;
@@ -150,10 +151,8 @@ pub fn run(
         dir.write_info(&run_info(experiment, machine, phases.to_vec(), wall_s))
     };
     let (known, mut phases) = (dir.phases(), Vec::new());
-    if known.is_empty() {
-        // From the first step on it is known which variant to resume with.
-        note(&[], 0.0)?;
-    }
+    // From the first step on it is known what is run, and which variant to resume with.
+    note(&known, known.iter().map(|phase| phase.wall_s).sum())?;
     let mut models: Vec<(String, Vec<f32>)> = Vec::new();
     let mut earlier = 0.0;
     for (name, plan) in &experiment.plans {

@@ -25,6 +25,17 @@ const OUTPUTS: [&str; 9] = [
     "trace.json",
 ];
 
+/// What is done with a directory that may hold something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Open {
+    /// It must hold none of floe's files.
+    New,
+    /// What it holds is gone on with, if it is of the same experiment.
+    Resume,
+    /// The same, but phases may have become longer.
+    Extend,
+}
+
 /// A run's files, or a sweep's.
 #[derive(Clone, Debug)]
 pub struct RunDir {
@@ -103,18 +114,18 @@ pub struct PhaseInfo {
 }
 
 impl RunDir {
-    /// Creates the directory for a run, or opens it again with `resume`.
+    /// Creates the directory for a run, or opens it again.
     ///
     /// # Errors
-    /// It can't be written; it holds files of a run already and `resume` is not set; it holds a run of another
+    /// It can't be written; it holds files of a run already and is to be new; it holds a run of another
     /// configuration or of other data.
-    pub fn open(root: &Path, identity: &Identity, resume: bool) -> Result<Self> {
-        Self::hold(root, ([CONFIG, SWEEP], "run.json"), identity, resume)
+    pub fn open(root: &Path, identity: &Identity, how: Open) -> Result<Self> {
+        Self::hold(root, ([CONFIG, SWEEP], "run.json"), identity, how)
     }
 
     /// [`RunDir::open`] of a sweep.
-    pub fn open_sweep(root: &Path, identity: &Identity, resume: bool) -> Result<Self> {
-        Self::hold(root, ([SWEEP, CONFIG], "sweep.json"), identity, resume)
+    pub fn open_sweep(root: &Path, identity: &Identity, how: Open) -> Result<Self> {
+        Self::hold(root, ([SWEEP, CONFIG], "sweep.json"), identity, how)
     }
 
     /// The directory of what is configured by a file of the first name; those of the other have the other's.
@@ -122,7 +133,7 @@ impl RunDir {
         root: &Path,
         ([own, other], json): ([&str; 2], &str),
         identity: &Identity,
-        resume: bool,
+        how: Open,
     ) -> Result<Self> {
         let dir = RunDir { root: root.to_path_buf() };
         let path = root.join(own);
@@ -131,13 +142,13 @@ impl RunDir {
             let what = called(other);
             return Err(Error::Usage(format!("{}: holds {what}; choose another --out", root.display())));
         }
-        if !resume && let Some(held) = dir.held()? {
+        if how == Open::New && let Some(held) = dir.held()? {
             let what = called(own);
             let mend = "go on with it by --resume, or choose another --out";
             return Err(Error::Usage(format!("{}: holds {what} already ({held}); {mend}", root.display())));
         }
-        if resume {
-            dir.compare(own, json, identity)?;
+        if how != Open::New {
+            dir.compare(own, json, identity, how == Open::Extend)?;
         }
         for needed in [dir.root.clone(), dir.root.join("checkpoints")] {
             std::fs::create_dir_all(&needed)
@@ -170,21 +181,48 @@ impl RunDir {
     }
 
     /// Holds that what the directory says it was made from is `identity`.
-    fn compare(&self, own: &str, json: &str, identity: &Identity) -> Result<()> {
+    fn compare(&self, own: &str, json: &str, identity: &Identity, longer: bool) -> Result<()> {
         let info = self.root.join(json);
         let known = read_if_there(&info)?.map(|text| Noted::of_json(&text)).unwrap_or_default();
         let file = self.root.join(own);
         let text = read_if_there(&file)?;
         // Where the data lie counts as long as it is not known what was read.
         let written = Noted { config: text, data: None, start: None };
-        let besides = if known.data.is_some() { fingerprint::paths() } else { Vec::new() };
+        let mut besides = if known.data.is_some() { fingerprint::paths() } else { Vec::new() };
+        if longer {
+            besides.extend(steps(identity, &written).chain(steps(identity, &known)));
+        }
         if let Some(how) = identity.config_differs(&written, &besides) {
             return Err(different(&file, &how, identity, &written));
         }
-        match identity.differs(&known) {
-            Some(how) => Err(different(&info, &how, identity, &known)),
-            None => Ok(()),
+        let how = identity.config_differs(&known, &besides).or_else(|| identity.data_differ(&known));
+        if let Some(how) = how {
+            return Err(different(&info, &how, identity, &known));
         }
+        // Where one of the two is missing, finished models say it. A sweep's are of single cells.
+        if own == CONFIG && !(file.exists() && info.exists()) {
+            self.compare_models(identity, longer)?;
+        }
+        Ok(())
+    }
+
+    fn compare_models(&self, identity: &Identity, longer: bool) -> Result<()> {
+        let directory = self.root.join("checkpoints");
+        if !directory.is_dir() {
+            return Ok(());
+        }
+        for entry in std::fs::read_dir(&directory).map_err(|e| Error::file(&directory, e))? {
+            let path = entry.map_err(|e| Error::file(&directory, e))?.path();
+            if path.extension().is_none_or(|extension| extension != "safetensors") {
+                continue;
+            }
+            let checkpoint = checkpoint::read(&path)?;
+            match longer {
+                true => same_but_steps(&path, &checkpoint, identity)?,
+                false => same(&path, &checkpoint, identity)?,
+            }
+        }
+        Ok(())
     }
 
     pub fn root(&self) -> &Path {
@@ -300,15 +338,44 @@ pub fn load_model(path: &Path, table: &ParamTable) -> Result<Vec<f32>> {
 /// It was made from another configuration or other data, or is another model.
 pub fn load_finished(path: &Path, table: &ParamTable, identity: &Identity, name: &str) -> Result<Vec<f32>> {
     let checkpoint = checkpoint::read(path)?;
-    let noted = Noted::of(path, &checkpoint.metadata)?;
-    if let Some(how) = identity.differs(&noted) {
-        return Err(different(path, &how, identity, &noted));
-    }
+    same(path, &checkpoint, identity)?;
     if let Some(method) = checkpoint.metadata.get("method").filter(|method| *method != name) {
         let message = format!("holds the model `{}`, not `{name}`; put the right file back, or remove it", shown(method));
         return Err(Error::file(path, message));
     }
     arena(path, table, checkpoint)
+}
+
+/// Holds that a checkpoint is of this experiment.
+fn same(path: &Path, checkpoint: &Checkpoint, identity: &Identity) -> Result<()> {
+    let noted = Noted::of(path, &checkpoint.metadata)?;
+    match identity.differs(&noted) {
+        Some(how) => Err(different(path, &how, identity, &noted)),
+        None => Ok(()),
+    }
+}
+
+/// Holds that a checkpoint is of this experiment, whose phases may have had other numbers of steps.
+///
+/// # Errors
+/// Another key, or the data, differ.
+pub fn same_but_steps(path: &Path, checkpoint: &Checkpoint, identity: &Identity) -> Result<()> {
+    let noted = Noted::of(path, &checkpoint.metadata)?;
+    let besides: Vec<String> = steps(identity, &noted).collect();
+    match identity.config_differs(&noted, &besides).or_else(|| identity.data_differ(&noted)) {
+        Some(how) => Err(different(path, &how, identity, &noted)),
+        None => Ok(()),
+    }
+}
+
+/// The keys of lengths of phases that differ.
+fn steps(identity: &Identity, noted: &Noted) -> impl Iterator<Item = String> {
+    let differing = if noted.config.is_some() { identity.differing(noted) } else { Vec::new() };
+    differing.into_iter().map(|(key, ..)| key).filter(|key| is_steps(key))
+}
+
+fn is_steps(key: &str) -> bool {
+    key.ends_with(".steps")
 }
 
 fn arena(path: &Path, table: &ParamTable, mut checkpoint: Checkpoint) -> Result<Vec<f32>> {
@@ -319,8 +386,7 @@ fn arena(path: &Path, table: &ParamTable, mut checkpoint: Checkpoint) -> Result<
 /// The error of a file that was made from something else.
 fn different(path: &Path, how: &str, identity: &Identity, noted: &Noted) -> Error {
     let longer = identity.differing(noted);
-    let steps = |key: &str| key == "steps" || key.ends_with(".steps");
-    let extend = match !longer.is_empty() && longer.iter().all(|(key, ..)| steps(key)) {
+    let extend = match !longer.is_empty() && longer.iter().all(|(key, ..)| is_steps(key)) {
         true => ", train a finished phase for longer by --extend",
         false => "",
     };

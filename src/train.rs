@@ -298,7 +298,8 @@ pub fn arena(table: &ParamTable, checkpoint: &Checkpoint, path: &Path) -> Result
     Ok(table.params.iter().flat_map(|p| checkpoint.tensors[&p.name].data.iter().copied()).collect())
 }
 
-fn save_state(path: &Path, job: &Job, table: &ParamTable, state: &State, variant: &str) -> Result<()> {
+/// Writes what [`load_state`] reads back.
+pub fn save_state(path: &Path, job: &Job, table: &ParamTable, state: &State, variant: &str) -> Result<()> {
     let mut checkpoint = Checkpoint { tensors: tensors(table, &state.params), ..Default::default() };
     checkpoint.tensors.insert(MOMENTS.into(), moments(&state.moments, job.plan.train.len()));
     let pairs = [

@@ -8,7 +8,7 @@ use crate::config::{Loss, Method, Schedule};
 use crate::error::{Error, Result};
 use crate::metrics::MetricsLog;
 use crate::model::Plan;
-use crate::run::{Experiment, Machine, phase_info, phase_of};
+use crate::run::{Experiment, Machine, extend, phase_info, phase_of};
 use crate::rundir::{self, Begun, Chosen, Found};
 use crate::train::{Job, State, load_state, variant_of};
 use std::path::{Path, PathBuf};
@@ -35,9 +35,20 @@ pub struct Args {
     out: PathBuf,
     #[command(flatten)]
     device: Device,
-    /// Go on from the state that an interrupted fine-tuning left beside the checkpoint
+    #[command(flatten)]
+    again: Again,
+}
+
+/// Whether training goes on with what is there.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Again {
+    /// Go on from the state that an interrupted command left beside the checkpoint
     #[arg(long)]
-    resume: bool,
+    pub resume: bool,
+    /// Train the finished checkpoint --out for longer (--set finetune.steps=…, pretrain.steps=…), from its weights and
+    /// moments, with its schedules drawn out
+    #[arg(long)]
+    pub extend: bool,
 }
 
 fn parse_loss(text: &str) -> std::result::Result<Loss, String> {
@@ -78,7 +89,7 @@ pub fn run(args: Args) -> Result<()> {
     };
     args.borrowed.check(&found, &experiment)?;
     let params = found.arena(&experiment.table)?;
-    train_to(&experiment, (name, plan), params, &args.out, args.resume, &args.device)
+    train_to(&experiment, (name, plan), params, &args.out, args.again, &args.device)
 }
 
 /// Trains one phase from `params` into the checkpoint `out`.
@@ -87,7 +98,7 @@ pub fn train_to(
     (name, plan): (&str, &Plan),
     params: Vec<f32>,
     out: &Path,
-    resume: bool,
+    again: Again,
     device: &Device,
 ) -> Result<()> {
     check_writable(out)?;
@@ -100,8 +111,12 @@ pub fn train_to(
         state_path: Some(state_path.clone()),
         identity: &identity,
     };
-    let state = if resume { load_state(&state_path, &job, &experiment.table)? } else { State::fresh(params) };
-    let begun = if resume { variant_of(&state_path)? } else { None };
+    let state = match again {
+        Again { resume: true, .. } => load_state(&state_path, &job, &experiment.table)?,
+        Again { extend: true, .. } => extend::state(experiment, out, (name, plan))?,
+        _ => State::fresh(params),
+    };
+    let begun = if again.resume { variant_of(&state_path)? } else { None };
     let begun = begun.map(|variant| Begun { variant, chosen: Chosen::Default });
     let (engine, tuning, _) = device.open_for(begun)?;
     let trainer = experiment.trainer(Machine::new(&engine, tuning), stop_flag());

@@ -7,7 +7,7 @@ use super::{print, stop_flag};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::run::Machine;
-use crate::rundir::{self, RunDir};
+use crate::rundir::{self, Open, RunDir};
 use crate::sweep::{self, Members};
 use std::path::PathBuf;
 
@@ -34,7 +34,8 @@ pub fn run(args: Args) -> Result<()> {
     let (engine, tuning, chosen) = args.device.open_for(begun)?;
     let machine = Machine { chosen, ..Machine::new(&engine, tuning) };
     members.check(machine)?;
-    let dir = RunDir::open_sweep(&out, &members.identity, args.resume)?;
+    let how = if args.resume { Open::Resume } else { Open::New };
+    let dir = RunDir::open_sweep(&out, &members.identity, how)?;
     match sweep::run(&members, machine, &dir, stop_flag(), &mut Show::new()) {
         Err(Error::Interrupted(at)) => {
             return Err(Error::Interrupted(format!("{at}, go on with `{}`", again("sweep", &out))));
