@@ -5,6 +5,7 @@
 
 mod load;
 mod schema;
+mod settings;
 mod sweep;
 mod tree;
 mod validate;
@@ -12,7 +13,8 @@ mod validate;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-pub use load::{PRESETS, Preset, difference, load, preset, resolve_text};
+pub use load::{PRESETS, Preset, load, preset, resolve_text};
+pub use settings::settings;
 pub use sweep::{Axis, Cell, Sweep, load_sweep, sweep_text};
 
 /// A whole experiment: what `floe run` takes and `config.toml` in a run directory holds.

@@ -72,3 +72,21 @@ impl Error {
         Error::Config { origin: origin.into(), message: message.to_string() }
     }
 }
+
+/// Words that a file or a user has chosen, as a message can show them: no control or direction characters, not long.
+pub fn shown(words: &str) -> String {
+    const MOST: usize = 120;
+    let turns = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    let mut out = String::new();
+    for (i, c) in words.chars().enumerate() {
+        match c {
+            _ if i == MOST => {
+                out.push('…');
+                break;
+            }
+            c if c.is_control() || turns(c) => out.extend(c.escape_default()),
+            c => out.push(c),
+        }
+    }
+    out
+}

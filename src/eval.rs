@@ -1,5 +1,6 @@
 //! Zero-shot and few-shot test error, with standard errors, exact risks and reference predictors.
 
+mod closed;
 mod sampled;
 
 use crate::config::{Config, QueryKey};
@@ -9,7 +10,9 @@ use crate::interrupt;
 use crate::kernels::Tuning;
 use crate::law::Law;
 use crate::linalg;
+use crate::model::Plan;
 use crate::params::ParamTable;
+use crate::results::{CsvText, number};
 use crate::tasks::regression::Truth;
 use crate::tasks::{Known, Problem, baselines};
 use crate::theory::{self, Head, Setting};
@@ -23,23 +26,26 @@ pub struct Row {
     pub shots: usize,
     /// Mean squared error over prompts and seeds, against the noisy y.
     pub mean: f64,
-    /// Standard deviation of a prompt's squared error over the root of the number of prompts of all seeds.
-    pub stderr: f64,
+    /// Standard deviation of a prompt's squared error over the root of the number of prompts of all seeds; none of a
+    /// single prompt.
+    pub stderr: Option<f64>,
     /// Exact risk, where there is one.
     pub exact: Option<f64>,
 }
 
 /// The header of both files.
-pub const HEADER: &str = "model,task,shots,mean,stderr,exact";
+pub const HEADER: [&str; 7] = ["model", "task", "shots", "mean", "stderr", "exact", "fingerprint"];
 
-/// Rows as CSV.
-pub fn to_csv(rows: &[Row]) -> String {
-    let mut text = format!("{HEADER}\n");
-    for row in rows {
-        let exact = row.exact.map(|e| e.to_string()).unwrap_or_default();
-        text += &format!("{},{},{},{},{},{exact}\n", row.model, row.task, row.shots, row.mean, row.stderr);
+/// Rows as CSV, each with the fingerprint of its experiment: in a column, because that is what every reader of CSV
+/// keeps, and what stays when the file is copied or joined with others.
+pub fn to_csv<'a>(rows: impl IntoIterator<Item = (&'a Row, &'a str)>) -> String {
+    let mut table = CsvText::new(HEADER);
+    for (row, fingerprint) in rows {
+        let [shots, mean, stderr, exact] =
+            [row.shots.to_string(), row.mean.to_string(), number(row.stderr), number(row.exact)];
+        table.row([&row.model, &row.task, &shots, &mean, &stderr, &exact, fingerprint]);
     }
-    text
+    table.text()
 }
 
 /// Tests models of one experiment.
@@ -83,16 +89,16 @@ impl Evaluator<'_> {
     }
 
     /// Mean and standard error at each shot count, of sums [2, shots + 1] over all prompts of all seeds.
-    fn curve(&self, sums: &[f64]) -> Vec<(f64, f64)> {
+    fn curve(&self, sums: &[f64]) -> Vec<(f64, Option<f64>)> {
         let eval = &self.config.eval;
         let (first, second) = sums.split_at(eval.shots + 1);
         let count = eval.prompts as f64 * eval.seeds as f64;
         let point = |(sum, squares): (&f64, &f64)| {
             let mean = sum / count;
             let variance = (squares / count - mean * mean).max(0.0);
-            let stderr = (variance / (count - 1.0).max(1.0)).sqrt();
             // Of errors that single precision can't hold nothing is known.
-            (mean, if squares.is_finite() { stderr } else { f64::NAN })
+            let stderr = if squares.is_finite() { (variance / (count - 1.0)).sqrt() } else { f64::NAN };
+            (mean, (count > 1.0).then_some(stderr))
         };
         first.iter().zip(second).map(point).collect()
     }
@@ -140,9 +146,14 @@ fn risk(truth: &Truth, dim: usize, head: &Head, task: &str, shots: usize) -> Vec
 ///
 /// # Errors
 /// [`Error::Interrupted`](crate::Error::Interrupted).
-pub fn references(config: &Config, problem: &Problem) -> Result<Vec<Row>> {
+pub fn references(
+    config: &Config,
+    problem: &Problem,
+    table: &ParamTable,
+    plans: &[(String, Plan)],
+) -> Result<Vec<Row>> {
     match &problem.known {
-        Known::Regression(truth) => closed_forms(config, problem, truth),
+        Known::Regression(truth) => closed::closed_forms(config, problem, truth, table, plans),
         Known::Tables(data) => {
             let predictors = baselines::Predictors::fit(data, config.eval.shots)?;
             let mut rows = Vec::new();
@@ -152,32 +163,6 @@ pub fn references(config: &Config, problem: &Problem) -> Result<Vec<Row>> {
             Ok(rows)
         }
     }
-}
-
-fn closed_forms(config: &Config, problem: &Problem, truth: &Truth) -> Result<Vec<Row>> {
-    let (dim, shots) = (problem.dim, config.eval.shots);
-    let setting = setting(truth, dim);
-    let pretrained = theory::pretrained(&setting, truth.theta, config.pretrain.shots);
-    let heads = [
-        ("theory:pretrained", pretrained.clone()),
-        ("theory:zs-all", theory::zs_all(&setting, &pretrained, &truth.target)),
-        ("theory:zs-v", theory::zs_value(&setting, &pretrained, &truth.target)),
-        ("theory:zsfs-v", theory::zsfs_value(&setting, &pretrained, &truth.target, config.finetune.shots)),
-    ];
-    let mut rows = Vec::new();
-    for test in &problem.tests {
-        for (name, head) in &heads {
-            interrupt::check(|| "the closed forms".into())?;
-            for (n, exact) in risk(truth, dim, head, test.name, shots).into_iter().enumerate() {
-                rows.push(reference(name, test.name, n, exact, 0.0, Some(exact)));
-            }
-        }
-    }
-    let counts: Vec<usize> = (0..=shots).collect();
-    for (n, (mean, stderr)) in theory::bayes(&setting, truth.theta, &counts)?.into_iter().enumerate() {
-        rows.push(reference("bayes", "fresh", n, mean, stderr, None));
-    }
-    Ok(rows)
 }
 
 fn predicted(
@@ -201,6 +186,13 @@ fn predicted(
     Ok(curves.iter().flat_map(|curve| (0..=eval.shots).map(move |n| row(curve, n))).collect())
 }
 
-fn reference(model: &str, task: &str, shots: usize, mean: f64, stderr: f64, exact: Option<f64>) -> Row {
+fn reference(
+    model: &str,
+    task: &str,
+    shots: usize,
+    mean: f64,
+    stderr: Option<f64>,
+    exact: Option<f64>,
+) -> Row {
     Row { model: model.into(), task: task.into(), shots, mean, stderr, exact }
 }

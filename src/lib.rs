@@ -10,6 +10,7 @@ pub mod config;
 pub mod error;
 pub mod escape;
 pub mod eval;
+pub mod fingerprint;
 pub mod gpu;
 pub mod interrupt;
 pub mod kernels;

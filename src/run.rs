@@ -1,8 +1,12 @@
 //! The whole job behind `floe run`: pre-train, fine-tune by every method, evaluate, report.
 
+pub mod extend;
+pub mod several;
+
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::eval::{self, Evaluator};
+use crate::eval::{self, Evaluator, Row};
+use crate::fingerprint::Identity;
 use crate::gpu::Engine;
 use crate::kernels::Tuning;
 use crate::methods;
@@ -46,6 +50,8 @@ pub struct Experiment {
     pub table: ParamTable,
     /// `pretrained`, then the methods, with what each trains on.
     pub plans: Vec<(String, Plan)>,
+    /// What its results say that they were made from.
+    pub identity: Identity,
 }
 
 impl Experiment {
@@ -58,7 +64,8 @@ impl Experiment {
         for method in &config.methods {
             plans.push((method.name.clone(), methods::finetuning(&config, method, &table, &problem)?));
         }
-        Ok(Experiment { config, problem, table, plans })
+        let identity = Identity::new(config.to_toml()?, vec![problem.read.clone()]);
+        Ok(Experiment { config, problem, table, plans, identity })
     }
 
     /// Parameters before the first step: N(0, init_std²), by the seed.
@@ -101,6 +108,14 @@ impl Experiment {
             problem: &self.problem,
         }
     }
+
+    /// What its models are compared with.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn references(&self) -> Result<Vec<Row>> {
+        eval::references(&self.config, &self.problem, &self.table, &self.plans)
+    }
 }
 
 /// `pretrain` for the pre-trained model, else `finetune`.
@@ -138,16 +153,16 @@ pub fn run(
         dir.write_info(&run_info(experiment, machine, phases.to_vec(), wall_s))
     };
     let (known, mut phases) = (dir.phases(), Vec::new());
-    if known.is_empty() {
-        // From the first step on it is known which variant to resume with.
-        note(&[], 0.0)?;
-    }
+    // From the first step on it is known what is run, and which variant to resume with.
+    note(&known, known.iter().map(|phase| phase.wall_s).sum())?;
     let mut models: Vec<(String, Vec<f32>)> = Vec::new();
     let mut earlier = 0.0;
     for (name, plan) in &experiment.plans {
         let path = dir.checkpoint(name);
+        let start = models.first().map_or_else(|| experiment.init(), |(_, pretrained)| pretrained.clone());
+        let identity = experiment.identity.from(&start);
         if path.exists() {
-            models.push((name.clone(), rundir::load_model(&path, &experiment.table)?));
+            models.push((name.clone(), rundir::load_finished(&path, &experiment.table, &identity, name)?));
             info!("{name}: finished before");
             let noted = known.iter().find(|phase| phase.method == *name).cloned();
             let unknown = || phase_info(name, plan, &State::fresh(Vec::new()), experiment.table.len());
@@ -158,14 +173,13 @@ pub fn run(
             remove(&dir.state(name))?;
             continue;
         }
-        let start = models.first().map_or_else(|| experiment.init(), |(_, pretrained)| pretrained.clone());
-        let (state, before) = phase(experiment, &trainer, dir, (name, plan), start, progress)?;
+        let (state, before) = phase(experiment, &trainer, dir, (name, plan, &identity), start, progress)?;
         earlier += before;
         let info = phase_info(name, plan, &state, experiment.table.len());
         phases.push(info.clone());
         // Before the model, which is what tells that the phase is finished.
         note(&phases, earlier + began.elapsed().as_secs_f64())?;
-        rundir::save_model(&path, &experiment.table, &state, &experiment.config.to_toml()?, &info)?;
+        rundir::save_model(&path, &experiment.table, &state, &identity, &info)?;
         remove(&dir.state(name))?;
         models.push((name.clone(), state.params));
     }
@@ -179,19 +193,13 @@ fn phase(
     experiment: &Experiment,
     trainer: &Trainer,
     dir: &RunDir,
-    (name, plan): (&str, &Plan),
+    (name, plan, identity): (&str, &Plan, &Identity),
     start: Vec<f32>,
     progress: &mut dyn Progress,
 ) -> Result<(State, f64)> {
     let state_path = dir.state(name);
-    let config = experiment.config.to_toml()?;
-    let job = Job {
-        phase: phase_of(name),
-        method: name,
-        plan,
-        state_path: Some(state_path.clone()),
-        config: &config,
-    };
+    let job =
+        Job { phase: phase_of(name), method: name, plan, state_path: Some(state_path.clone()), identity };
     let state = if state_path.exists() {
         let state = train::load_state(&state_path, &job, &experiment.table)?;
         info!("{name}: going on at step {} of {}", state.step, plan.steps);
@@ -217,8 +225,10 @@ fn evaluate(
     let began = Instant::now();
     let evaluator = experiment.evaluator(machine);
     let rows = evaluator.models(models)?;
-    dir.write("eval.csv", &eval::to_csv(&rows))?;
-    dir.write("baselines.csv", &eval::to_csv(&eval::references(&experiment.config, &experiment.problem)?))?;
+    let fingerprint = experiment.identity.short();
+    let table = |rows: &[Row]| eval::to_csv(rows.iter().map(|row| (row, fingerprint.as_str())));
+    dir.write("eval.csv", &table(&rows))?;
+    dir.write("baselines.csv", &table(&experiment.references()?))?;
     let wall_s = began.elapsed().as_secs_f64();
     info!("evaluated {} models in {wall_s:.1} s", models.len());
     Ok(PhaseInfo {
@@ -263,6 +273,7 @@ fn run_info(experiment: &Experiment, machine: Machine, phases: Vec<PhaseInfo>, w
         device: machine.engine.adapter().clone(),
         variant: variant(machine),
         seed: experiment.config.seed,
+        identity: experiment.identity.record(),
         wall_s,
         phases,
         task: task_facts(experiment),

@@ -1,8 +1,8 @@
 //! The run directory: what `floe run` writes and others read.
 
-use crate::checkpoint::{self, Checkpoint, atomic_write, remove_torn};
-use crate::config::{self, Config};
-use crate::error::{Error, Result};
+use crate::checkpoint::{self, Checkpoint, MOMENTS, atomic_write, remove_torn};
+use crate::error::{Error, Result, shown};
+use crate::fingerprint::{self, Identity, Noted};
 use crate::gpu::AdapterSummary;
 use crate::lock::Lock;
 use crate::params::ParamTable;
@@ -14,6 +14,16 @@ use std::sync::Arc;
 
 const CONFIG: &str = "config.toml";
 const SWEEP: &str = "sweep.toml";
+/// What is done with a directory that may hold something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Open {
+    /// It must hold none of floe's files.
+    New,
+    /// What it holds is gone on with, if it is of the same experiment.
+    Resume,
+    /// The same, but phases may have become longer.
+    Extend,
+}
 
 /// A run's files, or a sweep's.
 #[derive(Clone, Debug)]
@@ -46,6 +56,9 @@ pub struct RunInfo {
     /// How kernels split their work; part of what fixes the last bits.
     pub variant: BTreeMap<&'static str, serde_json::Value>,
     pub seed: u64,
+    /// What all of it was made from.
+    #[serde(flatten)]
+    pub identity: fingerprint::Record,
     /// Seconds, resumed parts included.
     pub wall_s: f64,
     pub phases: Vec<PhaseInfo>,
@@ -58,6 +71,9 @@ pub struct SweepInfo {
     pub floe: &'static str,
     pub device: AdapterSummary,
     pub variant: BTreeMap<&'static str, serde_json::Value>,
+    /// What all of it was made from.
+    #[serde(flatten)]
+    pub identity: fingerprint::Record,
     /// Seconds, resumed parts included.
     pub wall_s: f64,
     /// Objects `key`, `values`.
@@ -104,21 +120,27 @@ pub struct PhaseInfo {
 }
 
 impl RunDir {
-    /// Creates the directory for a run, or opens it again with `resume`.
+    /// Creates the directory for a run, or opens it again.
     ///
     /// # Errors
-    /// It can't be written; it holds a run already and `resume` is not set; it holds a run of another configuration.
-    pub fn open(root: &Path, config: &Config, resume: bool) -> Result<Self> {
-        Self::hold(root, [CONFIG, SWEEP], &config.to_toml()?, resume)
+    /// It can't be written; it holds files of a run already and is to be new; it holds a run of another
+    /// configuration or of other data.
+    pub fn open(root: &Path, identity: &Identity, how: Open) -> Result<Self> {
+        Self::hold(root, ([CONFIG, SWEEP], "run.json"), identity, how)
     }
 
-    /// [`RunDir::open`] of a sweep, whose file is `toml`.
-    pub fn open_sweep(root: &Path, toml: &str, resume: bool) -> Result<Self> {
-        Self::hold(root, [SWEEP, CONFIG], toml, resume)
+    /// [`RunDir::open`] of a sweep.
+    pub fn open_sweep(root: &Path, identity: &Identity, how: Open) -> Result<Self> {
+        Self::hold(root, ([SWEEP, CONFIG], "sweep.json"), identity, how)
     }
 
     /// The directory of what is configured by a file of the first name; those of the other have the other's.
-    fn hold(root: &Path, [own, other]: [&str; 2], text: &str, resume: bool) -> Result<Self> {
+    fn hold(
+        root: &Path,
+        ([own, other], json): ([&str; 2], &str),
+        identity: &Identity,
+        how: Open,
+    ) -> Result<Self> {
         let create = |needed: &Path| {
             let mend = "choose another --out";
             std::fs::create_dir_all(needed)
@@ -128,30 +150,90 @@ impl RunDir {
         // Before anything is looked at, so that of two processes one finds what the other made.
         let dir = RunDir { root: root.to_path_buf(), _lock: Arc::new(Lock::directory(root)?) };
         let path = root.join(own);
+        let called = |file: &str| if file == SWEEP { "a sweep" } else { "a run" };
         if root.join(other).exists() {
-            let what = if other == SWEEP { "a sweep" } else { "a run" };
+            let what = called(other);
             return Err(Error::Usage(format!("{}: holds {what}; choose another --out", root.display())));
         }
-        if path.exists() {
-            if !resume {
-                let what = if own == SWEEP { "a sweep" } else { "a run" };
-                let mend = "go on with it by --resume, or choose another --out";
-                return Err(Error::Usage(format!("{}: holds {what} already; {mend}", root.display())));
-            }
-            let old = std::fs::read_to_string(&path).map_err(|e| Error::file(&path, e))?;
-            if let Some((a, b)) = config::difference(&old, text) {
-                let mend = "give the same, or choose another --out";
-                let message =
-                    format!("--resume with another configuration: there it is `{a}`, not `{b}`; {mend}");
-                return Err(Error::config(path.display().to_string(), message));
-            }
+        if how == Open::New && let Some(held) = dir.held()? {
+            let what = called(own);
+            let mend = "go on with it by --resume, or choose another --out";
+            return Err(Error::Usage(format!("{}: holds {what} already ({held}); {mend}", root.display())));
+        }
+        if how != Open::New {
+            dir.compare(own, json, identity, how == Open::Extend)?;
         }
         let checkpoints = root.join("checkpoints");
         create(&checkpoints)?;
         remove_torn(root, |name| FILES.contains(&name))?;
         remove_torn(&checkpoints, |name| name.ends_with(".safetensors"))?;
-        atomic_write(&path, text.as_bytes())?;
+        atomic_write(&path, identity.config.as_bytes())?;
         Ok(dir)
+    }
+
+    /// A file of a run or a sweep that the directory has.
+    fn held(&self) -> Result<Option<String>> {
+        let top = FILES.into_iter().find(|name| self.root.join(name).exists());
+        if let Some(name) = top {
+            return Ok(Some(name.to_string()));
+        }
+        let checkpoints = self.root.join("checkpoints");
+        if !checkpoints.is_dir() {
+            return Ok(None);
+        }
+        for entry in std::fs::read_dir(&checkpoints).map_err(|e| Error::file(&checkpoints, e))? {
+            let name = entry.map_err(|e| Error::file(&checkpoints, e))?.file_name();
+            let name = name.to_string_lossy();
+            if name.ends_with(".safetensors") {
+                return Ok(Some(format!("checkpoints/{}", shown(&name))));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Holds that what the directory says it was made from is `identity`.
+    fn compare(&self, own: &str, json: &str, identity: &Identity, longer: bool) -> Result<()> {
+        let info = self.root.join(json);
+        let known = read_if_there(&info)?.map(|text| Noted::of_json(&text)).unwrap_or_default();
+        let file = self.root.join(own);
+        let text = read_if_there(&file)?;
+        // Where the data lie counts as long as it is not known what was read.
+        let written = Noted { config: text, data: None, start: None };
+        let mut besides = if known.data.is_some() { fingerprint::paths() } else { Vec::new() };
+        if longer {
+            besides.extend(steps(identity, &written).chain(steps(identity, &known)));
+        }
+        if let Some(how) = identity.config_differs(&written, &besides) {
+            return Err(different(&file, &how, identity, &written));
+        }
+        let how = identity.config_differs(&known, &besides).or_else(|| identity.data_differ(&known));
+        if let Some(how) = how {
+            return Err(different(&info, &how, identity, &known));
+        }
+        // Where one of the two is missing, finished models say it. A sweep's are of single cells.
+        if own == CONFIG && !(file.exists() && info.exists()) {
+            self.compare_models(identity, longer)?;
+        }
+        Ok(())
+    }
+
+    fn compare_models(&self, identity: &Identity, longer: bool) -> Result<()> {
+        let directory = self.root.join("checkpoints");
+        if !directory.is_dir() {
+            return Ok(());
+        }
+        for entry in std::fs::read_dir(&directory).map_err(|e| Error::file(&directory, e))? {
+            let path = entry.map_err(|e| Error::file(&directory, e))?.path();
+            if path.extension().is_none_or(|extension| extension != "safetensors") {
+                continue;
+            }
+            let checkpoint = checkpoint::read(&path)?;
+            match longer {
+                true => same_but_steps(&path, &checkpoint, identity)?,
+                false => same(&path, &checkpoint, identity)?,
+            }
+        }
+        Ok(())
     }
 
     pub fn root(&self) -> &Path {
@@ -228,24 +310,28 @@ pub fn begun(root: &Path) -> Option<Begun> {
     }
 }
 
-/// Writes a finished model, with its configuration and phase in the metadata, but no times: the same model is the same
-/// file, byte for byte.
+/// Writes a finished model with its moments, and its configuration, data and phase in the metadata, but no times: the
+/// same model is the same file, byte for byte.
 pub fn save_model(
     path: &Path,
     table: &ParamTable,
     state: &State,
-    config: &str,
+    identity: &Identity,
     info: &PhaseInfo,
 ) -> Result<()> {
     let mut checkpoint = Checkpoint { tensors: train::tensors(table, &state.params), ..Default::default() };
+    // Moments may overflow where the weights do not; those are of no use to anyone.
+    if !state.moments.is_empty() && state.moments.iter().all(|x| x.is_finite()) {
+        checkpoint.tensors.insert(MOMENTS.into(), train::moments(&state.moments, info.trained));
+    }
     let pairs = [
-        ("config", config.to_string()),
         ("phase", info.phase.clone()),
         ("method", info.method.clone()),
         ("steps", info.steps.to_string()),
         ("trained", info.trained.to_string()),
     ];
     checkpoint.metadata = pairs.map(|(k, v)| (k.to_string(), v)).into();
+    checkpoint.metadata.extend(identity.metadata());
     checkpoint::write(path, &checkpoint)
 }
 
@@ -254,17 +340,107 @@ pub fn save_model(
 /// # Errors
 /// A file that is no floe checkpoint, or one of another shape.
 pub fn load_model(path: &Path, table: &ParamTable) -> Result<Vec<f32>> {
-    train::arena(table, &checkpoint::read(path)?, path)
+    arena(path, table, checkpoint::read(path)?)
 }
 
-/// The configuration that a checkpoint was made with.
+/// [`load_model`] of what holds to be `name` of the experiment `identity`.
 ///
 /// # Errors
-/// A file that is no floe checkpoint, or holds none.
-pub fn config_of(path: &Path) -> Result<String> {
-    let mut checkpoint = checkpoint::read(path)?;
-    checkpoint
-        .metadata
-        .remove("config")
-        .ok_or_else(|| Error::file(path, "holds no configuration; name a preset or file as well"))
+/// It was made from another configuration or other data, or is another model.
+pub fn load_finished(path: &Path, table: &ParamTable, identity: &Identity, name: &str) -> Result<Vec<f32>> {
+    let checkpoint = checkpoint::read(path)?;
+    same(path, &checkpoint, identity)?;
+    if let Some(method) = checkpoint.metadata.get("method").filter(|method| *method != name) {
+        let message = format!("holds the model `{}`, not `{name}`; put the right file back, or remove it", shown(method));
+        return Err(Error::file(path, message));
+    }
+    arena(path, table, checkpoint)
+}
+
+/// Holds that a checkpoint is of this experiment.
+fn same(path: &Path, checkpoint: &Checkpoint, identity: &Identity) -> Result<()> {
+    let noted = Noted::of(path, &checkpoint.metadata)?;
+    match identity.differs(&noted) {
+        Some(how) => Err(different(path, &how, identity, &noted)),
+        None => Ok(()),
+    }
+}
+
+/// Holds that a checkpoint is of this experiment, whose phases may have had other numbers of steps.
+///
+/// # Errors
+/// Another key, or the data, differ.
+pub fn same_but_steps(path: &Path, checkpoint: &Checkpoint, identity: &Identity) -> Result<()> {
+    let noted = Noted::of(path, &checkpoint.metadata)?;
+    let besides: Vec<String> = steps(identity, &noted).collect();
+    match identity.config_differs(&noted, &besides).or_else(|| identity.data_differ(&noted)) {
+        Some(how) => Err(different(path, &how, identity, &noted)),
+        None => Ok(()),
+    }
+}
+
+/// The keys of lengths of phases that differ.
+fn steps(identity: &Identity, noted: &Noted) -> impl Iterator<Item = String> {
+    let differing = if noted.config.is_some() { identity.differing(noted) } else { Vec::new() };
+    differing.into_iter().map(|(key, ..)| key).filter(|key| is_steps(key))
+}
+
+fn is_steps(key: &str) -> bool {
+    key.ends_with(".steps")
+}
+
+fn arena(path: &Path, table: &ParamTable, mut checkpoint: Checkpoint) -> Result<Vec<f32>> {
+    checkpoint.fit(path, &train::shapes(table))?;
+    train::arena(table, &checkpoint, path)
+}
+
+/// The error of a file that was made from something else.
+fn different(path: &Path, how: &str, identity: &Identity, noted: &Noted) -> Error {
+    let longer = identity.differing(noted);
+    let extend = match !longer.is_empty() && longer.iter().all(|(key, ..)| is_steps(key)) {
+        true => ", train a finished phase for longer by --extend",
+        false => "",
+    };
+    let mend = format!("give the same{extend}, or choose another --out");
+    Error::config(path.display().to_string(), format!("is of another experiment: {how}; {mend}"))
+}
+
+fn read_if_there(path: &Path) -> Result<Option<String>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::file(path, e)),
+    }
+}
+
+/// Weights from a file, and what it says that they were made from.
+#[derive(Debug)]
+pub struct Found {
+    pub path: PathBuf,
+    pub checkpoint: Checkpoint,
+    pub noted: Noted,
+}
+
+impl Found {
+    /// Reads a finished checkpoint, or weights that another program saved as safetensors.
+    ///
+    /// # Errors
+    /// A file that is neither; the state of a phase under way.
+    pub fn read(path: &Path) -> Result<Found> {
+        let (checkpoint, own) = checkpoint::read_any(path)?;
+        if own && checkpoint.metadata.contains_key("step") {
+            let mend = "end the phase by --resume and give its checkpoint";
+            return Err(Error::file(path, format!("is the state of a phase under way; {mend}")));
+        }
+        let noted = if own { Noted::of(path, &checkpoint.metadata)? } else { Noted::default() };
+        Ok(Found { path: path.to_path_buf(), checkpoint, noted })
+    }
+
+    /// The arena of a model.
+    ///
+    /// # Errors
+    /// The tensors are not the model's.
+    pub fn arena(self, table: &ParamTable) -> Result<Vec<f32>> {
+        arena(&self.path, table, self.checkpoint)
+    }
 }

@@ -1,11 +1,12 @@
 //! The training loop: save → stop → step → log, many steps a submission.
 
-use crate::checkpoint::{self, Checkpoint, Tensor};
-use crate::config::{self, Loss, Model, Record};
-use crate::error::{Error, Result};
+use crate::checkpoint::{self, Checkpoint, MOMENTS, Tensor};
+use crate::config::{Loss, Model, Record};
+use crate::error::{Error, Result, shown};
+use crate::fingerprint::{Identity, Noted};
 use crate::gpu::{Engine, Pace, ReadBack};
 use crate::interrupt;
-use crate::kernels::Tuning;
+use crate::kernels::{Tuning, masked_update};
 use crate::metrics::{Line, MetricsLog};
 use crate::model::{Plan, Start, Stepper};
 use crate::params::{Param, ParamTable};
@@ -62,8 +63,8 @@ pub struct Job<'a> {
     pub plan: &'a Plan,
     /// Where the resumable state is kept; none to keep none.
     pub state_path: Option<PathBuf>,
-    /// Metadata of the state file, the resolved configuration among it.
-    pub config: &'a str,
+    /// What the state file says it was made from.
+    pub identity: &'a Identity,
 }
 
 impl State {
@@ -308,32 +309,56 @@ pub fn tensors(table: &ParamTable, params: &[f32]) -> std::collections::BTreeMap
     table.params.iter().map(|p| (p.name.clone(), tensor(p))).collect()
 }
 
+/// Names and shapes of the parameters.
+pub fn shapes(table: &ParamTable) -> Vec<(String, Vec<usize>)> {
+    table.params.iter().map(|p| (p.name.clone(), p.shape.to_vec())).collect()
+}
+
 /// An arena from parameters by name.
 ///
 /// # Errors
 /// Names or shapes are not the table's; the message says which.
 pub fn arena(table: &ParamTable, checkpoint: &Checkpoint, path: &Path) -> Result<Vec<f32>> {
-    let expected: Vec<_> = table.params.iter().map(|p| (p.name.clone(), p.shape.clone())).collect();
-    checkpoint.expect_shapes(path, &expected)?;
+    checkpoint.expect_shapes(path, &shapes(table))?;
     Ok(table.params.iter().flat_map(|p| checkpoint.tensors[&p.name].data.iter().copied()).collect())
 }
 
-const MOMENTS: &str = "optimizer.moments";
-
-fn save_state(path: &Path, job: &Job, table: &ParamTable, state: &State, variant: &str) -> Result<()> {
+/// Writes what [`load_state`] reads back.
+pub fn save_state(path: &Path, job: &Job, table: &ParamTable, state: &State, variant: &str) -> Result<()> {
     let mut checkpoint = Checkpoint { tensors: tensors(table, &state.params), ..Default::default() };
-    let shape = vec![state.moments.len()];
-    checkpoint.tensors.insert(MOMENTS.into(), Tensor { shape, data: state.moments.clone() });
+    checkpoint.tensors.insert(MOMENTS.into(), moments(&state.moments, job.plan.train.len()));
     let pairs = [
         ("phase", job.phase.to_string()),
         ("method", job.method.to_string()),
         ("step", state.step.to_string()),
         ("wall_s", state.wall_s.to_string()),
-        ("config", job.config.to_string()),
         ("variant", variant.to_string()),
     ];
     checkpoint.metadata = pairs.map(|(k, v)| (k.to_string(), v)).into();
+    checkpoint.metadata.extend(job.identity.metadata());
     checkpoint::write(path, &checkpoint)
+}
+
+/// Moments as a tensor, [1 or 2, trained].
+pub fn moments(moments: &[f32], trained: usize) -> Tensor {
+    Tensor { shape: vec![moments.len() / trained.max(1), trained], data: moments.to_vec() }
+}
+
+/// Takes the moments out of a checkpoint and holds that there are as many as `plan` has.
+///
+/// # Errors
+/// There are none, or another number.
+pub fn take_moments(path: &Path, checkpoint: &mut Checkpoint, plan: &Plan) -> Result<Vec<f32>> {
+    let wanted = masked_update::states(plan.optimizer.rule) * plan.train.len();
+    match checkpoint.tensors.remove(MOMENTS) {
+        None => Err(Error::file(path, format!("has no `{MOMENTS}`, without which no optimizer can go on"))),
+        Some(found) if found.data.len() != wanted => {
+            let found = found.data.len();
+            let message = format!("`{MOMENTS}` has {found} entries instead of {wanted}: it is of another optimizer or trained set");
+            Err(Error::file(path, message))
+        }
+        Some(found) => Ok(found.data),
+    }
 }
 
 /// The variant that a saved state was trained with; none in states from before it was written.
@@ -341,7 +366,7 @@ fn save_state(path: &Path, job: &Job, table: &ParamTable, state: &State, variant
 /// # Errors
 /// A file that is no checkpoint.
 pub fn variant_of(path: &Path) -> Result<Option<String>> {
-    Ok(checkpoint::read(path)?.metadata.remove("variant"))
+    Ok(checkpoint::read(path)?.metadata.remove("variant").map(|variant| shown(&variant)))
 }
 
 /// The step at which a saved state stands.
@@ -356,31 +381,36 @@ pub fn step_of(path: &Path) -> Result<u64> {
 /// The state that [`Trainer::run`] saved of `job`.
 ///
 /// # Errors
-/// A file that is not such a state, or one of another phase, method, configuration or model.
+/// A file that is not such a state, or one of another phase, method, configuration, data or model.
 pub fn load_state(path: &Path, job: &Job, table: &ParamTable) -> Result<State> {
     let mut checkpoint = checkpoint::read(path)?;
     let text = |name: &str| -> Result<&String> {
         let message = format!("is no training state: no `{name}`; delete it to start the phase again");
         checkpoint.metadata.get(name).ok_or_else(|| Error::file(path, message))
     };
-    if let Some((old, new)) = config::difference(text("config")?, job.config) {
-        let mend = "give the same, or leave out --resume to start the phase again";
-        let message =
-            format!("--resume with another configuration: the state has `{old}`, not `{new}`; {mend}");
-        return Err(Error::config(path.display().to_string(), message));
-    }
+    text("config")?;
     for (name, asked) in [("phase", job.phase), ("method", job.method)] {
         let saved = text(name)?;
         if saved != asked {
+            let saved = shown(saved);
             let message = format!("the state is of {name} `{saved}`, not `{asked}`; leave out --resume");
             return Err(Error::config(path.display().to_string(), message));
         }
     }
-    let parse = |name: &str, text: &str| Error::file(path, format!("`{name}` is `{text}`, no number"));
+    if let Some(how) = job.identity.differs(&Noted::of(path, &checkpoint.metadata)?) {
+        let mend = "give the same, or leave out --resume to start the phase again";
+        let message = format!("the state is of another experiment: {how}; {mend}");
+        return Err(Error::config(path.display().to_string(), message));
+    }
+    let parse = |name: &str, text: &str| Error::file(path, format!("`{name}` is `{}`, no number", shown(text)));
     let step = text("step")?;
-    let step = step.parse().map_err(|_| parse("step", step))?;
+    let step: u64 = step.parse().map_err(|_| parse("step", step))?;
+    if step > job.plan.steps {
+        let message = format!("its step is {step}, beyond the {} of the phase", job.plan.steps);
+        return Err(Error::file(path, message));
+    }
     let wall = text("wall_s")?;
     let wall_s = wall.parse().map_err(|_| parse("wall_s", wall))?;
-    let moments = checkpoint.tensors.remove(MOMENTS).map(|t| t.data).unwrap_or_default();
+    let moments = take_moments(path, &mut checkpoint, job.plan)?;
     Ok(State { params: arena(table, &checkpoint, path)?, moments, step, wall_s, ..State::fresh(Vec::new()) })
 }

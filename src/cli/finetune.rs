@@ -3,22 +3,22 @@
 use super::places::Places;
 use super::print;
 use super::progress::Show;
-use super::source::{Device, config_of, state_beside};
+use super::source::{Borrowed, Device, state_beside};
 use crate::checkpoint::{check_writable, remove_torn};
 use crate::config::{Loss, Method, Schedule};
 use crate::error::{Error, Result};
 use crate::lock::Lock;
 use crate::metrics::MetricsLog;
 use crate::model::Plan;
-use crate::run::{Experiment, Machine, phase_info, phase_of};
-use crate::rundir::{self, Begun, Chosen};
+use crate::run::{Experiment, Machine, extend, phase_info, phase_of};
+use crate::rundir::{self, Begun, Chosen, Found};
 use crate::train::{Job, State, load_state, step_of, variant_of};
 use std::path::{Path, PathBuf};
 
 /// Fine-tune a checkpoint by one method
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Checkpoint to start from; the experiment is the one it was made in
+    /// Checkpoint to start from; the experiment is the one it was made in, unless --config names another
     #[arg(long, value_name = "FILE.safetensors")]
     from: PathBuf,
     /// A method of the experiment
@@ -30,17 +30,27 @@ pub struct Args {
     /// With --train: the loss, `zs`, `fs` or `zs+fs` (few-shot weight falling linearly from 1 to 0)
     #[arg(long, default_value = "zs", value_parser = parse_loss, conflicts_with = "method")]
     loss: Loss,
-    /// Change a key of the experiment, for instance `--set finetune.optimizer.lr=0.003`
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    sets: Vec<String>,
+    #[command(flatten)]
+    borrowed: Borrowed,
     /// Checkpoint to write
     #[arg(long, value_name = "FILE.safetensors")]
     out: PathBuf,
     #[command(flatten)]
     device: Device,
-    /// Go on from the state that an interrupted fine-tuning left beside the checkpoint
+    #[command(flatten)]
+    again: Again,
+}
+
+/// Whether training goes on with what is there.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Again {
+    /// Go on from the state that an interrupted command left beside the checkpoint
     #[arg(long)]
-    resume: bool,
+    pub resume: bool,
+    /// Train the finished checkpoint --out for longer (--set finetune.steps=…, pretrain.steps=…), from its weights and
+    /// moments, with its schedules drawn out
+    #[arg(long)]
+    pub extend: bool,
 }
 
 fn parse_loss(text: &str) -> std::result::Result<Loss, String> {
@@ -55,7 +65,8 @@ fn parse_loss(text: &str) -> std::result::Result<Loss, String> {
 pub fn run(args: Args) -> Result<()> {
     let places = Places::default().read("--from", &args.from).write("--out", &args.out);
     places.write("the training state beside --out", &state_beside(&args.out)?).check()?;
-    let mut config = config_of(&args.from, &args.sets)?;
+    let found = Found::read(&args.from)?;
+    let mut config = args.borrowed.config(&found)?;
     let name = match &args.method {
         Some(name) => name.clone(),
         None => {
@@ -80,9 +91,10 @@ pub fn run(args: Args) -> Result<()> {
         let names: Vec<&str> = experiment.plans[1..].iter().map(|(n, _)| n.as_str()).collect();
         return Err(Error::Usage(format!("no method `{name}`; there are {}", names.join(", "))));
     };
-    let params = rundir::load_model(&args.from, &experiment.table)?;
+    args.borrowed.check(&found, &experiment)?;
+    let params = found.arena(&experiment.table)?;
     let places = Places::default().read("--from", &args.from);
-    train_to(&experiment, (name, plan), params, (&args.out, places), args.resume, &args.device)
+    train_to(&experiment, (name, plan), params, (&args.out, places), args.again, &args.device)
 }
 
 /// Trains one phase from `params` into the checkpoint `out`; `places` has what else the command reads.
@@ -91,7 +103,7 @@ pub fn train_to(
     (name, plan): (&str, &Plan),
     params: Vec<f32>,
     (out, places): (&Path, Places),
-    resume: bool,
+    again: Again,
     device: &Device,
 ) -> Result<()> {
     let state_path = state_beside(out)?;
@@ -99,17 +111,21 @@ pub fn train_to(
     places.write("the training state beside --out", &state_path).check()?;
     check_writable(out)?;
     let _lock = Lock::file(&state_path)?;
-    clear(out, &state_path, resume)?;
-    let config = experiment.config.to_toml()?;
+    clear(out, &state_path, again.resume)?;
+    let identity = experiment.identity.from(&params);
     let job = Job {
         phase: phase_of(name),
         method: name,
         plan,
         state_path: Some(state_path.clone()),
-        config: &config,
+        identity: &identity,
     };
-    let state = if resume { load_state(&state_path, &job, &experiment.table)? } else { State::fresh(params) };
-    let begun = if resume { variant_of(&state_path)? } else { None };
+    let state = match again {
+        Again { resume: true, .. } => load_state(&state_path, &job, &experiment.table)?,
+        Again { extend: true, .. } => extend::state(experiment, out, (name, plan))?,
+        _ => State::fresh(params),
+    };
+    let begun = if again.resume { variant_of(&state_path)? } else { None };
     let begun = begun.map(|variant| Begun { variant, chosen: Chosen::Default });
     let (engine, tuning, _) = device.open_for(begun)?;
     let trainer = experiment.trainer(Machine::new(&engine, tuning));
@@ -122,7 +138,7 @@ pub fn train_to(
         other => other?,
     };
     let info = phase_info(name, plan, &state, experiment.table.len());
-    rundir::save_model(out, &experiment.table, &state, &config, &info)?;
+    rundir::save_model(out, &experiment.table, &state, &identity, &info)?;
     // The state is of no more use, and may never have been written.
     let _ = std::fs::remove_file(&state_path);
     print(&format!("{}\n", out.display()))

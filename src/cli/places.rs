@@ -1,6 +1,5 @@
 //! What a command reads and what it writes are different files.
 
-use super::source::Source;
 use crate::config::{Config, Covariance, Task};
 use crate::error::{Error, Result};
 use crate::rundir::FILES;
@@ -21,8 +20,8 @@ impl Places {
     }
 
     /// The file that an experiment comes from, if it comes from one.
-    pub fn read_source(self, source: &Source) -> Self {
-        let path = Path::new(&source.source);
+    pub fn read_source(self, source: &str) -> Self {
+        let path = Path::new(source);
         if path.is_file() { self.read("the experiment", path) } else { self }
     }
 

@@ -2,12 +2,11 @@
 
 use super::places::Places;
 use super::print;
-use super::source::{Device, config_of};
+use super::source::{Borrowed, Device};
 use crate::checkpoint;
 use crate::error::Result;
 use crate::probe;
-use crate::run::{Experiment, Machine};
-use crate::rundir;
+use crate::run::Machine;
 use std::path::PathBuf;
 
 /// Write what floe computes on a small batch for a checkpoint
@@ -21,19 +20,23 @@ pub struct Args {
     #[arg(long, default_value_t = 64)]
     batch: usize,
     #[command(flatten)]
+    borrowed: Borrowed,
+    #[command(flatten)]
     device: Device,
 }
 
 pub fn run(args: Args) -> Result<()> {
-    let experiment = Experiment::open(config_of(&args.model, &[])?)?;
-    let params = rundir::load_model(&args.model, &experiment.table)?;
+    let mut experiments = Vec::new();
+    let (own, found) = args.borrowed.open(&args.model, &mut experiments)?;
+    let experiment = &experiments[own];
+    let params = found.arena(&experiment.table)?;
     let places = Places::default().read("the checkpoint", &args.model).read_data(&experiment.config);
     places.write("the second argument", &args.out).check()?;
     checkpoint::check_writable(&args.out)?;
     let (engine, tuning) = args.device.open()?;
     checkpoint::write(
         &args.out,
-        &probe::probe(&experiment, Machine::new(&engine, tuning), &params, args.batch)?,
+        &probe::probe(experiment, Machine::new(&engine, tuning), &params, args.batch)?,
     )?;
     print(&format!("{}\n", args.out.display()))
 }

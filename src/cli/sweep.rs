@@ -8,7 +8,7 @@ use super::source::{Device, Source};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::run::Machine;
-use crate::rundir::{self, RunDir};
+use crate::rundir::{self, Open, RunDir};
 use crate::sweep::{self, Members};
 use std::path::PathBuf;
 
@@ -30,7 +30,6 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     let sweep = config::load_sweep(&args.source.source, &args.source.sets)?;
     let out = directory(args.out, &args.source, args.resume, "sweep")?;
-    let toml = sweep.toml.clone();
     let members = Members::open(sweep)?;
     let data = members.experiments.iter().fold(Places::default(), |all, e| all.read_data(&e.config));
     data.write_run(&out).check()?;
@@ -38,7 +37,8 @@ pub fn run(args: Args) -> Result<()> {
     let (engine, tuning, chosen) = args.device.open_for(begun)?;
     let machine = Machine { chosen, ..Machine::new(&engine, tuning) };
     members.check(machine)?;
-    let dir = RunDir::open_sweep(&out, &toml, args.resume)?;
+    let how = if args.resume { Open::Resume } else { Open::New };
+    let dir = RunDir::open_sweep(&out, &members.identity, how)?;
     match sweep::run(&members, machine, &dir, &mut Show::new()) {
         Err(Error::Interrupted(at)) => {
             return Err(Error::Interrupted(format!("{at}, go on with `{}`", again("sweep", &out))));

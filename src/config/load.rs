@@ -59,18 +59,6 @@ pub fn resolve_text(origin: &str, text: &str, sets: &[String]) -> Result<Config>
     resolve(&Text::at_hand(origin, text), sets)
 }
 
-/// The first line in which two configurations, as TOML, differ.
-pub fn difference(old: &str, new: &str) -> Option<(String, String)> {
-    let (mut a, mut b) = (old.lines(), new.lines());
-    loop {
-        match (a.next(), b.next()) {
-            (None, None) => return None,
-            (x, y) if x == y => {}
-            (x, y) => return Some((x.unwrap_or("nothing").to_string(), y.unwrap_or("nothing").to_string())),
-        }
-    }
-}
-
 impl Config {
     /// The TOML that [`load`] reads back as the same configuration.
     ///

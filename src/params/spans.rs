@@ -32,6 +32,11 @@ impl Spans {
         self.0.iter().cloned().flatten()
     }
 
+    pub fn contains(&self, element: usize) -> bool {
+        let at = self.0.partition_point(|own| own.end <= element);
+        self.0.get(at).is_some_and(|own| own.start <= element)
+    }
+
     /// The elements that lie in `range`.
     pub fn within(&self, range: Range<usize>) -> Spans {
         let from = self.0.partition_point(|own| own.end <= range.start);
@@ -127,6 +132,7 @@ mod tests {
         ) {
             let (x, y) = (spans(&a), spans(&b));
             let of = |f: &dyn Fn(usize) -> bool| (0..40).map(f).collect::<Vec<bool>>();
+            prop_assert_eq!((0..40).map(|i| x.contains(i)).collect::<Vec<_>>(), a.clone());
             prop_assert_eq!(set(&x.union(&y), 40), of(&|i| a[i] || b[i]));
             prop_assert_eq!(set(&x.without(&y), 40), of(&|i| a[i] && !b[i]));
             prop_assert_eq!(set(&x.within(from..from + len), 40), of(&|i| a[i] && i >= from && i < from + len));

@@ -2,7 +2,9 @@
 
 use super::weights::{self, Weights};
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
+use crate::fingerprint::{Identity, Noted};
+use crate::results::one_sign;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,6 +32,8 @@ pub struct RunInfo {
     pub floe: String,
     pub device: Device,
     pub seed: u64,
+    /// Of configuration and data; empty in runs from before it was written.
+    pub fingerprint: String,
     /// Seconds, resumed parts included.
     pub wall_s: f64,
     pub phases: Vec<Phase>,
@@ -86,7 +90,7 @@ pub struct Series {
     pub points: Vec<Point>,
 }
 
-/// Mean squared error at one shot count. `mean` is NaN where only the exact risk is known.
+/// Mean squared error at one shot count. `mean` is NaN where only the exact risk is known, `stderr` where there is none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
     pub shots: u32,
@@ -172,16 +176,24 @@ pub(super) fn unseen(tasks: Vec<String>) -> Option<String> {
 /// or checkpoint; the message names the file and the line. `baselines.csv` and checkpoints may be absent.
 pub fn read(dir: &Path) -> Result<RunData> {
     let config_path = dir.join("config.toml");
-    let config = toml::from_str(&text(&config_path)?)
+    let config_text = text(&config_path)?;
+    let config = toml::from_str(&config_text)
         .map_err(|e| Error::file(&config_path, e.to_string().trim_end().replace('\n', " ")))?;
     let run_path = dir.join("run.json");
-    let run = serde_json::from_str(&text(&run_path)?).map_err(|e| Error::file(&run_path, e))?;
+    let info = text(&run_path)?;
+    let run: RunInfo = serde_json::from_str(&info).map_err(|e| Error::file(&run_path, e))?;
+    let noted = Noted::of_json(&info);
+    let identity = Identity::new(config_text, noted.data.clone().unwrap_or_default());
+    agrees(&config_path, &identity, &noted, "run.json")?;
+    let signed = |name: &str| {
+        let path = dir.join(name);
+        let (series, sign) = series(&path, &text(&path)?)?;
+        signed_by(&path, sign.as_deref(), &run.fingerprint, "run.json")?;
+        Ok::<_, Error>(series)
+    };
     let curves = curves(&dir.join("metrics.jsonl"))?;
-    let eval_path = dir.join("eval.csv");
-    let eval = series(&eval_path, &text(&eval_path)?)?;
-    let baselines_path = dir.join("baselines.csv");
-    let baselines =
-        if baselines_path.exists() { series(&baselines_path, &text(&baselines_path)?)? } else { Vec::new() };
+    let eval = signed("eval.csv")?;
+    let baselines = if dir.join("baselines.csv").exists() { signed("baselines.csv")? } else { Vec::new() };
     let mut data =
         RunData { dir: dir.to_path_buf(), config, run, curves, eval, baselines, weights: Vec::new() };
     let mut models = data.models();
@@ -190,10 +202,35 @@ pub fn read(dir: &Path) -> Result<RunData> {
     for model in models {
         let path = dir.join("checkpoints").join(format!("{model}.safetensors"));
         if path.exists() && !data.weights.iter().any(|w| w.model == model) {
-            data.weights.push(weights::read(&model, &path)?);
+            data.weights.push(weights::read(&model, &path, &identity)?);
         }
     }
     Ok(data)
+}
+
+/// Holds that what a file was made from, by another that says so, is what it holds.
+pub(super) fn agrees(path: &Path, identity: &Identity, noted: &Noted, by: &str) -> Result<()> {
+    match identity.config_differs(noted, &[]) {
+        None => Ok(()),
+        Some(how) => {
+            let message = format!("was altered after the run: {how}, and there is {by}; put it back as it was");
+            Err(Error::config(path.display().to_string(), message))
+        }
+    }
+}
+
+/// Holds that a table carries the fingerprint of the run that it stands beside, where both have one.
+pub(super) fn signed_by(path: &Path, sign: Option<&str>, run: &str, by: &str) -> Result<()> {
+    match sign {
+        Some(sign) if sign != run && !run.is_empty() => {
+            let (sign, run) = (shown(sign), shown(run));
+            let message = format!(
+                "is of another experiment: its fingerprint is `{sign}`, that of {by} is `{run}`; put the right file back, or run again"
+            );
+            Err(Error::file(path, message))
+        }
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn text(path: &Path) -> Result<String> {
@@ -240,23 +277,31 @@ fn curves(path: &Path) -> Result<Vec<Curve>> {
 }
 
 const COLUMNS: [&str; 6] = ["model", "task", "shots", "mean", "stderr", "exact"];
+/// Behind them, in files of a run that has one.
+const FINGERPRINT: &str = "fingerprint";
 
-fn series(path: &Path, text: &str) -> Result<Vec<Series>> {
+/// The series of a table, and its fingerprint.
+fn series(path: &Path, text: &str) -> Result<(Vec<Series>, Option<String>)> {
     let mut reader =
         csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
     let header = reader.headers().map_err(|e| Error::file(path, e))?;
-    if header.iter().ne(COLUMNS) {
-        let found = header.iter().collect::<Vec<_>>().join(",");
+    let signed = header.len() > COLUMNS.len() && header.iter().next_back() == Some(FINGERPRINT);
+    let width = COLUMNS.len() + usize::from(signed);
+    if header.iter().take(COLUMNS.len()).ne(COLUMNS) || header.len() != width {
+        let found = header.iter().map(shown).collect::<Vec<_>>().join(",");
         let need = COLUMNS.join(",");
         return Err(Error::file(path, format!("line 1: the header is `{found}`, it must be `{need}`")));
     }
-    let mut all: Vec<Series> = Vec::new();
+    let (mut all, mut sign): (Vec<Series>, Option<String>) = (Vec::new(), None);
     for record in reader.records() {
         let record = record.map_err(|e| Error::file(path, e))?;
         let line = record.position().map_or(0, csv::Position::line);
-        if record.len() != COLUMNS.len() {
-            let message = format!("line {line}: {} fields, the header has {}", record.len(), COLUMNS.len());
+        if record.len() != width {
+            let message = format!("line {line}: {} fields, the header has {width}", record.len());
             return Err(Error::file(path, message));
+        }
+        if signed {
+            one_sign(path, line, &mut sign, &record[COLUMNS.len()])?;
         }
         let point = point(path, line, &record)?;
         let (model, task) = (&record[0], &record[1]);
@@ -271,7 +316,7 @@ fn series(path: &Path, text: &str) -> Result<Vec<Series>> {
             Err(place) => points.insert(place, point),
         }
     }
-    Ok(all)
+    Ok((all, sign))
 }
 
 fn point(path: &Path, line: u64, record: &csv::StringRecord) -> Result<Point> {
@@ -294,5 +339,5 @@ fn point(path: &Path, line: u64, record: &csv::StringRecord) -> Result<Point> {
     if mean.is_none() && exact.is_none() {
         return Err(cell(3, "empty, and so is `exact`; one of them must be a number".into()));
     }
-    Ok(Point { shots, mean: mean.unwrap_or(f64::NAN), stderr: number(4)?.unwrap_or(0.0), exact })
+    Ok(Point { shots, mean: mean.unwrap_or(f64::NAN), stderr: number(4)?.unwrap_or(f64::NAN), exact })
 }

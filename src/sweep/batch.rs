@@ -2,6 +2,7 @@
 
 use super::Members;
 use crate::error::{Error, Result};
+use crate::fingerprint::Identity;
 use crate::metrics::MetricsLog;
 use crate::run::{self, Machine};
 use crate::rundir::{self, RunDir};
@@ -49,11 +50,18 @@ pub fn finished(
         let mut found = Vec::new();
         for &i in batch {
             let member = &members.list[i];
+            let experiment = &members.experiments[member.experiment];
             let path = dir.checkpoint(&member.file);
             let known = earlier.members.iter().find(|known| known.model == member.model);
             if path.exists() {
-                let table = &members.experiments[member.experiment].table;
-                let params = rundir::load_model(&path, table)?;
+                let begun = match member.start {
+                    None => Some(experiment.init()),
+                    // Not there: trained again, to the same bits.
+                    Some(pretrained) => trained[pretrained].as_ref().map(|t| t.params.clone()),
+                };
+                let identity = experiment.identity.clone();
+                let identity = begun.map_or(identity, |start| experiment.identity.from(&start));
+                let params = rundir::load_finished(&path, &experiment.table, &identity, &member.method)?;
                 found.push((i, Trained { params, diverged: None }));
             } else if let Some(Known { diverged_at: Some(step), .. }) = known {
                 found.push((i, Trained { params: Vec::new(), diverged: Some(*step) }));
@@ -76,11 +84,12 @@ pub fn train(
     trained: &mut [Option<Trained>],
 ) -> Result<serde_json::Value> {
     let began = Instant::now();
-    let (mut alive, mut states) = (Vec::new(), Vec::new());
+    let (mut alive, mut states, mut identities) = (Vec::new(), Vec::new(), Vec::new());
     for &i in batch {
         match start(members, i, trained) {
             Some(params) => {
                 alive.push(i);
+                identities.push(members.experiments[members.list[i].experiment].identity.from(&params));
                 states.push(State::fresh(params));
             }
             // Nothing to go on from.
@@ -90,16 +99,17 @@ pub fn train(
     if !alive.is_empty() {
         let experiment = &members.experiments[members.list[batch[0]].experiment];
         let trainer = Trainer { keep_going: true, ..experiment.trainer(machine) };
-        let jobs: Vec<Job> = alive.iter().map(|&i| job(members, i)).collect();
+        let jobs: Vec<Job> =
+            alive.iter().zip(&identities).map(|(&i, identity)| job(members, i, identity)).collect();
         let states = match trainer.run_together(name, &jobs, states, log, progress) {
             Err(Error::Interrupted(at)) => {
                 return Err(Error::Interrupted(format!("{at}; finished batches are saved")));
             }
             other => other?,
         };
-        for (&i, state) in alive.iter().zip(states) {
+        for ((&i, identity), state) in alive.iter().zip(&identities).zip(states) {
             if state.diverged.is_none() {
-                save(members, i, dir, &state)?;
+                save(members, i, dir, (&state, identity))?;
             }
             trained[i] = Some(Trained { params: state.params, diverged: state.diverged });
         }
@@ -122,16 +132,15 @@ fn start(members: &Members, member: usize, trained: &[Option<Trained>]) -> Optio
     }
 }
 
-fn job(members: &Members, member: usize) -> Job<'_> {
+fn job<'a>(members: &'a Members, member: usize, identity: &'a Identity) -> Job<'a> {
     let member = &members.list[member];
     let phase = run::phase_of(&member.method);
-    Job { phase, method: &member.model, plan: &member.plan, state_path: None, config: "" }
+    Job { phase, method: &member.model, plan: &member.plan, state_path: None, identity }
 }
 
-fn save(members: &Members, member: usize, dir: &RunDir, state: &State) -> Result<()> {
+fn save(members: &Members, member: usize, dir: &RunDir, (state, identity): (&State, &Identity)) -> Result<()> {
     let member = &members.list[member];
     let experiment = &members.experiments[member.experiment];
     let info = run::phase_info(&member.method, &member.plan, state, experiment.table.len());
-    let config = experiment.config.to_toml()?;
-    rundir::save_model(&dir.checkpoint(&member.file), &experiment.table, state, &config, &info)
+    rundir::save_model(&dir.checkpoint(&member.file), &experiment.table, state, identity, &info)
 }

@@ -1,7 +1,8 @@
 //! Which models a sweep has: its cells crossed with their methods, each model once.
 
-use crate::config::{Axis, Loss, Sweep};
+use crate::config::{Axis, Config, Loss, Method, Sweep};
 use crate::error::{Error, Result};
+use crate::fingerprint::Identity;
 use crate::model::Plan;
 use crate::report::PRETRAINED;
 use crate::run::{Experiment, Machine};
@@ -35,6 +36,8 @@ pub struct Members {
     pub experiments: Vec<Experiment>,
     /// Pre-trained models first.
     pub list: Vec<Member>,
+    /// Of the sweep as a whole.
+    pub identity: Identity,
 }
 
 impl Members {
@@ -61,7 +64,8 @@ impl Members {
             member.model = member.method.clone() + &chosen.collect::<String>();
             member.file = distinct(&member.model, number, &member.method, &mut files);
         }
-        Ok(Members { axes: sweep.axes, experiments, list })
+        let data = experiments.iter().map(|experiment| experiment.problem.read.clone()).collect();
+        Ok(Members { identity: Identity::new(sweep.toml, data), axes: sweep.axes, experiments, list })
     }
 
     /// Members that train together: of one shape, phase, law and loss, in order; as many as the device takes at once.
@@ -167,16 +171,9 @@ impl Found<'_> {
         let (name, plan) = &own.plans[method];
         let same = |member: &Member| {
             let other = &self.experiments[member.experiment];
-            let begun = match start {
-                // From the same weights; what it is tested on tells cells apart as well.
-                None => {
-                    own.config.seed == other.config.seed
-                        && own.config.model == other.config.model
-                        && own.problem.tests == other.problem.tests
-                }
-                Some(_) => true,
-            };
-            member.start == start && member.method == *name && begun && member.plan == *plan
+            member.start == start
+                && member.method == *name
+                && asked(&own.config, name) == asked(&other.config, name)
         };
         let place = self.list.iter().position(same).unwrap_or(self.list.len());
         if place == self.list.len() {
@@ -195,6 +192,22 @@ impl Found<'_> {
         self.cells[place].push(cell);
         place
     }
+}
+
+/// All that a configuration asks of a model, as it is written: two cells have one model if they ask the same of it.
+/// What comes of it may be the same for others too (patterns that select the same elements, shares that split a table
+/// alike); those are settings of their own, each with its row.
+fn asked(config: &Config, model: &str) -> impl PartialEq {
+    let method = config.methods.iter().find(|method| method.name == model).cloned();
+    let tuning = method.map(|method| {
+        let whole = &config.finetune;
+        let mut optimizer = method.optimizer.clone().unwrap_or_else(|| whole.optimizer.clone());
+        optimizer.lr = method.lr.unwrap_or(optimizer.lr);
+        let steps = method.steps.unwrap_or(whole.steps);
+        let own = Method { steps: None, lr: None, optimizer: None, ..method };
+        (own, optimizer, steps, whole.batch, whole.shots)
+    });
+    (config.seed, config.model.clone(), config.task.clone(), config.pretrain.clone(), tuning)
 }
 
 /// The value of each axis that all of some cells have.

@@ -31,7 +31,7 @@ pub struct Baseline {
     /// Mean squared error of the standardised target [shots + 1].
     pub mean: Vec<f64>,
     /// Standard error of that mean [shots + 1].
-    pub stderr: Vec<f64>,
+    pub stderr: Vec<Option<f64>>,
 }
 
 /// [`Predictors::fit`] and [`Predictors::errors`] in one, for prompts of a single kind.
@@ -134,7 +134,7 @@ fn summary(sums: &[[[f64; 2]; 4]], count: f64) -> Vec<Baseline> {
         let mean = |s: &[[f64; 2]; 4]| s[which][0] / count;
         let stderr = |s: &[[f64; 2]; 4]| {
             let variance = (s[which][1] / count - mean(s).powi(2)).max(0.0);
-            (variance / (count - 1.0).max(1.0)).sqrt()
+            (count > 1.0).then(|| (variance / (count - 1.0)).sqrt())
         };
         Baseline { name, mean: sums.iter().map(mean).collect(), stderr: sums.iter().map(stderr).collect() }
     };

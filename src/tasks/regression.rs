@@ -3,6 +3,7 @@
 use super::{Known, Problem, tests};
 use crate::config::{Covariance, Regression, Theta};
 use crate::error::{Error, Result};
+use crate::fingerprint::{Data, FileRead};
 use crate::law::{self, Law, Pool, ThetaLaw};
 use crate::linalg;
 use crate::rng::{self, Stream, key};
@@ -66,8 +67,17 @@ pub fn open(task: &Regression, seed: u64) -> Result<Problem> {
             task.noise, task.pool
         ),
         facts: [("theta0".to_string(), serde_json::json!(target))].into(),
+        read: Data { files: covariance_file(&task.covariance)?, ..Data::default() },
         known: Known::Regression(Truth { noise: task.noise, covariance, theta: task.theta, target }),
     })
+}
+
+/// The file that the covariance comes from, if it does.
+fn covariance_file(covariance: &Covariance) -> Result<Vec<FileRead>> {
+    let Covariance::File(path) = covariance else { return Ok(Vec::new()) };
+    let bytes =
+        std::fs::read(path).map_err(|e| Error::file(path, format!("can't read the covariance: {e}")))?;
+    Ok(vec![FileRead::of(path, &bytes)])
 }
 
 /// θ0, rounded to what the device sees.

@@ -12,6 +12,7 @@ pub use problem::open;
 
 use crate::config::Tables;
 use crate::error::{Error, Result};
+use crate::fingerprint::FileRead;
 use flate2::read::GzDecoder;
 use std::io::Read;
 use std::path::Path;
@@ -86,13 +87,21 @@ impl TableData {
 /// [`Error::File`] or [`Error::Cell`] for what is wrong with the file, [`Error::Config`] for a field of the
 /// experiment that does not fit it; the message names the file, line and column, and the mend.
 pub fn load(cfg: &Tables, seed: u64, rows_needed: usize) -> Result<TableData> {
+    load_read(cfg, seed, rows_needed).map(|(data, _)| data)
+}
+
+/// [`load`], and what file it was.
+fn load_read(cfg: &Tables, seed: u64, rows_needed: usize) -> Result<(TableData, FileRead)> {
+    let read = |bytes: &[u8], path: &Path| {
+        Ok((parse(bytes, path, cfg, seed, rows_needed)?, FileRead::of(path, bytes)))
+    };
     if cfg.path.as_os_str().is_empty() {
-        return parse(DIAMONDS, Path::new("diamonds.csv.gz"), cfg, seed, rows_needed);
+        return read(DIAMONDS, Path::new("diamonds.csv.gz"));
     }
     let bytes = std::fs::read(&cfg.path).map_err(|e| {
         Error::file(&cfg.path, format!("cannot be read ({e}); `task.path` must name a CSV file"))
     })?;
-    parse(&bytes, &cfg.path, cfg, seed, rows_needed)
+    read(&bytes, &cfg.path)
 }
 
 /// [`load`] from bytes already in memory; `path` is what the messages call them.

@@ -1,8 +1,9 @@
 //! The experiment on a table: which rows each phase draws prompts from.
 
-use super::{Group, TableData, load};
+use super::{Group, TableData, load_read};
 use crate::config::Tables;
 use crate::error::Result;
+use crate::fingerprint::Data;
 use crate::law::{self, Law};
 use crate::rng::{Stream, key};
 use crate::tasks::{Known, Problem, tests};
@@ -12,7 +13,7 @@ use std::sync::Arc;
 /// Pre-trains on many tasks, fine-tunes on rows of one, tests on its other rows (`target`) and on tasks never seen
 /// (`heldout`). `rows_needed` is n + 1.
 pub fn open(task: &Tables, seed: u64, rows_needed: usize) -> Result<Problem> {
-    let data = load(task, seed, rows_needed)?;
+    let (data, file) = load_read(task, seed, rows_needed)?;
     let rows = Arc::new(data.rows.clone());
     let draw = |stream, groups: &[Group]| {
         Law::Tables(law::Tables {
@@ -34,6 +35,11 @@ pub fn open(task: &Tables, seed: u64, rows_needed: usize) -> Result<Problem> {
         tests: tests(seed, laws),
         description: data.description(),
         facts: facts(&data),
+        read: Data {
+            files: vec![file],
+            columns: data.columns.iter().chain([&data.target_column]).cloned().collect(),
+            standardisation: Data::standardised(&data.mean, &data.std),
+        },
         known: Known::Tables(Box::new(data)),
     })
 }
