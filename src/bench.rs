@@ -1,5 +1,6 @@
 //! Times kernels, whole steps and evaluations on one device. `floe bench`, `cargo bench` and `floe tune` share it.
 
+pub mod compiled;
 pub mod masks;
 pub mod together;
 pub mod work;

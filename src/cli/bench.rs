@@ -1,5 +1,7 @@
 //! `floe bench`
 
+mod compiled;
+
 use super::source::Device;
 use super::{print, table};
 use crate::bench::{self, Report};
@@ -22,22 +24,44 @@ pub struct Args {
     /// Print ratios to the figures of an earlier --json
     #[arg(long, value_name = "OLD.json")]
     compare: Option<PathBuf>,
+    /// Run nothing: show what the device's driver makes of the kernels (registers, spills, instructions), on any Vulkan
+    /// device that tells, also one that isn't there (Mesa's RADV_FORCE_FAMILY=gfx1100). The variant is `gpu` if not given
+    #[arg(long, conflicts_with = "compare")]
+    compiled: bool,
     #[command(flatten)]
     device: Device,
 }
 
 pub fn run(args: Args) -> Result<()> {
+    if args.compiled {
+        return compiled::run(&args);
+    }
     let old = args.compare.as_deref().map(load).transpose()?;
     let (engine, tuning) = args.device.open()?;
     let report = bench::run(&engine, &tuning, &args.only)?;
-    let json = serde_json::to_string_pretty(&report).map_err(|e| Error::Usage(e.to_string()))? + "\n";
-    if args.json.as_deref() == Some(Path::new("-")) {
-        print(&json);
-    } else {
-        print(&text(&report, old.as_ref()));
-        args.json.map_or(Ok(()), |path| atomic_write(&path, json.as_bytes()))?;
+    let written = Written { report: &report, text: text(&report, old.as_ref()), csv: csv(&report) };
+    written.out(&args)
+}
+
+/// A report in its three forms.
+struct Written<'a, R> {
+    report: &'a R,
+    text: String,
+    csv: String,
+}
+
+impl<R: serde::Serialize> Written<'_, R> {
+    /// To the files that are asked for, and to standard output.
+    fn out(&self, args: &Args) -> Result<()> {
+        let json = serde_json::to_string_pretty(self.report).map_err(|e| Error::Usage(e.to_string()))? + "\n";
+        if args.json.as_deref() == Some(Path::new("-")) {
+            print(&json);
+        } else {
+            print(&self.text);
+            args.json.as_ref().map_or(Ok(()), |path| atomic_write(path, json.as_bytes()))?;
+        }
+        args.csv.as_ref().map_or(Ok(()), |path| atomic_write(path, self.csv.as_bytes()))
     }
-    args.csv.map_or(Ok(()), |path| atomic_write(&path, csv(&report).as_bytes()))
 }
 
 fn load(path: &Path) -> Result<Report> {
