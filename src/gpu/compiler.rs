@@ -109,6 +109,37 @@ struct Found {
     robust: bool,
 }
 
+/// The device that `select` names.
+fn choose<'a>(found: &'a [Found], select: &str) -> Result<&'a Found> {
+    if found.is_empty() {
+        return Err(Error::NoDevice(manifest::explain("Vulkan has no device")));
+    }
+    let list = || found.iter().enumerate().map(|(i, d)| format!("{i}: {}", d.name)).collect::<Vec<_>>().join(", ");
+    let wanted = select.to_lowercase();
+    let position = match select.parse::<usize>() {
+        _ if select == "auto" => {
+            let telling = (0..found.len()).filter(|&i| found[i].tells);
+            telling.min_by_key(|&i| found[i].software).or(Some(0))
+        }
+        Ok(index) => (index < found.len()).then_some(index),
+        Err(_) => found.iter().position(|d| d.name.to_lowercase().contains(&wanted)),
+    };
+    let Some(position) = position else {
+        return Err(Error::Usage(format!("--device `{select}` fits no Vulkan device; there are {}", list())));
+    };
+    let chosen = &found[position];
+    if !chosen.tells {
+        return Err(Error::NoDevice(format!(
+            "{} doesn't tell what it compiles: its driver has no VK_KHR_pipeline_executable_properties (there are {}); \
+             take another --device, or compile for a card that isn't there with Mesa's AMD driver: \
+             RADV_FORCE_FAMILY=gfx1100",
+            chosen.name,
+            list()
+        )));
+    }
+    Ok(chosen)
+}
+
 impl Compiler {
     /// Opens the device that `select` names: `auto` (the first that tells, a GPU before a processor), an index, or a
     /// part of a name.
@@ -118,32 +149,7 @@ impl Compiler {
     pub fn open(select: &str) -> Result<Self> {
         let instance = Instance::open()?;
         let found = instance.devices()?;
-        if found.is_empty() {
-            return Err(Error::NoDevice(manifest::explain("Vulkan has no device")));
-        }
-        let list = || found.iter().enumerate().map(|(i, d)| format!("{i}: {}", d.name)).collect::<Vec<_>>().join(", ");
-        let wanted = select.to_lowercase();
-        let position = match select.parse::<usize>() {
-            _ if select == "auto" => {
-                let telling = (0..found.len()).filter(|&i| found[i].tells);
-                telling.min_by_key(|&i| found[i].software).or(Some(0))
-            }
-            Ok(index) => (index < found.len()).then_some(index),
-            Err(_) => found.iter().position(|d| d.name.to_lowercase().contains(&wanted)),
-        };
-        let Some(position) = position else {
-            return Err(Error::Usage(format!("--device `{select}` fits no Vulkan device; there are {}", list())));
-        };
-        let chosen = &found[position];
-        if !chosen.tells {
-            return Err(Error::NoDevice(format!(
-                "{} doesn't tell what it compiles: its driver has no VK_KHR_pipeline_executable_properties (there are {}); \
-                 take another --device, or compile for a card that isn't there with Mesa's AMD driver: \
-                 RADV_FORCE_FAMILY=gfx1100",
-                chosen.name,
-                list()
-            )));
-        }
+        let chosen = choose(&found, select)?;
         Self::of(instance, chosen)
     }
 
@@ -351,5 +357,43 @@ impl Drop for Made<'_> {
             self.device.destroy_pipeline_layout(self.layout, None);
             self.device.destroy_descriptor_set_layout(self.set, None);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device(name: &str, software: bool, tells: bool) -> Found {
+        let physical = vk::PhysicalDevice::null();
+        let version = vk::API_VERSION_1_3;
+        Found { physical, name: name.into(), driver: String::new(), software, version, tells, robust: false }
+    }
+
+    #[test]
+    fn a_gpu_that_tells_comes_first_and_who_does_not_is_refused() {
+        let all = [device("Soft", true, true), device("Mute", false, false), device("Radeon X", false, true)];
+        let name = |select: &str| choose(&all, select).map(|d| d.name.as_str()).map_err(|e| e.to_string());
+        assert_eq!(name("auto"), Ok("Radeon X"));
+        assert_eq!(name("0"), Ok("Soft"));
+        assert_eq!(name("radeon"), Ok("Radeon X"));
+        for (select, part) in [
+            ("1", "Mute doesn't tell"),
+            ("mute", "VK_KHR_pipeline_executable_properties (there are 0: Soft, 1: Mute, 2: Radeon X)"),
+            ("3", "`3` fits no Vulkan device; there are 0: Soft"),
+            ("voodoo", "`voodoo` fits no"),
+        ] {
+            let said = name(select).unwrap_err();
+            assert!(said.contains(part), "{said}");
+        }
+        assert!(choose(&all[1..2], "auto").is_err_and(|e| e.to_string().contains("RADV_FORCE_FAMILY")));
+        assert_eq!(choose(&all[..1], "auto").unwrap().name, "Soft");
+        assert!(choose(&[], "auto").is_err_and(|e| e.to_string().contains("Vulkan has no device")));
+    }
+
+    #[test]
+    fn spirv_is_as_new_as_vulkan() {
+        let of = |minor| version(vk::make_api_version(0, 1, minor, 250));
+        assert_eq!([of(0), of(1), of(2), of(3), of(4)], [(1, 0), (1, 3), (1, 5), (1, 6), (1, 6)]);
     }
 }

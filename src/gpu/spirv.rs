@@ -2,10 +2,10 @@
 
 use super::{Access, Program};
 use crate::error::{Error, Result};
-use wgpu::naga::back::spv;
-use wgpu::naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
-use wgpu::naga::valid::{Capabilities, ValidationFlags, Validator};
-use wgpu::naga::{ResourceBinding, ShaderStage, front};
+use naga::back::spv;
+use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+use naga::{ResourceBinding, ShaderStage, front};
 
 /// What of a device decides how the text is written.
 #[derive(Clone, Copy, Debug)]
