@@ -1,12 +1,22 @@
-//! The only place that names wgpu: devices, and an engine that executes recordings.
+//! The only place that names wgpu, and Vulkan behind it: devices, an engine that executes recordings, and what drivers'
+//! compilers say of programs.
 //!
 //! Everything above builds [`Recording`]s out of plain handles; nothing above sees a wgpu type.
 
+#[cfg(not(target_vendor = "apple"))]
+mod compiler;
+#[cfg(target_vendor = "apple")]
+#[path = "gpu/no_compiler.rs"]
+mod compiler;
 mod device;
 mod engine;
+mod manifest;
 mod pace;
 mod recording;
+#[cfg(not(target_vendor = "apple"))]
+mod spirv;
 
+pub use compiler::{Compiled, Compiler};
 pub use device::{AdapterSummary, SOFTWARE_LOOPS, adapters, open};
 pub use engine::{Engine, Launch, ReadBack};
 pub use pace::Pace;

@@ -155,7 +155,9 @@ impl RunDir {
             let what = called(other);
             return Err(Error::Usage(format!("{}: holds {what}; choose another --out", root.display())));
         }
-        if how == Open::New && let Some(held) = dir.held()? {
+        if how == Open::New
+            && let Some(held) = dir.held()?
+        {
             let what = called(own);
             let mend = "go on with it by --resume, or choose another --out";
             return Err(Error::Usage(format!("{}: holds {what} already ({held}); {mend}", root.display())));
@@ -351,7 +353,10 @@ pub fn load_finished(path: &Path, table: &ParamTable, identity: &Identity, name:
     let checkpoint = checkpoint::read(path)?;
     same(path, &checkpoint, identity)?;
     if let Some(method) = checkpoint.metadata.get("method").filter(|method| *method != name) {
-        let message = format!("holds the model `{}`, not `{name}`; put the right file back, or remove it", shown(method));
+        let message = format!(
+            "holds the model `{}`, not `{name}`; put the right file back, or remove it",
+            shown(method)
+        );
         return Err(Error::file(path, message));
     }
     arena(path, table, checkpoint)

@@ -3,7 +3,7 @@
 use super::SAMPLES;
 use crate::config;
 use crate::error::Result;
-use crate::gpu::{Engine, Launch, Recording};
+use crate::gpu::{Engine, Launch, Program, Recording};
 use crate::interrupt;
 use crate::kernels::{KERNELS, Tuning};
 use crate::model::{Start, Stepper};
@@ -78,6 +78,16 @@ impl Work {
         // A lone launch is mostly overhead, so it says too little about many.
         let several = enough(self.time(engine, 1)?);
         Ok(enough(self.time(engine, several)?))
+    }
+
+    /// The programs that it launches, in order; none of an evaluation, whose kernel is timed by itself.
+    pub(super) fn programs(&self) -> Vec<Program> {
+        let recording = match &self.job {
+            Job::Launch(recording) => recording,
+            Job::Step { stepper, .. } => &stepper.recording,
+            Job::Evaluation { .. } => return Vec::new(),
+        };
+        recording.dispatches.iter().map(|d| d.program.clone()).collect()
     }
 
     /// Milliseconds of some launches by the device's clock, ascending; none where it has no clock or no one recording.

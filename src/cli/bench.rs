@@ -1,5 +1,7 @@
 //! `floe bench`
 
+mod compiled;
+
 use super::places::Places;
 use super::source::Device;
 use super::{print, print_json, table};
@@ -23,27 +25,49 @@ pub struct Args {
     /// Print ratios to the figures of an earlier --json
     #[arg(long, value_name = "OLD.json")]
     compare: Option<PathBuf>,
+    /// Run nothing: show what the device's driver makes of the kernels (registers, spills, instructions), on any Vulkan
+    /// device that tells, also one that isn't there (Mesa's RADV_FORCE_FAMILY=gfx1100). The variant is `gpu` if not given
+    #[arg(long, conflicts_with = "compare")]
+    compiled: bool,
     #[command(flatten)]
     device: Device,
 }
 
 pub fn run(args: Args) -> Result<()> {
-    let json_file = args.json.clone().filter(|path| path != Path::new("-"));
-    check_places(
-        args.compare.as_deref(),
-        [("--json", json_file.as_deref()), ("--csv", args.csv.as_deref())],
-    )?;
+    check_places(args.compare.as_deref(), [("--json", json_file(&args)), ("--csv", args.csv.as_deref())])?;
+    if args.compiled {
+        return compiled::run(&args);
+    }
     let old = args.compare.as_deref().map(Report::read).transpose()?;
     let (engine, tuning) = args.device.open()?;
     let report = bench::run(&engine, &tuning, &args.only)?;
-    let json = serde_json::to_string_pretty(&report).map_err(|e| Error::Usage(e.to_string()))? + "\n";
-    // Files first: what is printed may have nowhere to go.
-    json_file.as_ref().map_or(Ok(()), |path| atomic_write(path, json.as_bytes()))?;
-    args.csv.map_or(Ok(()), |path| atomic_write(&path, csv(&report).as_bytes()))?;
-    if args.json.is_some() && json_file.is_none() {
-        return print_json(&json);
+    let written = Written { report: &report, text: text(&report, old.as_ref()), csv: csv(&report) };
+    written.out(&args)
+}
+
+/// Where JSON goes, if not to standard output.
+fn json_file(args: &Args) -> Option<&Path> {
+    args.json.as_deref().filter(|path| *path != Path::new("-"))
+}
+
+/// A report in its three forms.
+struct Written<'a, R> {
+    report: &'a R,
+    text: String,
+    csv: String,
+}
+
+impl<R: serde::Serialize> Written<'_, R> {
+    /// To the files that are asked for, then to standard output, which may have no room.
+    fn out(&self, args: &Args) -> Result<()> {
+        let json = serde_json::to_string_pretty(self.report).map_err(|e| Error::Usage(e.to_string()))? + "\n";
+        json_file(args).map_or(Ok(()), |path| atomic_write(path, json.as_bytes()))?;
+        args.csv.as_ref().map_or(Ok(()), |path| atomic_write(path, self.csv.as_bytes()))?;
+        if args.json.is_some() && json_file(args).is_none() {
+            return print_json(&json);
+        }
+        print(&self.text)
     }
-    print(&text(&report, old.as_ref()))
 }
 
 /// Before minutes of measuring.

@@ -38,7 +38,11 @@ pub fn test(experiments: &[Experiment], models: Vec<Model>, machine: Machine) ->
             rows[*place] = found.iter().map(|row| Row { model: name.clone(), ..row.clone() }).collect();
         }
     }
-    Ok(owners.into_iter().zip(rows).flat_map(|(owner, rows)| rows.into_iter().map(move |r| (owner, r))).collect())
+    Ok(owners
+        .into_iter()
+        .zip(rows)
+        .flat_map(|(owner, rows)| rows.into_iter().map(move |r| (owner, r)))
+        .collect())
 }
 
 /// Whether models of the two are tested on the same prompts in the same way.
