@@ -12,7 +12,7 @@ mod validate;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-pub use load::{PRESETS, Preset, difference, load, preset, resolve_text};
+pub use load::{PRESETS, Preset, difference, load, preset, resolve_made, resolve_text};
 pub use sweep::{Axis, Cell, Sweep, load_sweep, sweep_text};
 
 /// A whole experiment: what `floe run` takes and `config.toml` in a run directory holds.

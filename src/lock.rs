@@ -58,7 +58,10 @@ impl Lock {
                     continue;
                 }
                 Err(e) => {
-                    return Err(Error::file(what, format!("can't be written to ({e}); choose another place")));
+                    return Err(Error::file(
+                        what,
+                        format!("can't be written to ({e}); choose another place"),
+                    ));
                 }
             };
             match file.try_lock() {

@@ -1,10 +1,11 @@
 //! `metrics.jsonl`: one object a logged step.
 
-use crate::checkpoint::atomic_write;
+use crate::bounded::Lines;
+use crate::checkpoint::{Staged, sync};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 /// What is logged of a step.
@@ -24,6 +25,9 @@ pub struct Line {
     pub lr: f64,
 }
 
+/// Most bytes of a line; floe's have some hundreds.
+const LINE: u64 = 1 << 16;
+
 /// The file, open for appending.
 #[derive(Debug)]
 pub struct MetricsLog {
@@ -36,10 +40,22 @@ impl MetricsLog {
     /// that a killed process left torn is dropped too.
     pub fn open(path: &Path, keep: impl Fn(&Line) -> bool) -> Result<Self> {
         let fail = |e| Error::file(path, format!("can't write metrics: {e}"));
-        let old = std::fs::read_to_string(path).unwrap_or_default();
-        let lines = old.lines().filter(|text| serde_json::from_str(text).is_ok_and(|line| keep(&line)));
-        let kept: String = lines.flat_map(|line| [line, "\n"]).collect();
-        atomic_write(path, kept.as_bytes())?;
+        // A line at a time: a file may be larger than the memory.
+        let copy = |to: &mut dyn Write| {
+            let mut lines = match Lines::open(path, LINE) {
+                Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+                other => other?,
+            };
+            let mut to = BufWriter::new(to);
+            while let Some(text) = lines.next_line()? {
+                if serde_json::from_str(text).is_ok_and(|line| keep(&line)) {
+                    writeln!(to, "{text}")?;
+                }
+            }
+            to.flush()
+        };
+        Staged::fill(path, copy)?.appear()?;
+        sync(path)?;
         let file = OpenOptions::new().append(true).open(path).map_err(fail)?;
         Ok(MetricsLog { path: path.to_path_buf(), file: Some(file) })
     }

@@ -1,5 +1,6 @@
 //! The run directory: what `floe run` writes and others read.
 
+use crate::bounded;
 use crate::checkpoint::{self, Checkpoint, atomic_write, remove_torn};
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
@@ -138,7 +139,7 @@ impl RunDir {
                 let mend = "go on with it by --resume, or choose another --out";
                 return Err(Error::Usage(format!("{}: holds {what} already; {mend}", root.display())));
             }
-            let old = std::fs::read_to_string(&path).map_err(|e| Error::file(&path, e))?;
+            let old = bounded::text(&path, bounded::SMALL).map_err(|e| Error::file(&path, e))?;
             if let Some((a, b)) = config::difference(&old, text) {
                 let mend = "give the same, or choose another --out";
                 let message =
@@ -177,7 +178,7 @@ impl RunDir {
         struct Phases {
             phases: Vec<PhaseInfo>,
         }
-        let text = std::fs::read_to_string(self.root.join("run.json")).unwrap_or_default();
+        let text = bounded::text(&self.root.join("run.json"), bounded::SMALL).unwrap_or_default();
         // Times alone are lost with a file that another hand has changed.
         serde_json::from_str::<Phases>(&text).map(|info| info.phases).unwrap_or_default()
     }
@@ -215,7 +216,7 @@ pub fn begun(root: &Path) -> Option<Begun> {
     }
     let found = ["run.json", "sweep.json"].map(|name| root.join(name)).into_iter().find(|path| path.exists());
     let path = found?;
-    let text = std::fs::read_to_string(&path).ok()?;
+    let text = bounded::text(&path, bounded::TABLE).ok()?;
     match serde_json::from_str::<Info>(&text) {
         Ok(Info { variant }) => {
             Some(Begun { variant: variant.name, chosen: variant.chosen.unwrap_or(Chosen::Default) })

@@ -15,10 +15,11 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
         ("linalg", &[]),
         ("splitmix", &[]),
         ("compare", &[]),
+        ("bounded", &[]),
         ("escape", &[]),
         ("lock", &["error"]),
     ],
-    &[("law", &["rng"]), ("config", &["error"]), ("results", &["error"])],
+    &[("law", &["rng"]), ("config", &["bounded", "error"]), ("results", &["error"])],
     // The only room that names wgpu.
     &[("gpu", &["error"])],
     // The CPU's word for word of the kernels. Parity cases and tests alone use it.
@@ -28,7 +29,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
         ("model", &["config", "error", "gpu", "kernels", "law", "optim", "shape"]),
         ("optim", &["config", "error", "model"]),
         ("checkpoint", &["error"]),
-        ("metrics", &["checkpoint", "error"]),
+        ("metrics", &["bounded", "checkpoint", "error"]),
         // Neither kernels nor model: a task is a law.
         ("tasks", &["config", "error", "law", "linalg", "rng", "splitmix"]),
         ("theory", &["config", "error", "linalg", "splitmix"]),
@@ -42,9 +43,9 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
             &["config", "error", "gpu", "kernels", "law", "linalg", "model", "shape", "tasks", "theory"],
         ),
         // From files alone.
-        ("report", &["checkpoint", "config", "error", "escape", "results"]),
+        ("report", &["bounded", "checkpoint", "config", "error", "escape", "results"]),
     ],
-    &[("rundir", &["checkpoint", "config", "error", "gpu", "lock", "model", "train"])],
+    &[("rundir", &["bounded", "checkpoint", "config", "error", "gpu", "lock", "model", "train"])],
     &[(
         "run",
         &[
@@ -55,16 +56,20 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
     &[
         (
             "sweep",
-            &["config", "error", "eval", "metrics", "model", "report", "results", "run", "rundir", "train"],
+            &[
+                "bounded", "config", "error", "eval", "metrics", "model", "report", "results", "run",
+                "rundir", "train",
+            ],
         ),
         ("probe", &["checkpoint", "config", "error", "gpu", "kernels", "model", "run"]),
-        ("tune", &["bench", "checkpoint", "error", "gpu", "kernels"]),
+        ("tune", &["bench", "bounded", "checkpoint", "error", "gpu", "kernels"]),
         ("bench", &["check", "config", "error", "gpu", "kernels", "model", "run"]),
     ],
     &[(
         "cli",
         &[
             "bench",
+            "bounded",
             "check",
             "checkpoint",
             "compare",

@@ -4,6 +4,7 @@ use super::places::Places;
 use super::source::Device;
 use super::{print, print_json, table};
 use crate::bench::{self, Report};
+use crate::bounded;
 use crate::checkpoint::{atomic_write, check_writable};
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -55,7 +56,7 @@ fn check_places(compare: Option<&Path>, files: [(&str, Option<&Path>); 2]) -> Re
 }
 
 fn load(path: &Path) -> Result<Report> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+    let text = bounded::text(path, bounded::SMALL).map_err(|e| Error::file(path, e))?;
     let message = "is no output of `floe bench --json`";
     serde_json::from_str(&text).map_err(|e| Error::file(path, format!("{message}: {e}")))
 }

@@ -29,7 +29,7 @@ impl Source {
 /// The experiment of a checkpoint, changed by `--set`.
 pub fn config_of(checkpoint: &Path, sets: &[String]) -> Result<Config> {
     let text = rundir::config_of(checkpoint)?;
-    config::resolve_text(&checkpoint.display().to_string(), &text, sets)
+    config::resolve_made(&checkpoint.display().to_string(), &text, sets)
 }
 
 /// Which device to use.
