@@ -77,3 +77,30 @@ impl MetricsLog {
             .map_err(|e| Error::file(&self.path, format!("can't write metrics: {e}; free some space")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(method: &str, step: u64) -> Line {
+        let (phase, method) = ("finetune".into(), method.into());
+        Line { phase, method, step, loss: 1.0, zs_loss: None, fs_loss: None, grad_norm: 1.0, lr: 0.1 }
+    }
+
+    #[test]
+    fn what_is_written_again_is_dropped_and_what_is_torn() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("metrics.jsonl");
+        MetricsLog::open(&path, |_| true)
+            .unwrap()
+            .append(&[line("a", 0), line("b", 0), line("a", 1)])
+            .unwrap();
+        let whole = std::fs::read_to_string(&path).unwrap();
+        let long = format!("{{\"{}\": 1}}\n", "x".repeat(100_000));
+        std::fs::write(&path, long + &whole + "{\"phase\":\"fine").unwrap();
+        MetricsLog::open(&path, |line| line.method == "a").unwrap().append(&[line("c", 0)]).unwrap();
+        let found = std::fs::read_to_string(&path).unwrap();
+        let kept: Vec<Line> = found.lines().map(|text| serde_json::from_str(text).unwrap()).collect();
+        assert_eq!(kept, [line("a", 0), line("a", 1), line("c", 0)]);
+    }
+}

@@ -91,10 +91,10 @@ fn checkpoints() {
     own.metadata.insert("config".into(), format!("seed = \"{EVIL}\""));
     own.tensors.insert("layers.0.attn.v".into(), Tensor { shape: vec![1], data: vec![0.0] });
     checkpoint::write(&path, &own).unwrap();
-    refused(&words("eval", &[&text(&path)]));
+    shown(&words("eval", &[&text(&path)])).error(2);
     own.metadata.insert("config".into(), format!("[pretrain]\n{EVIL}"));
     checkpoint::write(&path, &own).unwrap();
-    refused(&words("probe", &[&text(&path), &text(dir.path().join("p.safetensors"))]));
+    shown(&words("probe", &[&text(&path), &text(dir.path().join("p.safetensors"))])).error(2);
     own.metadata.insert("config".into(), "seed = 0".into());
     own.tensors.insert(format!("x{EVIL}"), Tensor { shape: vec![1], data: vec![0.0] });
     checkpoint::write(&path, &own).unwrap();
