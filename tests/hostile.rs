@@ -115,7 +115,7 @@ fn experiments_and_arguments() {
         format!("[model]\nqk = '{}'", "\\u{9b}\u{9b}"),
         format!("[task]\ncovariance = \"{}\"", "\\u009b.csv"),
         format!("[task]\nkind = \"tables\"\npath = \"{}\"", "\\u009b.csv"),
-        format!("[sweep]\n\"seed\\u001b\" = [1, 2]"),
+        "[sweep]\n\"seed\\u001b\" = [1, 2]".to_string(),
     ] {
         let path = file(dir.path(), "mine.toml", &toml);
         for command in ["run", "sweep"] {
