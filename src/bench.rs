@@ -6,6 +6,7 @@ pub mod masks;
 pub mod together;
 pub mod work;
 
+use crate::bounded;
 use crate::check::{self, Row};
 use crate::error::{Error, Result};
 use crate::gpu::Engine;
@@ -158,7 +159,7 @@ impl Report {
     /// # Errors
     /// A file that can't be read or is something else.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+        let text = bounded::text(path, bounded::SMALL).map_err(|e| Error::file(path, e))?;
         let message = "is no output of `floe bench --json`";
         serde_json::from_str(&text).map_err(|e| Error::file(path, format!("{message}: {e}")))
     }

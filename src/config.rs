@@ -13,7 +13,7 @@ mod validate;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-pub use load::{PRESETS, Preset, load, preset, resolve_text};
+pub use load::{PRESETS, Preset, load, preset, resolve_made, resolve_text};
 pub use settings::settings;
 pub use sweep::{Axis, Cell, Sweep, load_sweep, sweep_text};
 

@@ -1,6 +1,7 @@
 //! floe: a GPU training engine for studying which attention parameters fine-tuning should touch.
 
 pub mod bench;
+pub mod bounded;
 pub mod check;
 pub mod checkpoint;
 pub mod chi;

@@ -43,7 +43,8 @@ impl Lock {
     /// # Errors
     /// As [`Lock::directory`].
     pub fn file(path: &Path) -> Result<Lock> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        // Of a long name the start: the lock's has to fit as well.
+        let name: String = path.file_name().unwrap_or_default().to_string_lossy().chars().take(50).collect();
         Lock::take(path, path.with_file_name(format!(".{name}.floe-lock")))
     }
 
@@ -53,7 +54,7 @@ impl Lock {
             let file = match open(&path) {
                 Ok(file) => file,
                 // On Windows, while another process removes it.
-                Err(e) if cfg!(windows) && e.kind() == std::io::ErrorKind::PermissionDenied => {
+                Err(e) if cfg!(windows) && matches!(e.raw_os_error(), Some(5 | 32)) => {
                     std::thread::sleep(Duration::from_millis(5));
                     continue;
                 }

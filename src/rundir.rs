@@ -1,5 +1,6 @@
 //! The run directory: what `floe run` writes and others read.
 
+use crate::bounded;
 use crate::checkpoint::{self, Checkpoint, MOMENTS, atomic_write, remove_torn};
 use crate::error::{Error, Result, shown};
 use crate::fingerprint::{self, Identity, Noted};
@@ -261,7 +262,7 @@ impl RunDir {
         struct Phases {
             phases: Vec<PhaseInfo>,
         }
-        let text = std::fs::read_to_string(self.root.join("run.json")).unwrap_or_default();
+        let text = bounded::text(&self.root.join("run.json"), bounded::SMALL).unwrap_or_default();
         // Times alone are lost with a file that another hand has changed.
         serde_json::from_str::<Phases>(&text).map(|info| info.phases).unwrap_or_default()
     }
@@ -299,7 +300,7 @@ pub fn begun(root: &Path) -> Option<Begun> {
     }
     let found = ["run.json", "sweep.json"].map(|name| root.join(name)).into_iter().find(|path| path.exists());
     let path = found?;
-    let text = std::fs::read_to_string(&path).ok()?;
+    let text = bounded::text(&path, bounded::TABLE).ok()?;
     match serde_json::from_str::<Info>(&text) {
         Ok(Info { variant }) => {
             Some(Begun { variant: variant.name, chosen: variant.chosen.unwrap_or(Chosen::Default) })
@@ -411,7 +412,7 @@ fn different(path: &Path, how: &str, identity: &Identity, noted: &Noted) -> Erro
 }
 
 fn read_if_there(path: &Path) -> Result<Option<String>> {
-    match std::fs::read_to_string(path) {
+    match bounded::text(path, bounded::SMALL) {
         Ok(text) => Ok(Some(text)),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(Error::file(path, e)),

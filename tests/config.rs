@@ -380,6 +380,10 @@ fn values_are_in_range() {
     expect(&(method("") + &method("")), &[], &["a.toml:7:", "`methods.#2.name`", "earlier method"]);
     expect(&(method("") + &method("").replace("\"a\"", "\"A\"")), &[], &["`methods.#2.name`"]);
     expect(&method("lr = 0.1\noptimizer = {}"), &[], &["`methods.a.lr`"]);
+    // What was made under such a name before stays readable.
+    let old = method("").replace("\"a\"", "\"x.state\"");
+    assert!(floe::config::resolve_text("a.toml", &old, &[]).is_err());
+    assert_eq!(floe::config::resolve_made("a.toml", &old, &[]).unwrap().methods[0].name, "x.state");
     for name in ["x.states", "state", "console", "com", "com12", "a.con", "A-1_b.c", "nul-1"] {
         assert_eq!(read(&method(""), &[&format!("methods.a.name={name}")]).methods[0].name, name);
     }

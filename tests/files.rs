@@ -313,3 +313,30 @@ fn what_cannot_be_printed_is_an_error() {
         assert_eq!(command.status().unwrap().code(), Some(code), "{line}");
     }
 }
+
+#[test]
+fn a_file_of_any_size_is_an_error_and_not_the_end_of_the_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let huge = |path: &Path| std::fs::File::create(path).unwrap().set_len(1 << 40).unwrap();
+    let path = dir.path().join("huge");
+    huge(&path);
+    let huge_file = text(&path);
+    for line in ["eval", "bench --compare", "run", "sweep", "finetune --train *.v --out x --from"] {
+        let said = say(line, &[&huge_file]);
+        let code = if ["run", "sweep"].contains(&line) { 2 } else { 1 };
+        said.refuses(code, &["huge", "has more than ", " MB"]);
+    }
+    if cfg!(unix) {
+        say("run /dev/zero", NOTHING).refuses(2, &["/dev/zero", "has more than 16 MB"]);
+    }
+    let run = dir.path().join("run");
+    succeed("run --set methods=[]", &[&tiny("paper")[..], &out(&run)].concat());
+    for name in ["run.json", "eval.csv", "baselines.csv", "config.toml", "checkpoints/pretrained.safetensors"]
+    {
+        let kept = std::fs::read(run.join(name)).unwrap();
+        huge(&run.join(name));
+        say("report", &[text(&run)]).refuses(1, &[name.rsplit('/').next().unwrap(), "has more than ", " MB"]);
+        std::fs::write(run.join(name), kept).unwrap();
+    }
+    succeed("report", &[text(&run)]);
+}

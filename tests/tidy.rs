@@ -16,10 +16,12 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
         ("linalg", &[]),
         ("splitmix", &[]),
         ("compare", &[]),
+        ("bounded", &[]),
         ("escape", &[]),
         ("lock", &["error"]),
+        ("bounded", &[]),
     ],
-    &[("law", &["rng"]), ("config", &["error"]), ("results", &["error"]), ("params", &["error"])],
+    &[("law", &["rng"]), ("config", &["bounded", "error"]), ("results", &["error"]), ("params", &["error"])],
     &[("fingerprint", &["config", "error"])],
     // The only room that names wgpu.
     &[("gpu", &["error", "interrupt"])],
@@ -30,7 +32,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
         ("optim", &["config"]),
         ("model", &["config", "error", "gpu", "kernels", "law", "optim", "params", "shape"]),
         ("checkpoint", &["error"]),
-        ("metrics", &["checkpoint", "error"]),
+        ("metrics", &["bounded", "checkpoint", "error"]),
         // Neither kernels nor model: a task is a law.
         ("tasks", &["config", "error", "fingerprint", "interrupt", "law", "linalg", "rng", "splitmix"]),
         ("theory", &["config", "error", "interrupt", "linalg", "splitmix"]),
@@ -74,9 +76,9 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
             ],
         ),
         // From files alone.
-        ("report", &["checkpoint", "config", "error", "escape", "fingerprint", "results"]),
+        ("report", &["bounded", "checkpoint", "config", "error", "escape", "fingerprint", "results"]),
     ],
-    &[("rundir", &["checkpoint", "error", "fingerprint", "gpu", "lock", "params", "train"])],
+    &[("rundir", &["bounded", "checkpoint", "error", "fingerprint", "gpu", "lock", "params", "train"])],
     &[(
         "run",
         &[
@@ -103,6 +105,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
         (
             "sweep",
             &[
+                "bounded",
                 "config",
                 "error",
                 "eval",
@@ -117,13 +120,14 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
             ],
         ),
         ("probe", &["checkpoint", "config", "error", "gpu", "kernels", "model", "params", "run"]),
-        ("tune", &["bench", "checkpoint", "error", "gpu", "kernels"]),
-        ("bench", &["check", "config", "error", "gpu", "interrupt", "kernels", "model", "run"]),
+        ("tune", &["bench", "bounded", "checkpoint", "error", "gpu", "kernels"]),
+        ("bench", &["bounded", "check", "config", "error", "gpu", "interrupt", "kernels", "model", "run"]),
     ],
     &[(
         "cli",
         &[
             "bench",
+            "bounded",
             "check",
             "checkpoint",
             "compare",

@@ -42,6 +42,14 @@ impl Staged {
     /// # Errors
     /// Those of [`atomic_write`].
     pub fn write(path: &Path, bytes: &[u8]) -> Result<Staged> {
+        Staged::fill(path, |file| file.write_all(bytes))
+    }
+
+    /// [`Staged::write`] of what `fill` writes.
+    ///
+    /// # Errors
+    /// Those of [`atomic_write`] and of `fill`.
+    pub fn fill(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<Staged> {
         let directory = directory_of(path);
         let Some(name) = path.file_name() else {
             return Err(Error::file(path, "cannot be written: it names no file; give a file name"));
@@ -57,7 +65,7 @@ impl Staged {
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let mut file = builder.tempfile_in(directory).map_err(|e| unwritable(path, directory, &e))?;
         let write = |file: &mut tempfile::NamedTempFile| {
-            file.write_all(bytes)?;
+            fill(file)?;
             file.as_file().sync_all()
         };
         write(&mut file).map_err(|e| unwritable(path, directory, &e))?;

@@ -15,6 +15,8 @@ use std::path::Path;
 const DATA_ONLY: &str = "1";
 /// How many bytes tell what else a file may be.
 const START: u64 = 512;
+/// Most bytes of a file: far more than the weights of any model that a device of today's limits takes.
+const MAX_FILE: u64 = 1 << 30;
 
 /// Reads a checkpoint written by [`super::write`].
 ///
@@ -51,6 +53,11 @@ fn whole_file(path: &Path) -> Result<Vec<u8>> {
     let about = std::fs::metadata(path).map_err(unreadable)?;
     if !about.is_file() {
         return Err(Error::file(path, "is not a file; give the path of a .safetensors checkpoint"));
+    }
+    if about.len() > MAX_FILE {
+        let message =
+            format!("has more than {} MB, which no checkpoint of floe has; give another", MAX_FILE >> 20);
+        return Err(Error::file(path, message));
     }
     let mut file = File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();

@@ -65,7 +65,7 @@ impl Borrowed {
         let origin = found.path.display().to_string();
         match (&self.config, &found.noted.config) {
             (Some(source), _) => config::load(source, &self.sets),
-            (None, Some(text)) => config::resolve_text(&origin, text, &self.sets),
+            (None, Some(text)) => config::resolve_made(&origin, text, &self.sets),
             (None, None) => {
                 let mend = "name its experiment by --config PRESET|FILE.toml";
                 Err(Error::file(&found.path, format!("does not say which experiment it belongs to; {mend}")))

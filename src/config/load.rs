@@ -4,6 +4,7 @@ use super::schema;
 use super::sweep;
 use super::tree::{At, Complaint, Node};
 use super::{Config, Covariance, Task};
+use crate::bounded;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 use toml::Value;
@@ -59,6 +60,12 @@ pub fn resolve_text(origin: &str, text: &str, sets: &[String]) -> Result<Config>
     resolve(&Text::at_hand(origin, text), sets)
 }
 
+/// [`resolve_text`] of the configuration in a checkpoint, which names of methods that are refused today do not make
+/// unreadable.
+pub fn resolve_made(origin: &str, text: &str, sets: &[String]) -> Result<Config> {
+    resolve(&Text { made: true, ..Text::at_hand(origin, text) }, sets)
+}
+
 impl Config {
     /// The TOML that [`load`] reads back as the same configuration.
     ///
@@ -90,6 +97,8 @@ pub(super) struct Text {
     /// Where relative paths are taken from; the current directory if there is none.
     directory: Option<PathBuf>,
     text: String,
+    /// Whether something was made by it: its methods are called what they are called.
+    made: bool,
 }
 
 impl Text {
@@ -104,7 +113,7 @@ impl Text {
                 [inside, "config.toml", "sweep.toml"].into_iter().find(|name| path.join(name).exists());
             path.push(held.unwrap_or(inside));
         }
-        let bytes = std::fs::read(&path).map_err(|e| match e.kind() {
+        let bytes = bounded::bytes(&path, bounded::SMALL).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => no_source(source),
             _ => Error::config(path.display().to_string(), e),
         })?;
@@ -114,11 +123,11 @@ impl Text {
             let line = before.iter().filter(|&&b| b == b'\n').count() + 1;
             Error::config(format!("{origin}:{line}"), "not UTF-8 text; save the file as UTF-8")
         })?;
-        Ok(Text { origin, directory: path.parent().map(Path::to_path_buf), text })
+        Ok(Text { origin, directory: path.parent().map(Path::to_path_buf), text, made: false })
     }
 
     pub fn at_hand(origin: &str, text: &str) -> Text {
-        Text { origin: origin.to_string(), directory: None, text: text.to_string() }
+        Text { origin: origin.to_string(), directory: None, text: text.to_string(), made: false }
     }
 
     /// A complaint as an error that names its place.
@@ -154,6 +163,7 @@ pub(super) struct Draft {
     pub axes: Vec<RawAxis>,
     file_kind: String,
     directory: Option<PathBuf>,
+    made: bool,
 }
 
 /// A leaf of `[sweep]` as it was given.
@@ -169,7 +179,7 @@ impl Draft {
         let sweep = tree.as_table_mut().and_then(|root| root.remove("sweep"));
         let axes = sweep.map(sweep::leaves).transpose()?.unwrap_or_default();
         let file_kind = tree.get("task.kind").and_then(Node::as_str).unwrap_or(schema::KINDS[0]).to_string();
-        let mut draft = Draft { tree, axes, file_kind, directory: text.directory.clone() };
+        let mut draft = Draft { tree, axes, file_kind, directory: text.directory.clone(), made: text.made };
         for (i, set) in sets.iter().enumerate() {
             draft.apply(set, At::Set(i))?;
         }
@@ -185,7 +195,7 @@ impl Draft {
     /// The configuration, of values that an experiment can have.
     pub fn config(&self) -> std::result::Result<Config, Complaint> {
         let config = self.unchecked()?;
-        match config.fault() {
+        match if self.made { config.old_fault() } else { config.fault() } {
             Some(fault) => Err(Complaint { at: self.tree.nearest(&fault.path), message: fault.to_string() }),
             None => Ok(config),
         }

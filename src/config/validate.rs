@@ -40,7 +40,17 @@ impl Config {
 
     /// The first value that is off.
     pub(super) fn fault(&self) -> Option<Fault> {
+        self.old_fault().or_else(|| self.check_reserved().err())
+    }
+
+    /// The first value that is off in a configuration that something was made by: files were named by it then.
+    pub(super) fn old_fault(&self) -> Option<Fault> {
         self.check().err()
+    }
+
+    fn check_reserved(&self) -> Check {
+        let mut numbered = self.methods.iter().enumerate();
+        numbered.try_for_each(|(i, method)| check_reserved(&format!("methods.#{}.name", i + 1), &method.name))
     }
 
     fn check(&self) -> Check {
@@ -156,16 +166,8 @@ fn check_name(path: &str, name: &str) -> Check {
         "is empty; give the method a name".to_string()
     } else if let Some(c) = name.chars().find(|c| odd(*c)) {
         format!("is \"{name}\"; `{c}` cannot be in it, only letters, digits, `-`, `_` and `.`")
-    } else if name.starts_with(['.', '-']) || name.ends_with('.') {
-        format!(
-            "is \"{name}\"; a name begins with neither a dot nor a dash and ends with no dot, since it names a file"
-        )
-    } else if name.to_ascii_lowercase().ends_with(".state") {
-        format!(
-            "is \"{name}\"; no name ends in `.state`, which is how training states are named; choose another"
-        )
-    } else if is_device(name) {
-        format!("is \"{name}\", which names a device on Windows and no file; choose another")
+    } else if name.starts_with('.') {
+        format!("is \"{name}\"; a name does not begin with a dot, since it names a file")
     } else if name.eq_ignore_ascii_case("pretrained") {
         format!("is \"{name}\", which is what the model before fine-tuning is called; choose another")
     } else if name.len() > 100 {
@@ -174,6 +176,20 @@ fn check_name(path: &str, name: &str) -> Check {
         return Ok(());
     };
     fail(path, wrong)
+}
+
+/// A name of which files are to be made is no other file's, and a file's on every system.
+fn check_reserved(path: &str, name: &str) -> Check {
+    let wrong = if name.starts_with('-') || name.ends_with('.') {
+        "a name does not begin with a dash or end with a dot, since it names a file"
+    } else if name.to_ascii_lowercase().ends_with(".state") {
+        "a name does not end in `.state`, which is how training states are named; choose another"
+    } else if is_device(name) {
+        "Windows takes that for a device and not a file; choose another name"
+    } else {
+        return Ok(());
+    };
+    fail(path, format!("is \"{name}\"; {wrong}"))
 }
 
 /// Whether Windows takes a file of that name, whatever its ending, for a device.

@@ -1,6 +1,7 @@
 //! A run directory in memory, as `floe run` writes it.
 
 use super::weights::{self, Weights};
+use crate::bounded::{self, Lines};
 use crate::config::Config;
 use crate::error::{Error, Result, shown};
 use crate::fingerprint::{Identity, Noted};
@@ -235,13 +236,35 @@ pub(super) fn signed_by(path: &Path, sign: Option<&str>, run: &str, by: &str) ->
 }
 
 pub(super) fn text(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).map_err(|e| match e.kind() {
+    bounded::text(path, bounded::TABLE).map_err(|e| unreadable(path, e))
+}
+
+fn unreadable(path: &Path, error: std::io::Error) -> Error {
+    match error.kind() {
         std::io::ErrorKind::NotFound => {
             let message = "not found; a report needs a directory that `floe run` or `floe sweep` has written";
             Error::file(path, message)
         }
-        _ => Error::file(path, e),
-    })
+        _ => Error::file(path, error),
+    }
+}
+
+/// Most bytes of a line of `metrics.jsonl`.
+const LONGEST: u64 = 1 << 16;
+
+/// Most steps of a curve that are kept: many more than a figure has pixels.
+const MOST: usize = 1 << 16;
+
+/// Halves the steps of a curve. Of four steps in a row the lowest and the highest loss stay, so that no peak is lost.
+fn thin(steps: &mut BTreeMap<u64, Loss>) {
+    let all: Vec<Loss> = std::mem::take(steps).into_values().collect();
+    for four in all.chunks(4) {
+        let by = |a: &&Loss, b: &&Loss| a.total.total_cmp(&b.total);
+        let (low, high) = (four.iter().min_by(by), four.iter().max_by(by));
+        steps.extend(low.into_iter().chain(high).map(|loss| (loss.step, *loss)));
+    }
+    // A curve begins and ends where it did.
+    steps.extend(all.first().into_iter().chain(all.last()).map(|loss| (loss.step, *loss)));
 }
 
 /// A line of `metrics.jsonl`; keys the report does not show are ignored.
@@ -258,11 +281,17 @@ struct Line {
 fn curves(path: &Path) -> Result<Vec<Curve>> {
     let mut order: Vec<String> = Vec::new();
     let mut by_model: BTreeMap<String, BTreeMap<u64, Loss>> = BTreeMap::new();
-    for (index, line) in text(path)?.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
+    let mut lines = Lines::open(path, LONGEST).map_err(|e| unreadable(path, e))?;
+    let mut number = 0;
+    while let Some(line) = lines.next_line().map_err(|e| unreadable(path, e))? {
+        number += 1;
+        if line.trim().is_empty() {
+            continue;
+        }
         let line: Line = serde_json::from_str(line).map_err(|e| {
             let what = e.to_string();
             let what = what.split(" at line ").next().unwrap_or_default();
-            Error::file(path, format!("line {}: {what}; delete the line or resume the run", index + 1))
+            Error::file(path, format!("line {number}: {what}; delete the line or resume the run"))
         })?;
         let model = if line.phase == "pretrain" { PRETRAINED.to_string() } else { line.method };
         if !order.contains(&model) {
@@ -271,7 +300,11 @@ fn curves(path: &Path) -> Result<Vec<Curve>> {
         let nan = |v: Option<f64>| v.unwrap_or(f64::NAN);
         let loss =
             Loss { step: line.step, total: nan(line.loss), zs: nan(line.zs_loss), fs: nan(line.fs_loss) };
-        by_model.entry(model).or_default().insert(line.step, loss);
+        let steps = by_model.entry(model).or_default();
+        steps.insert(line.step, loss);
+        if steps.len() > MOST {
+            thin(steps);
+        }
     }
     let steps = |m: &String| by_model.get(m).map(|s| s.values().copied().collect()).unwrap_or_default();
     Ok(order.iter().map(|m| Curve { model: m.clone(), steps: steps(m) }).collect())
@@ -341,4 +374,38 @@ fn point(path: &Path, line: u64, record: &csv::StringRecord) -> Result<Point> {
         return Err(cell(3, "empty, and so is `exact`; one of them must be a number".into()));
     }
     Ok(Point { shots, mean: mean.unwrap_or(f64::NAN), stderr: number(4)?.unwrap_or(f64::NAN), exact })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_curve_of_any_length_keeps_its_ends_and_its_extremes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("metrics.jsonl");
+        let mut text = String::new();
+        for step in 0..300_000u64 {
+            let loss = match step {
+                123_456 => 1e6,
+                200_001 => -5.0,
+                _ => 1.0 + (step % 7) as f64,
+            };
+            text += &format!(
+                "{{\"phase\":\"pretrain\",\"method\":\"pretrained\",\"step\":{step},\"loss\":{loss}}}\n"
+            );
+        }
+        std::fs::write(&path, &text).unwrap();
+        let curves = curves(&path).unwrap();
+        let steps = &curves[0].steps;
+        assert!(steps.len() <= MOST && steps.len() > MOST / 4, "{}", steps.len());
+        assert_eq!((steps[0].step, steps[steps.len() - 1].step), (0, 299_999));
+        assert!(steps.is_sorted_by_key(|loss| loss.step));
+        for extreme in [1e6, -5.0] {
+            assert!(steps.iter().any(|loss| loss.total == extreme), "{extreme}");
+        }
+        // The line of a mistake is told as before.
+        std::fs::write(&path, "{\"phase\":\"pretrain\",\"method\":\"a\",\"step\":0}\n\n{\n").unwrap();
+        assert!(super::curves(&path).unwrap_err().to_string().contains("line 3: "));
+    }
 }

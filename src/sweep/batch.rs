@@ -1,6 +1,7 @@
 //! One batch of a sweep: models that draw the same prompts, trained side by side and saved.
 
 use super::Members;
+use crate::bounded;
 use crate::error::{Error, Result};
 use crate::fingerprint::Identity;
 use crate::metrics::MetricsLog;
@@ -43,7 +44,7 @@ pub fn finished(
     dir: &RunDir,
 ) -> Result<(Earlier, Vec<Option<Trained>>)> {
     // Times and divergences alone are lost with a file that another hand has changed.
-    let text = std::fs::read_to_string(dir.root().join("sweep.json")).unwrap_or_default();
+    let text = bounded::text(&dir.root().join("sweep.json"), bounded::TABLE).unwrap_or_default();
     let earlier: Earlier = serde_json::from_str(&text).unwrap_or_default();
     let mut trained: Vec<Option<Trained>> = vec![None; members.list.len()];
     for batch in batches {
