@@ -23,9 +23,13 @@ pub fn line(text: &str) -> Cow<'_, str> {
     replace(text, |c| acts(c).then(|| c.escape_default().to_string()))
 }
 
-/// Lines: as [`line()`], with the ends of lines kept.
+/// Lines: as [`line()`], with the ends of lines kept, those of Windows as `\n`.
 pub fn lines(text: &str) -> Cow<'_, str> {
-    replace(text, |c| (c != '\n' && acts(c)).then(|| c.escape_default().to_string()))
+    let escaped = |c: char| (c != '\n' && acts(c)).then(|| c.escape_default().to_string());
+    match text.contains("\r\n") {
+        true => Cow::Owned(replace(&text.replace("\r\n", "\n"), escaped).into_owned()),
+        false => replace(text, escaped),
+    }
 }
 
 /// JSON, which has such characters in strings alone: they are written as JSON writes them, `\u001b`.
@@ -68,6 +72,7 @@ mod tests {
             assert_eq!(line(from), to);
         }
         assert_eq!(lines("a\n\u{1b}b\n"), "a\n\\u{1b}b\n");
+        assert_eq!(lines("a\r\nb\rc\r\n"), "a\nb\\rc\n");
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<()> {
-    let old = args.compare.as_deref().map(Report::read).transpose()?;
+    let old = args.compare.as_deref().map(load).transpose()?;
     let (engine, tuning) = args.device.open()?;
     let report = bench::run(&engine, &tuning, &args.only)?;
     let json = serde_json::to_string_pretty(&report).map_err(|e| Error::Usage(e.to_string()))? + "\n";
@@ -38,6 +38,12 @@ pub fn run(args: Args) -> Result<()> {
         args.json.map_or(Ok(()), |path| atomic_write(&path, json.as_bytes()))?;
     }
     args.csv.map_or(Ok(()), |path| atomic_write(&path, csv(&report).as_bytes()))
+}
+
+fn load(path: &Path) -> Result<Report> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+    let message = "is no output of `floe bench --json`";
+    serde_json::from_str(&text).map_err(|e| Error::file(path, format!("{message}: {e}")))
 }
 
 fn text(report: &Report, old: Option<&Report>) -> String {
