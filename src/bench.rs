@@ -6,7 +6,6 @@ pub mod masks;
 pub mod together;
 pub mod work;
 
-use crate::bounded;
 use crate::check::{self, Row};
 use crate::error::{Error, Result};
 use crate::gpu::Engine;
@@ -14,7 +13,6 @@ use crate::kernels::{KERNELS, Tuning};
 use masks::Pair;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::path::Path;
 use together::Shared;
 use work::Work;
 
@@ -154,16 +152,6 @@ pub fn run(engine: &Engine, tuning: &Tuning, only: &[String]) -> Result<Report> 
 }
 
 impl Report {
-    /// What `floe bench --json` wrote.
-    ///
-    /// # Errors
-    /// A file that can't be read or is something else.
-    pub fn read(path: &Path) -> Result<Self> {
-        let text = bounded::text(path, bounded::SMALL).map_err(|e| Error::file(path, e))?;
-        let message = "is no output of `floe bench --json`";
-        serde_json::from_str(&text).map_err(|e| Error::file(path, format!("{message}: {e}")))
-    }
-
     /// Takes a roof's best sample if it is better than what is known.
     fn raise(&mut self, work: &Work, times: &Times) {
         let seconds = times.best() * 1e-3;

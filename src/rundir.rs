@@ -1,4 +1,4 @@
-//! The run directory: what `floe run` writes and others read.
+//! The run directory: what `floe run` and `floe sweep` write and others read.
 
 use crate::bounded;
 use crate::checkpoint::{self, Checkpoint, MOMENTS, atomic_write, remove_torn};

@@ -1,4 +1,4 @@
-//! Sources of prompts. A task is one file here and one line in [`open`].
+//! Sources of prompts. A task is a file here, a kind of [`Task`] and an arm in [`open`].
 
 pub mod baselines;
 pub mod regression;

@@ -113,9 +113,10 @@ impl Work {
     /// Holds that a directory has what the undisturbed one has, the user's notes, and nothing else.
     fn assert_whole(&self, dir: &Path, story: &str) {
         for inside in ["", "checkpoints", "figures"] {
-            let own = |note: &&str| Path::new(note).parent() == Some(Path::new(inside));
+            let notes =
+                NOTES.map(Path::new).into_iter().filter(|note| note.parent() == Some(Path::new(inside)));
             let mut expected = names(&self.whole.join(inside));
-            expected.extend(NOTES.iter().filter(own).map(|note| text(Path::new(note).file_name().unwrap())));
+            expected.extend(notes.map(|note| text(note.file_name().unwrap())));
             expected.sort();
             assert_eq!(names(&dir.join(inside)), expected, "{story}: in `{inside}`");
         }

@@ -6,6 +6,7 @@ use super::places::Places;
 use super::source::Device;
 use super::{print, print_json, table};
 use crate::bench::{self, Report};
+use crate::bounded;
 use crate::checkpoint::{atomic_write, check_writable};
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -38,7 +39,7 @@ pub fn run(args: Args) -> Result<()> {
     if args.compiled {
         return compiled::run(&args);
     }
-    let old = args.compare.as_deref().map(Report::read).transpose()?;
+    let old = args.compare.as_deref().map(load).transpose()?;
     let (engine, tuning) = args.device.open()?;
     let report = bench::run(&engine, &tuning, &args.only)?;
     let written = Written { report: &report, text: text(&report, old.as_ref()), csv: csv(&report) };
@@ -76,6 +77,12 @@ fn check_places(compare: Option<&Path>, files: [(&str, Option<&Path>); 2]) -> Re
     let written = files.iter().filter_map(|(what, path)| Some((what, (*path)?)));
     written.clone().fold(read, |all, (what, path)| all.write(what, path)).check()?;
     written.map(|(_, path)| path).try_for_each(check_writable)
+}
+
+fn load(path: &Path) -> Result<Report> {
+    let text = bounded::text(path, bounded::SMALL).map_err(|e| Error::file(path, e))?;
+    let message = "is no output of `floe bench --json`";
+    serde_json::from_str(&text).map_err(|e| Error::file(path, format!("{message}: {e}")))
 }
 
 fn text(report: &Report, old: Option<&Report>) -> String {

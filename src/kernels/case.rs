@@ -85,11 +85,15 @@ impl Case {
         }
         let guarded: BTreeMap<u64, Buffer> =
             buffers.into_iter().map(|(id, buffer)| (id, guard(&buffer, written.contains(&id)))).collect();
-        let mut case = self;
-        let bound = case.recording.dispatches.iter_mut().flat_map(|dispatch| &mut dispatch.buffers);
-        bound.chain(case.expect.iter_mut().map(|expect| &mut expect.buffer)).for_each(|buffer| {
-            *buffer = guarded[&buffer.id()].clone();
-        });
+        let other = |buffer: &Buffer| guarded[&buffer.id()].clone();
+        let mut case = Case::new(self.name, Recording::default());
+        for dispatch in self.recording.dispatches {
+            let buffers = dispatch.buffers.iter().map(other).collect();
+            case.recording.dispatch(dispatch.program, buffers, dispatch.groups);
+        }
+        let expect = self.expect.into_iter();
+        case.expect =
+            expect.map(|Expect { buffer, values }| Expect { buffer: other(&buffer), values }).collect();
         Ok(case)
     }
 }

@@ -313,7 +313,11 @@ fn benches() {
         share: 35,
         memory: (256, MIB),
         make: &|dice| Input::file("bench.json", damaged(dice, &[seeds::BENCH])),
-        read: &|dir, _| told(bench::Report::read(&dir.join("bench.json"))).map(drop),
+        read: &|dir, _| {
+            let bytes = std::fs::read(dir.join("bench.json")).expect("the file");
+            let report = serde_json::from_slice::<bench::Report>(&bytes);
+            told(report.map(drop).map_err(|e| Error::file("bench.json", e)))
+        },
         writes: &[],
     }
     .run();
@@ -361,6 +365,8 @@ fn the_program_itself() {
         &experiment,
         &["run", "experiment.toml", "--out", "out", "--device", "none"],
     );
+    let bench = |dice: &mut Dice| Input::file("bench.json", damaged(dice, &[seeds::BENCH]));
+    reader("the program on benches", &bench, &["bench", "--compare", "bench.json", "--device", "none"]);
     reader("the program on runs", &|dice| directory(dice, &run), &["report", "."]);
     reader("the program on sweeps", &|dice| directory(dice, &sweep), &["report", "."]);
 }
