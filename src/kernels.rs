@@ -5,6 +5,7 @@ pub mod grad_reduce;
 mod loops;
 pub mod masked_update;
 pub mod normal;
+mod parts;
 pub mod prompt_eval;
 pub mod prompt_moments;
 pub mod prompt_sample;
