@@ -89,7 +89,8 @@ fn stop_flag() -> &'static AtomicBool {
 
 /// Prints to standard output; a reader that has gone away (`| head`) is no error.
 fn print(text: &str) {
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 /// Rows as a table with aligned columns; the first row is the header.

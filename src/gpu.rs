@@ -5,7 +5,8 @@
 mod device;
 mod engine;
 mod recording;
+mod rounds;
 
-pub use device::{AdapterSummary, SOFTWARE_LOOPS, adapters, open};
+pub use device::{AdapterSummary, adapters, open};
 pub use engine::{Engine, Launch, ReadBack};
 pub use recording::{Access, Binding, Buffer, Consts, Dispatch, Program, ProgramDesc, Recording};
