@@ -22,14 +22,18 @@ impl Row {
     }
 }
 
-/// Runs every case of every kernel.
+/// Runs every case of every kernel and gives each row away as the case ends, while the next may take long to compile.
 ///
 /// # Errors
 /// Only a device failure; a wrong number is a red row.
-pub fn all(engine: &Engine, tuning: &Tuning) -> Result<Vec<Row>> {
+pub fn all(engine: &Engine, tuning: &Tuning, mut done: impl FnMut(&Row) -> Result<()>) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for kernel in KERNELS {
-        rows.extend(of(kernel, engine, tuning)?);
+        for case in (kernel.cases)(tuning) {
+            let row = run(kernel.stem, case, engine)?;
+            done(&row)?;
+            rows.push(row);
+        }
     }
     Ok(rows)
 }

@@ -13,11 +13,12 @@ mod engine;
 mod manifest;
 mod pace;
 mod recording;
+mod rounds;
 #[cfg(not(target_vendor = "apple"))]
 mod spirv;
 
 pub use compiler::{Compiled, Compiler};
-pub use device::{AdapterSummary, SOFTWARE_LOOPS, adapters, open};
+pub use device::{AdapterSummary, adapters, open};
 pub use engine::{Engine, Launch, ReadBack};
 pub use pace::Pace;
 pub use recording::{Access, Binding, Buffer, Consts, Dispatch, Program, ProgramDesc, Recording};

@@ -5,6 +5,7 @@ pub mod grad_reduce;
 mod loops;
 pub mod masked_update;
 pub mod normal;
+mod parts;
 pub mod prompt_eval;
 pub mod prompt_moments;
 pub mod prompt_sample;
@@ -19,7 +20,6 @@ pub use case::{Bench, CANARIES, Case, Expect, KEPT, POISON, Values};
 pub use source::Source;
 
 use crate::error::{Error, Result};
-use crate::gpu::SOFTWARE_LOOPS;
 use crate::gpu::{Access, AdapterSummary, Binding, Consts, Program, ProgramDesc as Desc};
 use crate::shape::Models;
 use unroll::unroll;
@@ -70,7 +70,7 @@ pub struct Tuning {
     pub fused: bool,
     /// Training draws the second moments of Gaussian demonstrations from their law instead of the demonstrations.
     pub moments: bool,
-    /// Most times that the loops of an invocation may go round between them.
+    /// Most times that the loops of an invocation may go round between them: the adapter's, not the variant's.
     pub loops: u64,
 }
 
@@ -84,7 +84,7 @@ const CPU: Tuning = Tuning {
     resident: 8e6,
     fused: true,
     moments: true,
-    loops: SOFTWARE_LOOPS,
+    loops: u64::MAX,
 };
 const GPU: Tuning = Tuning {
     name: "gpu",
@@ -125,7 +125,7 @@ impl Tuning {
         let class = if adapter.is_software() { "cpu" } else { "gpu" };
         // `cpu-tokens` is for comparison.
         let own = |v: &&Tuning| v.fits(adapter) && v.moments && v.name.starts_with(class);
-        VARIANTS.iter().filter(own).copied().collect()
+        VARIANTS.iter().filter(own).map(|v| Tuning { loops: adapter.loops, ..*v }).collect()
     }
 
     /// Whether the adapter has what the variant needs.
@@ -146,8 +146,7 @@ impl Tuning {
                 names.join(", ")
             )));
         };
-        let loops = if adapter.is_software() { SOFTWARE_LOOPS } else { u64::MAX };
-        Ok(Tuning { loops, ..**found })
+        Ok(Tuning { loops: adapter.loops, ..**found })
     }
 
     /// Partial sums that so many lanes make.

@@ -1,6 +1,6 @@
 //! Which adapters there are, and which one to use.
 
-use super::{Engine, manifest};
+use super::{Engine, manifest, rounds};
 use crate::error::{Error, Result};
 use serde::Serialize;
 use wgpu::{Backends, DeviceType, Features};
@@ -32,14 +32,15 @@ pub struct AdapterSummary {
     /// Invocations in a subgroup, where subgroup operations are offered and all are of one size.
     #[serde(skip)]
     pub subgroup: Option<u32>,
+    /// Most times that the loops of an invocation go round between them before the driver ends them all: measured when the
+    /// adapter is opened, and what Mesa 22's llvmpipe makes before that.
+    #[serde(skip)]
+    pub loops: u64,
 }
 
 /// Optional features and the names they are shown under.
 const USED: &[(Features, &str)] =
     &[(Features::TIMESTAMP_QUERY, "timestamps"), (Features::SUBGROUP, "subgroups")];
-
-/// Most times that llvmpipe lets the loops of an invocation go round between them before it ends them all.
-pub const SOFTWARE_LOOPS: u64 = 65_000;
 
 const NONE: &str = "no Vulkan, Metal or DX12 adapter was found";
 
@@ -76,6 +77,7 @@ impl AdapterSummary {
             storage_buffers: limits.max_storage_buffers_per_shader_stage,
             workgroup_bytes: limits.max_compute_workgroup_storage_size,
             invocations: limits.max_compute_invocations_per_workgroup,
+            loops: rounds::LEAST,
             features: USED.iter().filter(|(f, _)| offered.contains(*f)).map(|(_, name)| *name).collect(),
         }
     }

@@ -1,6 +1,6 @@
 //! Executes recordings on one wgpu device.
 
-use super::{Access, AdapterSummary, Buffer, Dispatch, Program, Recording, SOFTWARE_LOOPS};
+use super::{Access, AdapterSummary, Buffer, Dispatch, Program, Recording, rounds};
 use crate::error::{Error, Result};
 use crate::interrupt::{self, Compiling};
 use std::cell::{Cell, RefCell};
@@ -49,7 +49,8 @@ pub struct Engine {
     limits: wgpu::Limits,
     fault: Fault,
     buffers: RefCell<HashMap<u64, (Buffer, wgpu::Buffer)>>,
-    pipelines: RefCell<HashMap<u64, Rc<Pipeline>>>,
+    /// By program, and whether its indexes go unchecked.
+    pipelines: RefCell<HashMap<(u64, bool), Rc<Pipeline>>>,
 }
 
 /// A launch made ready: bind group, pipeline, workgroups.
@@ -96,7 +97,7 @@ impl Engine {
             }
         });
         let limits = device.limits();
-        Ok(Engine {
+        let mut engine = Engine {
             device,
             queue,
             summary,
@@ -104,7 +105,14 @@ impl Engine {
             fault,
             buffers: RefCell::default(),
             pipelines: RefCell::default(),
-        })
+        };
+        engine.summary.loops = rounds::measure(&engine)?;
+        Ok(engine)
+    }
+
+    /// Takes it that an invocation's loops go round at most so often between them, whatever was measured.
+    pub fn assume_loops(&mut self, rounds: u64) {
+        self.summary.loops = rounds;
     }
 
     pub fn adapter(&self) -> &AdapterSummary {
@@ -292,7 +300,7 @@ impl Engine {
         self.sweep();
         let launch = |dispatch: &Dispatch| {
             self.check_limits(dispatch)?;
-            let pipeline = self.pipeline(&dispatch.program)?;
+            let pipeline = self.pipeline(&dispatch.program, dispatch.is_own())?;
             Ok((self.bind(dispatch, &pipeline)?, pipeline, dispatch.groups))
         };
         recording.dispatches.iter().map(launch).collect()
@@ -352,8 +360,8 @@ impl Engine {
         self.buffers.borrow_mut().retain(|_, (handle, _)| !handle.is_last());
     }
 
-    fn pipeline(&self, program: &Program) -> Result<Rc<Pipeline>> {
-        if let Some(made) = self.pipelines.borrow().get(&program.key()) {
+    fn pipeline(&self, program: &Program, own: bool) -> Result<Rc<Pipeline>> {
+        if let Some(made) = self.pipelines.borrow().get(&(program.key(), own)) {
             return Ok(made.clone());
         }
         interrupt::check(|| compilation(program.kernel))?;
@@ -363,10 +371,16 @@ impl Engine {
                 label: Some(program.kernel),
                 source: wgpu::ShaderSource::Wgsl(program.wgsl.as_str().into()),
             };
-            // SAFETY: the shaders are floe's own. Every index is bounded by a constant or a compared count, and
-            // every loop by a constant or a uniform count; parity runs with poisoned outputs and canaries.
-            unsafe {
-                self.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())
+            if own {
+                // SAFETY: the text, its buffers and the number of workgroups were put together by a kernel of floe's own.
+                // Every index is bounded by a constant or a compared count, and every loop by a constant or a uniform
+                // count; parity runs with poisoned outputs and canaries.
+                unsafe {
+                    self.device
+                        .create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())
+                }
+            } else {
+                self.device.create_shader_module(descriptor)
             }
         };
         let entries: Vec<wgpu::BindGroupLayoutEntry> = program
@@ -405,7 +419,7 @@ impl Engine {
         });
         self.fault.check()?;
         let made = Rc::new(Pipeline { pipeline, layout, launched: Cell::new(false) });
-        self.pipelines.borrow_mut().insert(program.key(), made.clone());
+        self.pipelines.borrow_mut().insert((program.key(), own), made.clone());
         Ok(made)
     }
 
@@ -419,7 +433,6 @@ impl Engine {
         };
         let storage = program.bindings.iter().filter(|b| b.access != Access::Uniform).count() as u64;
         let smaller = "lower `batch`, the shots or the model's size";
-        let rounds = if self.summary.is_software() { SOFTWARE_LOOPS } else { u64::MAX };
         let table = [
             (
                 "workgroup memory in bytes",
@@ -458,7 +471,7 @@ impl Engine {
                 limits.max_uniform_buffer_binding_size,
                 "lower the model's size",
             ),
-            ("loop iterations an invocation", program.loops, rounds, smaller),
+            ("loop iterations an invocation", program.loops, self.summary.loops, smaller),
         ];
         for (limit, need, have, mend) in table {
             if need > have {

@@ -88,8 +88,14 @@ impl Case {
         let other = |buffer: &Buffer| guarded[&buffer.id()].clone();
         let mut case = Case::new(self.name, Recording::default());
         for dispatch in self.recording.dispatches {
-            let buffers = dispatch.buffers.iter().map(other).collect();
-            case.recording.dispatch(dispatch.program, buffers, dispatch.groups);
+            let (own, buffers) = (dispatch.is_own(), dispatch.buffers.iter().map(other).collect());
+            let (program, groups) = (dispatch.program, dispatch.groups);
+            // What runs unchecked in a run does here too.
+            if own {
+                case.recording.launch(program, buffers, groups);
+            } else {
+                case.recording.dispatch(program, buffers, groups);
+            }
         }
         let expect = self.expect.into_iter();
         case.expect =

@@ -124,7 +124,7 @@ pub fn record(update: &Update, b: &Buffers, tuning: &Tuning) -> Recording {
     let program =
         program("masked_update", "masked_update", &parts, consts, bindings, workgroup, 4 * workgroup);
     let mut recording = Recording::default();
-    recording.dispatch(program, buffers.map(Buffer::clone).to_vec(), [update.models as u32, 1]);
+    recording.launch(program, buffers.map(Buffer::clone).to_vec(), [update.models as u32, 1]);
     recording
 }
 

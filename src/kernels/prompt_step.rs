@@ -54,7 +54,7 @@ pub fn record(source: &Source, step: &Step, buffers: &Buffers, lanes: usize, tun
     let (bindings, handles) = source.bind(&own, &handles);
     let mut recording = Recording::default();
     let program = assemble(source, step, bindings, lanes, tuning);
-    recording.dispatch(program, handles, [(lanes / tuning.workgroup) as u32, step.models.groups() as u32]);
+    recording.launch(program, handles, [(lanes / tuning.workgroup) as u32, step.models.groups() as u32]);
     recording
 }
 

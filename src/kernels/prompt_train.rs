@@ -55,7 +55,7 @@ pub fn record(
     let (bindings, handles) = source.bind(&own, &handles);
     let program = assemble(source, step, update, steps, bindings, tuning);
     let mut recording = Recording::default();
-    recording.dispatch(program, handles, [step.models.groups() as u32, 1]);
+    recording.launch(program, handles, [step.models.groups() as u32, 1]);
     recording
 }
 
