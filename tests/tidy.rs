@@ -80,7 +80,19 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
     &[
         (
             "sweep",
-            &["config", "error", "eval", "metrics", "model", "report", "results", "run", "rundir", "train"],
+            &[
+                "config",
+                "error",
+                "eval",
+                "interrupt",
+                "metrics",
+                "model",
+                "report",
+                "results",
+                "run",
+                "rundir",
+                "train",
+            ],
         ),
         ("probe", &["checkpoint", "config", "error", "gpu", "kernels", "model", "run"]),
         ("tune", &["bench", "checkpoint", "error", "gpu", "kernels"]),
