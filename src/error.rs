@@ -38,7 +38,7 @@ pub enum Error {
     Diverged { phase: String, step: u64, loss: f32, lr: f32 },
     /// A parameter is not finite after a step whose loss was.
     #[error(
-        "{phase}: a parameter overflows at step {step}; lower the learning rate (now {lr}) or set a gradient clip; what was finished before is intact"
+        "{phase}: a parameter overflows at step {step}; lower the learning rate (now {lr:?}) or set a gradient clip; what was finished before is intact"
     )]
     Overflow { phase: String, step: u64, lr: f32 },
     /// Ctrl-C, after the checkpoint was saved.

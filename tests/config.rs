@@ -464,6 +464,7 @@ fn optimizers() -> impl Strategy<Value = Optimizer> {
             rule,
             lr,
             lr_schedule,
+            warmup: 0,
             momentum,
             betas,
             eps,
@@ -582,4 +583,29 @@ proptest! {
             prop_assert_eq!((e.exit_code(), e.to_string().lines().count()), (2, 1), "{}", set);
         }
     }
+}
+
+#[test]
+fn a_warm_up_leaves_steps_to_train() {
+    let refused = |sets: &[&str]| {
+        load("paper", &sets.iter().map(|s| s.to_string()).collect::<Vec<_>>()).unwrap_err().to_string()
+    };
+    let message = refused(&["pretrain.optimizer.warmup=5000"]);
+    assert!(
+        message.contains("`pretrain.optimizer.warmup` leaves no step after the warm-up: 5000 of 5000"),
+        "{message}"
+    );
+    assert!(
+        refused(&["finetune.optimizer.warmup=4000", "methods.zs-v.steps=100"])
+            .contains("`methods.zs-v.steps`")
+    );
+    assert!(
+        refused(&["methods.zs-v.optimizer={warmup=9}", "methods.zs-v.steps=9"])
+            .contains("`methods.zs-v.optimizer.warmup`")
+    );
+    assert!(refused(&["pretrain.optimizer.warmup=-1"]).contains("pretrain.optimizer.warmup"));
+    let sets =
+        ["pretrain.optimizer.warmup=4999", "methods.zs-v.optimizer={warmup=8}", "methods.zs-v.steps=9"];
+    let config = load("paper", &sets.map(String::from)).unwrap();
+    assert_eq!(config.pretrain.optimizer.warmup, 4999);
 }

@@ -363,3 +363,36 @@ fn every_variant_runs_and_is_recorded() {
     let none = say("run --variant fast", &tiny("paper"));
     none.refuses(2, &["--variant `fast`", "cpu-lane"]);
 }
+
+#[test]
+fn a_learning_rate_warms_up_and_then_follows_its_schedule() {
+    let dir = shared("run-warmup");
+    let sets = [
+        "pretrain.optimizer.warmup=10",
+        "record.every=1",
+        "finetune.optimizer.lr_schedule=linear",
+        "finetune.optimizer.warmup=5",
+        "methods=[{name=\"own\",loss=\"zs\",train=[\"*\"],optimizer={lr=0.5,warmup=4}},{name=\"all\",loss=\"zs\",train=[\"*\"]}]",
+    ];
+    let sets = sets.iter().flat_map(|set| ["--set".to_string(), set.to_string()]);
+    succeed("run", &[tiny("paper"), sets.collect(), out(&dir).to_vec()].concat());
+    let text = read(dir.join("metrics.jsonl"));
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let rates = |method: &str| -> Vec<f64> {
+        lines.iter().filter(|l| l["method"] == method).map(|l| l["lr"].as_f64().unwrap()).collect()
+    };
+    let near = |found: Vec<f64>, expected: &dyn Fn(f64) -> f64| {
+        assert_eq!(found.len(), 20);
+        for (t, rate) in found.into_iter().enumerate() {
+            assert!((rate - expected(t as f64)).abs() < 1e-12, "step {t}: {rate}");
+        }
+    };
+    near(rates("pretrained"), &|t| 0.01 * (t / 10.0).min(1.0));
+    near(rates("all"), &|t| if t < 5.0 { 0.01 * t / 5.0 } else { 0.01 * (19.0 - t) / 14.0 });
+    near(rates("own"), &|t| 0.5 * (t / 4.0).min(1.0));
+    // Nothing moves at a rate of 0.
+    let loss =
+        |step: usize| lines.iter().filter(|l| l["method"] == "own").nth(step).unwrap()["grad_norm"].clone();
+    assert!(loss(0).as_f64().unwrap() > 0.0);
+}

@@ -17,7 +17,7 @@ pub struct Args {
     /// safetensors file to write
     out: PathBuf,
     /// Prompts
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=65_536))]
     batch: usize,
     #[command(flatten)]
     borrowed: Borrowed,

@@ -26,6 +26,12 @@ const MOST: u64 = u32::MAX as u64;
 const MOST_BLOCKS: u64 = 1024;
 const MOST_PARAMETERS: u64 = 1 << 22;
 
+/// Most covariates: two matrices of (d + 2)² parameters.
+const MOST_DIM: usize = 1446;
+
+/// Most methods.
+const MOST_METHODS: usize = 1000;
+
 /// Most demonstrations of an evaluation: errors at each count are sums of every invocation's own.
 const MOST_SHOTS: usize = 1 << 16;
 
@@ -100,6 +106,13 @@ impl Config {
         self.check_methods()
     }
 
+    /// Parameters of all the models that it trains, of tokens of `width`: pre-trained and by each method.
+    pub fn parameters(&self, width: usize) -> u128 {
+        let matrices = if self.model.qk == QueryKey::Merged { 2 } else { 3 };
+        let (layers, heads, width) = (self.model.layers as u128, self.model.heads as u128, width as u128);
+        (1 + self.methods.len() as u128) * layers * heads * matrices * width * width
+    }
+
     /// [`Config::validate`] of what depends on the width of tokens, which a table alone may tell.
     ///
     /// # Errors
@@ -137,6 +150,10 @@ impl Config {
     }
 
     fn check_methods(&self) -> Check {
+        if self.methods.len() > MOST_METHODS {
+            let count = self.methods.len();
+            return fail("methods", format!("are {count}; at most {MOST_METHODS}: split the experiment"));
+        }
         for (i, method) in self.methods.iter().enumerate() {
             // By number, since the name may be the very thing that is off.
             let place = format!("methods.#{}", i + 1);
@@ -204,6 +221,11 @@ fn is_device(name: &str) -> bool {
 impl Regression {
     fn check(&self) -> Check {
         count("task.dim", self.dim as u64)?;
+        if self.dim > MOST_DIM {
+            let message =
+                format!("is {}; at most {MOST_DIM}, or a matrix would have too many numbers", self.dim);
+            return fail("task.dim", message);
+        }
         not_negative("task.noise", self.noise)?;
         count("task.pool", self.pool as u64)?;
         let what = format!("{} pairs of {} + 1 numbers", self.pool, self.dim);

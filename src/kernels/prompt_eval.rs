@@ -27,9 +27,9 @@ pub fn models(shape: &Shape, count: usize, tuning: &Tuning) -> Models {
     tuning.models(count, 3 * shape.weights())
 }
 
-/// Operations of one model that a launch makes at most, and of all that it takes: some hundredths of a second, and
-/// tenths, on a processor of two cores.
-const LAUNCH: [f64; 2] = [1e9, 2e9];
+/// Operations of one model that a launch makes at most, and of all that it takes: hundredths of a second on a processor
+/// of two cores. The paper's 50,000 prompts are one launch.
+const LAUNCH: [f64; 2] = [4e8, 1.5e9];
 
 /// Most prompts of a launch: as many as keep it short. It goes by the model and the law alone, so that the sums of the
 /// same prompts are the same whoever else is tested.
@@ -193,4 +193,37 @@ pub(super) fn benches(tuning: &Tuning) -> Vec<Bench> {
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::VARIANTS;
+
+    #[test]
+    fn launches_are_short_whatever_is_asked() {
+        for (_, law) in source::fixtures() {
+            for (layers, heads, shots) in [(1, 1, 0), (1, 1, 20), (1, 8, 1000), (4, 2, 65_536)] {
+                let shape = Shape { layers, heads, dim: law.dim() };
+                let most = prompts(&law, &shape, shots);
+                let one = source::operations(&law, shots) + operations(&shape, shots);
+                assert!(most == 1 || most as f64 * one <= LAUNCH[0]);
+                for tuning in VARIANTS {
+                    let count = together(&law, &shape, (shots, most), 65_536, tuning);
+                    let models = models(&shape, count, tuning);
+                    let drawn = models.groups() as f64 * source::operations(&law, shots);
+                    let work = most as f64 * (drawn + count as f64 * operations(&shape, shots));
+                    assert!(count == 1 || work <= LAUNCH[1], "{count} models: {work:e}");
+                    assert!(count == 1 || 4 * models.places() * shape.weights_stride() <= 65_536);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_paper_s_prompts_are_one_launch_of_its_seven_models() {
+        let (law, shape) = (source::paper(), Shape { layers: 1, heads: 1, dim: 5 });
+        assert!(prompts(&law, &shape, 20) >= 50_000);
+        assert!(together(&law, &shape, (20, 50_000), 65_536, &VARIANTS[0]) >= 7);
+    }
 }

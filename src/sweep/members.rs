@@ -1,8 +1,9 @@
 //! Which models a sweep has: its cells crossed with their methods, each model once.
 
-use crate::config::{Axis, Config, Loss, Method, Sweep};
+use crate::config::{Axis, Config, Loss, Method, Sweep, Task};
 use crate::error::{Error, Result};
 use crate::fingerprint::Identity;
+use crate::interrupt;
 use crate::model::Plan;
 use crate::report::PRETRAINED;
 use crate::run::{Experiment, Machine};
@@ -47,7 +48,7 @@ impl Members {
     /// What [`Experiment::open`] finds wrong.
     pub fn open(sweep: Sweep) -> Result<Members> {
         let (cells, values): (Vec<_>, Vec<_>) = sweep.cells.into_iter().map(|c| (c.config, c.values)).unzip();
-        let experiments = cells.into_iter().map(Experiment::open).collect::<Result<Vec<_>>>()?;
+        let experiments = open(cells)?;
         let mut found = Found { experiments: &experiments, list: Vec::new(), cells: Vec::new() };
         let starts: Vec<usize> = (0..experiments.len()).map(|cell| found.member(cell, 0, None)).collect();
         for (cell, start) in starts.into_iter().enumerate() {
@@ -155,6 +156,40 @@ impl Members {
         }
         groups
     }
+}
+
+/// Most parameters of all cells' models: what is trained of each is listed before anything runs.
+const PARAMETERS: u128 = 1 << 28;
+
+/// Opens every cell, unless their models are too large to list.
+fn open(cells: Vec<Config>) -> Result<Vec<Experiment>> {
+    let mut experiments = Vec::new();
+    let mut total = 0;
+    let all = cells.len();
+    for cell in &cells {
+        let width = match &cell.task {
+            Task::Regression(task) => task.dim + 2,
+            // As wide as the first, which alone has been read.
+            Task::Tables(_) => {
+                if experiments.is_empty() {
+                    experiments.push(Experiment::open(cell.clone())?);
+                }
+                experiments[0].problem.dim + 2
+            }
+        };
+        total += cell.parameters(width);
+    }
+    if total > PARAMETERS {
+        let what =
+            format!("the models of {all} cells have {total} parameters, more than {PARAMETERS} in all");
+        return Err(Error::Usage(format!("{what}; sweep fewer values, or smaller models")));
+    }
+    let rest: Vec<Config> = cells.into_iter().skip(experiments.len()).collect();
+    for cell in rest {
+        interrupt::check(|| "the opening of a sweep's cells".into())?;
+        experiments.push(Experiment::open(cell)?);
+    }
+    Ok(experiments)
 }
 
 /// Members found so far, and the cells that each is in.
