@@ -1,6 +1,8 @@
 //! Sources of prompts. A task is one file here and one line in [`open`].
 
 pub mod baselines;
+mod covariance;
+mod input;
 pub mod regression;
 pub mod tables;
 
