@@ -271,10 +271,9 @@ pub(super) fn check_key(key: &str) -> std::result::Result<(), String> {
     }
     if key.contains(['[', ']', '/', '"', '\'']) {
         let like = key.replace(['[', '/'], ".").replace([']', '"', '\''], "").replace("..", ".");
-        let hint = if key.starts_with("methods") {
-            "and a method goes by its name: methods.zs-v.lr"
-        } else {
-            like.trim_matches('.')
+        let hint = match key.starts_with("methods") {
+            true => "and a method goes by its name: methods.zs-v.lr".to_string(),
+            false => format!("like {}", like.trim_matches('.')),
         };
         return Err(format!("`{key}` is no key; a key is names with dots between, {hint}"));
     }

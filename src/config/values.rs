@@ -92,6 +92,10 @@ fn mend(node: &Node, like: &Value, choices: &[String]) -> Option<String> {
                 _ if list.first().is_some_and(|v| !v.is_str()) => {
                     return Some(format!("write it like {}", like));
                 }
+                Is::Value(Value::String(names)) if names.contains(',') => {
+                    let names = names.split(',').map(|name| Value::String(name.trim().into()).to_string());
+                    return Some(format!("write [{}]", names.collect::<Vec<_>>().join(", ")));
+                }
                 _ => node.to_value(),
             };
             Some(format!("write [{value}]"))

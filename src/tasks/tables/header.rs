@@ -256,7 +256,8 @@ pub(super) fn ragged(record: &ByteRecord, line: u64, layout: &Layout, cfg: &Tabl
     let hint = if record.len() == layout.width + 1 && cell(layout.width).is_empty() {
         "take the delimiter at its end away"
     } else if cfg.delimiter == Delimiter::Comma && record.len() > layout.width {
-        "give every row one cell a column (text and numbers with a comma in them stand in quotes)"
+        "give every row one cell a column (what has a comma in it stands in quotes; a first cell that names the row \
+         needs a name in the header)"
     } else {
         "give every row one cell a column"
     };

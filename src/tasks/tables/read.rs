@@ -126,6 +126,10 @@ impl Rows<'_> {
                 self.table.dropped.note(&column.name, &task);
                 return Ok(());
             }
+            if cell == column.name {
+                let what = "is the header again (of a file put behind another?); remove the line";
+                return Err(self.error(line, &column.name, what.into()));
+            }
             let value = number(cell, column.log1p, self.cfg.decimal);
             self.table.values.push(value.map_err(|message| self.error(line, &column.name, message))?);
         }

@@ -53,7 +53,7 @@ pub(super) fn split(
     }
 
     let mut rng = SplitMix64::new(seed ^ STREAM);
-    let parts = draw(&tasks, path, cfg, &mut rng, part)?;
+    let parts = draw(&table, &tasks, path, cfg, &mut rng, part)?;
     let mut order: Vec<u32> = Vec::with_capacity(table.lines.len());
     let mut group = |name: &str, rows: &[u32]| {
         let start = order.len() as u32;
@@ -99,6 +99,7 @@ fn stem(path: &Path) -> String {
 
 /// Draws the target, then the held-out tasks from the rest; what is left pre-trains.
 fn draw(
+    table: &Table,
     tasks: &[(&String, &Vec<u32>)],
     path: &Path,
     cfg: &Tables,
@@ -128,7 +129,8 @@ fn draw(
         };
         let rows = tasks[target].1.len();
         if rows < 2 * part {
-            let what = format!("`{}` has {rows} rows in {}", one_line(&cfg.target), path.display());
+            let lost = table.dropped.of_task(&wanted);
+            let what = format!("`{}` has {rows} rows{lost} in {}", one_line(&cfg.target), path.display());
             let why = format!("but training and test take {part} each; name a larger task, {mend}");
             return Err(Error::config("task.target", format!("{what}, {why}")));
         }
