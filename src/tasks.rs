@@ -1,6 +1,8 @@
 //! Sources of prompts. A task is a file here, a kind of [`Task`] and an arm in [`open`].
 
 pub mod baselines;
+mod covariance;
+mod input;
 pub mod regression;
 pub mod tables;
 

@@ -329,6 +329,24 @@ fn sampled_errors_lie_at_the_exact_risks() {
 }
 
 #[test]
+fn sampled_errors_lie_at_the_exact_risks_where_the_covariance_has_no_inverse() {
+    let dir = tempfile::tempdir().unwrap();
+    let (sigma, model, csv) =
+        (dir.path().join("s.csv"), dir.path().join("m.safetensors"), dir.path().join("e.csv"));
+    std::fs::write(&sigma, "1 -0.5\n-0.5 0.25\n").unwrap();
+    let flat = ["--set".to_string(), format!("task.covariance.file={}", sigma.display())];
+    succeed("pretrain", &[&tiny("paper")[..], &flat, &out(&model)].concat());
+    let line = "eval --set eval.prompts=20000 --set eval.seeds=2";
+    succeed(line, &[&[text(&model)][..], &out(&csv)].concat());
+    let rows = rows(&csv);
+    assert_eq!(rows.len(), 3 * 4);
+    for row in &rows {
+        let (mean, stderr, exact) = (number(&row[3]), number(&row[4]), number(&row[5]));
+        assert!((mean - exact).abs() <= 5.0 * stderr && stderr < 0.05 * exact, "{row:?}");
+    }
+}
+
+#[test]
 fn profiling_changes_no_bit_and_writes_a_trace() {
     let dir = shared("run-profile");
     let said = succeed("run --profile", &[&tiny("paper")[..], &out(&dir)].concat());

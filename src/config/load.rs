@@ -3,6 +3,7 @@
 use super::schema;
 use super::sweep;
 use super::tree::{At, Complaint, Node};
+use super::words;
 use super::{Config, Covariance, Task};
 use crate::bounded;
 use crate::error::{Error, Result};
@@ -81,14 +82,33 @@ impl Config {
     }
 }
 
-fn no_source(source: &str) -> Error {
+fn no_source(source: &str, error: &std::io::Error) -> Error {
     let names: Vec<&str> = PRESETS.iter().map(|p| p.name).collect();
-    let hint = schema::closest(source, &names).map(|n| format!("did you mean `{n}`? ")).unwrap_or_default();
+    let preset =
+        words::closest(source.trim_end_matches(".toml"), &names).map(|n| format!("did you mean `{n}`? "));
+    let file = || words::missing_file(Path::new(source), error).map(|why| format!("{why}; "));
     let message = format!(
-        "no such preset or file; {hint}the presets are {}; anything else is the path of a .toml file",
+        "no such preset or file; {}the presets are {}; anything else is the path of a .toml file",
+        preset.or_else(file).unwrap_or_default(),
         names.join(", ")
     );
     Error::config(one_line(source, 200), message)
+}
+
+/// The text of a file's bytes.
+fn decode(bytes: Vec<u8>, origin: &str) -> Result<String> {
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) || bytes.get(1) == Some(&0) {
+        return Err(Error::config(
+            format!("{origin}:1"),
+            "not UTF-8 text but UTF-16; save the file as UTF-8",
+        ));
+    }
+    String::from_utf8(bytes).map_err(|e| {
+        let valid = e.utf8_error().valid_up_to();
+        let line = e.as_bytes()[..valid].iter().filter(|&&b| b == b'\n').count() + 1;
+        let what = format!("not UTF-8 text (byte 0x{:02x}; Latin-1?)", e.as_bytes()[valid]);
+        Error::config(format!("{origin}:{line}"), format!("{what}; save the file as UTF-8"))
+    })
 }
 
 /// A file's text with what errors call it.
@@ -113,16 +133,20 @@ impl Text {
                 [inside, "config.toml", "sweep.toml"].into_iter().find(|name| path.join(name).exists());
             path.push(held.unwrap_or(inside));
         }
-        let bytes = bounded::bytes(&path, bounded::SMALL).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => no_source(source),
-            _ => Error::config(path.display().to_string(), e),
+        let inside_of = path.parent().filter(|_| path != Path::new(source));
+        let bytes = bounded::bytes(&path, bounded::SMALL).map_err(|e| match (e.kind(), inside_of) {
+            (std::io::ErrorKind::NotFound, Some(directory)) => {
+                let mend = "give a run's or a sweep's directory, or the .toml file itself";
+                Error::config(
+                    directory.display().to_string(),
+                    format!("is a directory without {inside}; {mend}"),
+                )
+            }
+            (std::io::ErrorKind::NotFound, None) => no_source(source, &e),
+            _ => Error::config(path.display().to_string(), format!("cannot be read: {e}")),
         })?;
         let origin = path.display().to_string();
-        let text = String::from_utf8(bytes).map_err(|e| {
-            let before = &e.as_bytes()[..e.utf8_error().valid_up_to()];
-            let line = before.iter().filter(|&&b| b == b'\n').count() + 1;
-            Error::config(format!("{origin}:{line}"), "not UTF-8 text; save the file as UTF-8")
-        })?;
+        let text = decode(bytes, &origin)?;
         Ok(Text { origin, directory: path.parent().map(Path::to_path_buf), text, made: false })
     }
 
@@ -222,7 +246,8 @@ impl Draft {
     fn apply(&mut self, set: &str, at: At) -> std::result::Result<(), Complaint> {
         let complain = |message: String| Complaint { at, message };
         let Some((key, raw)) = set.split_once('=') else {
-            return Err(complain("write it as key=value, for instance model.heads=2".into()));
+            let hint = if set.contains(':') { " (with =, not :)" } else { "" };
+            return Err(complain(format!("write it as key=value{hint}, for instance model.heads=2")));
         };
         let key = key.trim();
         check_key(key).map_err(complain)?;
@@ -241,6 +266,14 @@ pub(super) fn check_key(key: &str) -> std::result::Result<(), String> {
     let parts = || key.split('.');
     if parts().any(|part| part.is_empty() || part.chars().any(|c| c.is_control() || c.is_whitespace())) {
         return Err(format!("`{key}` is no key; a key is names with dots between, like model.heads"));
+    }
+    if key.contains(['[', ']', '/', '"', '\'']) {
+        let like = key.replace(['[', '/'], ".").replace([']', '"', '\''], "").replace("..", ".");
+        let hint = match key.starts_with("methods") {
+            true => "and a method goes by its name: methods.zs-v.lr".to_string(),
+            false => format!("like {}", like.trim_matches('.')),
+        };
+        return Err(format!("`{key}` is no key; a key is names with dots between, {hint}"));
     }
     if parts().count() > 64 {
         return Err("the key has more than 64 parts; no setting lies so deep".into());

@@ -238,7 +238,14 @@ impl Regression {
                     let message = format!("has a diagonal of {} numbers; task.dim asks for", diagonal.len());
                     return fail(path, format!("{message} {}", self.dim));
                 }
-                diagonal.iter().try_for_each(|v| positive(path, *v))
+                diagonal.iter().try_for_each(|v| not_negative(path, *v))?;
+                match diagonal.iter().any(|v| *v > 0.0) {
+                    true => Ok(()),
+                    false => fail(
+                        path,
+                        "is all zero, so every x would be 0; give some covariate a variance".into(),
+                    ),
+                }
             }
             Covariance::File(path) if path.as_os_str().is_empty() => {
                 fail("task.covariance", "has an empty file name; give the path of a d×d CSV file".into())
@@ -258,6 +265,18 @@ impl Tables {
         }
         if self.log1p.contains(&self.task_column) {
             return fail("task.log1p", "has the task column in it, which holds names".into());
+        }
+        for (i, name) in self.features.iter().enumerate() {
+            let why = match name {
+                name if name.is_empty() => "has an empty name in it; name columns",
+                name if *name == self.task_column => {
+                    "has the task column in it, which holds names; leave it out"
+                }
+                name if *name == self.target_column => "has the column to predict in it; leave it out",
+                name if self.features[..i].contains(name) => "has a column twice; leave one out",
+                _ => continue,
+            };
+            return fail("task.features", format!("{why} (\"{name}\")"));
         }
         share("task.heldout", self.heldout)?;
         share("task.target_test", self.target_test)

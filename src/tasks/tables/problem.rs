@@ -45,13 +45,19 @@ pub fn open(task: &Tables, seed: u64, rows_needed: usize) -> Result<Problem> {
 }
 
 fn facts(data: &TableData) -> std::collections::BTreeMap<String, serde_json::Value> {
-    [
+    let dropped = [
+        ("dropped_rows", json!(data.dropped.rows)),
+        ("dropped_by_column", json!(data.dropped.by_column)),
+        ("dropped_tasks", json!(data.dropped_tasks)),
+    ];
+    let facts = [
         ("target", json!(data.target_train.name)),
         ("pretrain_tasks", json!(data.pretrain.len())),
         ("heldout_tasks", json!(data.heldout.len())),
         ("features", json!(data.columns)),
         ("target_column", json!(data.target_column)),
-    ]
-    .map(|(k, v)| (k.to_string(), v))
-    .into()
+    ];
+    // Of tables that drop nothing there is nothing to tell.
+    let dropped = dropped.into_iter().filter(|_| data.dropped.rows > 0);
+    facts.into_iter().chain(dropped).map(|(k, v)| (k.to_string(), v)).collect()
 }
