@@ -165,7 +165,8 @@ impl Identity {
         self.config_differs(noted, &[]).or_else(|| self.data_differ(noted)).or_else(|| self.start_differs(noted))
     }
 
-    fn start_differs(&self, noted: &Noted) -> Option<String> {
+    /// That they start from other weights, if they do.
+    pub fn start_differs(&self, noted: &Noted) -> Option<String> {
         let (there, here) = (noted.start.as_ref()?, self.start.as_ref()?);
         let words = || {
             format!("it starts from weights of sha256 {}… there, {here}… here", shown(there))

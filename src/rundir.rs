@@ -225,6 +225,11 @@ impl RunDir {
         Ok(())
     }
 
+    /// The files of a directory that may be there, to look at.
+    pub fn at(root: &Path) -> Self {
+        RunDir { root: root.to_path_buf() }
+    }
+
     pub fn root(&self) -> &Path {
         &self.root
     }
