@@ -162,15 +162,15 @@ impl Identity {
 
     /// How what a file was made from differs from this, in words; none if it does not, or does not say.
     pub fn differs(&self, noted: &Noted) -> Option<String> {
-        self.config_differs(noted, &[]).or_else(|| self.data_differ(noted)).or_else(|| self.start_differs(noted))
+        self.config_differs(noted, &[])
+            .or_else(|| self.data_differ(noted))
+            .or_else(|| self.start_differs(noted))
     }
 
     /// That they start from other weights, if they do.
     pub fn start_differs(&self, noted: &Noted) -> Option<String> {
         let (there, here) = (noted.start.as_ref()?, self.start.as_ref()?);
-        let words = || {
-            format!("it starts from weights of sha256 {}… there, {here}… here", shown(there))
-        };
+        let words = || format!("it starts from weights of sha256 {}… there, {here}… here", shown(there));
         (there != here).then(words)
     }
 
@@ -215,7 +215,8 @@ impl Identity {
         keys.sort();
         keys.dedup();
         let pair = |key: &String| (key.clone(), there.get(key).cloned(), here.get(key).cloned());
-        keys.into_iter().map(pair).filter(|(_, there, here)| there != here).collect()
+        let counts = |key: &&String| !TRACELESS.contains(&key.as_str());
+        keys.into_iter().filter(counts).map(pair).filter(|(_, there, here)| there != here).collect()
     }
 }
 
@@ -225,7 +226,9 @@ impl Noted {
     /// # Errors
     /// A `data` that is no such record.
     pub fn of(path: &Path, metadata: &BTreeMap<String, String>) -> Result<Noted> {
-        let broken = |e: serde_json::Error| Error::file(path, format!("what it says of its data can't be read: {}", shown(&e.to_string())));
+        let broken = |e: serde_json::Error| {
+            Error::file(path, format!("what it says of its data can't be read: {}", shown(&e.to_string())))
+        };
         let data = metadata.get("data").map(|text| serde_json::from_str(text)).transpose().map_err(broken)?;
         Ok(Noted { config: metadata.get("config").cloned(), data, start: metadata.get("start").cloned() })
     }

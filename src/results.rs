@@ -178,7 +178,9 @@ pub fn one_sign(path: &Path, line: u64, known: &mut Option<String>, found: &str)
     match known {
         Some(known) if known != found => {
             let (known, found) = (shown(known), shown(found));
-            let message = format!("line {line}: the fingerprint is `{found}`, before it was `{known}`: rows of two experiments");
+            let message = format!(
+                "line {line}: the fingerprint is `{found}`, before it was `{known}`: rows of two experiments"
+            );
             Err(Error::file(path, message))
         }
         Some(_) => Ok(()),

@@ -326,10 +326,15 @@ pub fn moments(moments: &[f32], trained: usize) -> Tensor {
 pub fn take_moments(path: &Path, checkpoint: &mut Checkpoint, plan: &Plan) -> Result<Vec<f32>> {
     let wanted = masked_update::states(plan.optimizer.rule) * plan.train.len();
     match checkpoint.tensors.remove(MOMENTS) {
-        None => Err(Error::file(path, format!("has no `{MOMENTS}`, without which no optimizer can go on"))),
+        None => Err(Error::file(
+            path,
+            format!("has no `{MOMENTS}`, without which no optimizer can go on; begin the phase again"),
+        )),
         Some(found) if found.data.len() != wanted => {
             let found = found.data.len();
-            let message = format!("`{MOMENTS}` has {found} entries instead of {wanted}: it is of another optimizer or trained set");
+            let message = format!(
+                "`{MOMENTS}` has {found} entries instead of {wanted}: it is of another optimizer or trained set"
+            );
             Err(Error::file(path, message))
         }
         Some(found) => Ok(found.data),
@@ -368,7 +373,8 @@ pub fn load_state(path: &Path, job: &Job, table: &ParamTable) -> Result<State> {
         let message = format!("the state is of another experiment: {how}; {mend}");
         return Err(Error::config(path.display().to_string(), message));
     }
-    let parse = |name: &str, text: &str| Error::file(path, format!("`{name}` is `{}`, no number", shown(text)));
+    let parse =
+        |name: &str, text: &str| Error::file(path, format!("`{name}` is `{}`, no number", shown(text)));
     let step = text("step")?;
     let step: u64 = step.parse().map_err(|_| parse("step", step))?;
     if step > job.plan.steps {

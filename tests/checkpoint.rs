@@ -177,7 +177,10 @@ fn names_that_stand_twice_are_refused() {
     for header in [
         format!(r#"{{"__metadata__":{{"format":"floe","version":"1"}},"w":{0},"w":{0}}}"#, entry(0)),
         format!(r#"{{"__metadata__":{{"format":"floe","version":"1","format":"floe"}},"w":{}}}"#, entry(0)),
-        format!(r#"{{"w":{},"__metadata__":{{}},"__metadata__":{{"format":"floe","version":"1"}}}}"#, entry(0)),
+        format!(
+            r#"{{"w":{},"__metadata__":{{}},"__metadata__":{{"format":"floe","version":"1"}}}}"#,
+            entry(0)
+        ),
     ] {
         let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[0; 4]].concat();
         assert!(refusal(dir.path(), &bytes).contains("twice"), "{header}");

@@ -10,7 +10,8 @@ fn references(keys: &str, methods: &[(&str, &str, &str)], more: &str) -> Vec<Row
     for (name, loss, train) in methods {
         text += &format!("[[methods]]\nname = \"{name}\"\nloss = \"{loss}\"\ntrain = [{train}]\n{more}\n");
     }
-    let config = config::resolve_text("test", &text, &["task.dim=2".into()]).unwrap_or_else(|e| panic!("{e}"));
+    let config =
+        config::resolve_text("test", &text, &["task.dim=2".into()]).unwrap_or_else(|e| panic!("{e}"));
     Experiment::open(config).unwrap_or_else(|e| panic!("{e}")).references()
 }
 

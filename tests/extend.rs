@@ -104,7 +104,10 @@ fn longer_fine_tuning_leaves_the_rest_alone() {
     succeed("run", &args(&["finetune.steps=20"], &whole, &[]));
     for name in ["pretrained", "adam", "value"] {
         let file = format!("checkpoints/{name}.safetensors");
-        assert!(std::fs::read(run.join(&file)).unwrap() == std::fs::read(whole.join(&file)).unwrap(), "{name}");
+        assert!(
+            std::fs::read(run.join(&file)).unwrap() == std::fs::read(whole.join(&file)).unwrap(),
+            "{name}"
+        );
     }
     for file in ["config.toml", "eval.csv", "baselines.csv"] {
         assert_eq!(read(run.join(file)), read(whole.join(file)), "{file}");
@@ -124,7 +127,10 @@ fn what_cannot_be_longer_is_refused_and_untouched() {
     let all = || {
         let files = names(&run.join("checkpoints"));
         let paths = files.iter().map(|name| run.join("checkpoints").join(name));
-        paths.chain([run.join("run.json"), run.join("config.toml")]).map(|p| std::fs::read(p).unwrap()).collect::<Vec<_>>()
+        paths
+            .chain([run.join("run.json"), run.join("config.toml")])
+            .map(|p| std::fs::read(p).unwrap())
+            .collect::<Vec<_>>()
     };
     let before = all();
     let refused = |line: &str, parts: &[&str]| say(line, &[text(&run)]).refuses(2, parts);
@@ -151,9 +157,12 @@ fn single_steps_extend_too() {
     succeed("pretrain", &args(&["pretrain.steps=30"], &model, &["--extend"]));
     succeed("pretrain", &args(&["pretrain.steps=30"], &whole, &[]));
     assert!(bytes(&model) == bytes(&whole));
-    say("pretrain", &args(&["pretrain.steps=30"], &model, &["--extend"])).refuses(2, &["has its 30 steps already"]);
+    say("pretrain", &args(&["pretrain.steps=30"], &model, &["--extend"]))
+        .refuses(2, &["has its 30 steps already"]);
 
-    let tuned = |line: &str, to: &Path| say(&format!("finetune --method adam {line} --from"), &[&[text(&whole)][..], &out(to)].concat());
+    let tuned = |line: &str, to: &Path| {
+        say(&format!("finetune --method adam {line} --from"), &[&[text(&whole)][..], &out(to)].concat())
+    };
     let (short, long) = (dir.path().join("short.safetensors"), dir.path().join("long.safetensors"));
     assert_eq!(tuned("", &short).code, 0);
     tuned("--extend --set seed=4 --set finetune.steps=20", &short).refuses(2, &["seed is 0 there, 4 here"]);
@@ -186,7 +195,8 @@ fn a_state_without_its_moments_is_refused() {
         moments.shape = vec![moments.data.len()];
     };
     resumed(&shorter).refuses(1, &["m.state", "has 31 entries instead of 32"]);
-    resumed(&|c| drop(c.metadata.insert("step".into(), "31".into()))).refuses(1, &["its step is 31, beyond the 30"]);
+    resumed(&|c| drop(c.metadata.insert("step".into(), "31".into())))
+        .refuses(1, &["its step is 31, beyond the 30"]);
     let said = resumed(&|c| drop(c.metadata.insert("method".into(), "a\u{1b}b".into())));
     said.refuses(2, &["the state is of method `a\\u{1b}b`"]);
     say("eval", &[text(&state)]).refuses(1, &["is the state of a phase under way"]);

@@ -89,7 +89,8 @@ impl Sweep {
         fs::write(self.dir.join("sweep.toml"), toml).unwrap();
         fs::write(self.dir.join("sweep.json"), json.to_string()).unwrap();
         fs::write(self.dir.join("results.csv"), results_csv(&keys, &self.rows, "f0")).unwrap();
-        fs::write(self.dir.join("summary.csv"), summary_csv(&keys, &summarise(&keys, &self.rows), "f0")).unwrap();
+        fs::write(self.dir.join("summary.csv"), summary_csv(&keys, &summarise(&keys, &self.rows), "f0"))
+            .unwrap();
         self.dir
     }
 }

@@ -97,7 +97,10 @@ fn weights_of_any_float_prefix_and_shape_are_tested() {
         let file = saved(&path, prefix, dtype, shape);
         let found = means(&[file.clone(), "--config".into(), config()]);
         for (found, expected) in found.iter().zip(&expected) {
-            assert!((found - expected).abs() <= tolerance * expected, "{prefix} {dtype}: {found}, {expected}");
+            assert!(
+                (found - expected).abs() <= tolerance * expected,
+                "{prefix} {dtype}: {found}, {expected}"
+            );
         }
         let said = say("eval", &[file]);
         said.refuses(1, &["does not say which experiment it belongs to", "--config PRESET|FILE.toml"]);

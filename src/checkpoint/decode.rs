@@ -24,7 +24,8 @@ const START: u64 = 512;
 pub fn read(path: &Path) -> Result<Checkpoint> {
     let (checkpoint, own) = decode(path, &whole_file(path)?)?;
     if !own {
-        let mend = "if it holds weights of another program, name their experiment by --config PRESET|FILE.toml";
+        let mend =
+            "if it holds weights of another program, name their experiment by --config PRESET|FILE.toml";
         return Err(foreign(path, "its metadata has no `format: floe`", mend));
     }
     Ok(checkpoint)
@@ -132,7 +133,8 @@ fn check_own(
         return Ok(());
     }
     let noted = noted.map_or("none".to_string(), |noted| shown(&noted));
-    let mend = "use an earlier checkpoint, or, if another program saved it on purpose, leave out its metadata";
+    let mend =
+        "use an earlier checkpoint, or, if another program saved it on purpose, leave out its metadata";
     Err(Error::file(
         path,
         format!("is torn or was altered: it has CRC-32 {found} instead of {noted}; {mend} and give --config"),
@@ -181,13 +183,15 @@ fn floats(path: &Path, name: &str, view: &TensorView) -> Result<Vec<f32>> {
             let wide = bytes.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().expect("eight bytes")));
             let wide: Vec<f64> = wide.collect();
             if let Some(at) = wide.iter().position(|x| x.is_finite() && !(*x as f32).is_finite()) {
-                let message = format!("tensor `{name}` has {:e} at entry {at}, which is beyond f32", wide[at]);
+                let message =
+                    format!("tensor `{name}` has {:e} at entry {at}, which is beyond f32", wide[at]);
                 return Err(Error::file(path, message));
             }
             wide.into_iter().map(|x| x as f32).collect()
         }
         other => {
-            let message = format!("tensor `{name}` is {other}; floe reads F32, F16, BF16 and F64, convert it");
+            let message =
+                format!("tensor `{name}` is {other}; floe reads F32, F16, BF16 and F64, convert it");
             return Err(Error::file(path, message));
         }
     };

@@ -4,7 +4,8 @@ use super::{Checkpoint, MOMENTS};
 use crate::error::{Error, Result, shown};
 use std::path::Path;
 
-const SAVE: &str = "save its weights with `safetensors.torch.save_file(model.state_dict(), \"weights.safetensors\")`";
+const SAVE: &str =
+    "save its weights with `safetensors.torch.save_file(model.state_dict(), \"weights.safetensors\")`";
 
 /// What a file that begins like this is, and the mend, if it is known and no safetensors.
 pub(super) fn recognise(start: &[u8]) -> Option<String> {
@@ -168,7 +169,8 @@ mod tests {
                 assert_eq!(found.tensors["layers.0.attn.v"].shape, [1, 2, 2]);
             }
         }
-        let refused = |names: &[(&str, &[usize])]| holding(names).fit(path, &expected).unwrap_err().to_string();
+        let refused =
+            |names: &[(&str, &[usize])]| holding(names).fit(path, &expected).unwrap_err().to_string();
         let more = refused(&[("m.layers.0.attn.v", &[1, 2, 2]), ("m.layers.1.attn.v", &[1, 2, 2])]);
         assert!(more.contains("`layers.1.attn.v` unexpected"), "{more}");
         let twice = refused(&[("a.layers.0.attn.v", &[1, 2, 2]), ("b.layers.0.attn.v", &[1, 2, 2])]);

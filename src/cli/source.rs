@@ -82,7 +82,8 @@ impl Borrowed {
             return Ok(());
         }
         // Another seed, or prompts of other lengths, divide the same table otherwise.
-        let same = found.noted.data.iter().flatten().zip(&experiment.identity.data).all(|(a, b)| a.same_bytes(b));
+        let same =
+            found.noted.data.iter().flatten().zip(&experiment.identity.data).all(|(a, b)| a.same_bytes(b));
         if same && !self.sets.is_empty() {
             return Ok(());
         }

@@ -213,7 +213,8 @@ pub(super) fn agrees(path: &Path, identity: &Identity, noted: &Noted, by: &str) 
     match identity.config_differs(noted, &[]) {
         None => Ok(()),
         Some(how) => {
-            let message = format!("was altered after the run: {how}, and there is {by}; put it back as it was");
+            let message =
+                format!("was altered after the run: {how}, and there is {by}; put it back as it was");
             Err(Error::config(path.display().to_string(), message))
         }
     }

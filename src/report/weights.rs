@@ -42,7 +42,8 @@ pub(super) fn read(model: &str, path: &Path, identity: &Identity) -> Result<Weig
     // Data are compared where the run says what they were.
     let data = if identity.data.is_empty() { None } else { identity.data_differ(&noted) };
     if let Some(how) = identity.config_differs(&noted, &[]).or(data) {
-        let message = format!("is of another experiment than the run: {how}; put the right file back, or run again");
+        let message =
+            format!("is of another experiment than the run: {how}; put the right file back, or run again");
         return Err(Error::config(path.display().to_string(), message));
     }
     let mut matrices = Vec::new();

@@ -35,8 +35,11 @@ pub fn check(experiment: &Experiment, dir: &RunDir) -> Result<()> {
 /// # Errors
 /// Before anything is changed: a phase that was longer, or that kept no moments; files of another experiment.
 pub fn directory(experiment: &Experiment, dir: &RunDir) -> Result<()> {
-    let kept: Vec<Kept> =
-        experiment.plans.iter().map(|(name, plan)| kept(experiment, dir, name, plan)).collect::<Result<_>>()?;
+    let kept: Vec<Kept> = experiment
+        .plans
+        .iter()
+        .map(|(name, plan)| kept(experiment, dir, name, plan))
+        .collect::<Result<_>>()?;
     let again = matches!(kept[0], Kept::Shorter(_));
     let variant = rundir::begun(dir.root()).map(|begun| begun.variant);
     for (at, ((name, plan), kept)) in experiment.plans.iter().zip(kept).enumerate() {
@@ -52,12 +55,15 @@ pub fn directory(experiment: &Experiment, dir: &RunDir) -> Result<()> {
         match kept {
             Kept::Nothing => {}
             // The same numbers under the new configuration.
-            Kept::Same => [finished, under_way].iter().try_for_each(|path| rename(path, &experiment.identity))?,
+            Kept::Same => {
+                [finished, under_way].iter().try_for_each(|path| rename(path, &experiment.identity))?
+            }
             Kept::Shorter(mut state) => {
                 say(name, plan, state.step);
                 state.wall_s = dir.phases().iter().find(|p| p.method == *name).map_or(0.0, |p| p.wall_s);
                 let identity = Identity { start: start_of(&finished)?, ..experiment.identity.clone() };
-                let job = Job { phase: phase_of(name), method: name, plan, state_path: None, identity: &identity };
+                let job =
+                    Job { phase: phase_of(name), method: name, plan, state_path: None, identity: &identity };
                 let variant = variant.as_deref().unwrap_or_default();
                 train::save_state(&under_way, &job, &experiment.table, &state, variant)?;
                 remove(&finished)?;
@@ -115,16 +121,17 @@ fn finished(experiment: &Experiment, path: &Path, name: &str, plan: &Plan) -> Re
     rundir::same_but_steps(path, &found, &experiment.identity)?;
     for (key, asked) in [("phase", phase_of(name)), ("method", name)] {
         if let Some(noted) = found.metadata.get(key).filter(|noted| *noted != asked) {
-            let message = format!("is of {key} `{}`, not `{asked}`; give that one, or another file", shown(noted));
+            let message =
+                format!("is of {key} `{}`, not `{asked}`; give that one, or another file", shown(noted));
             return Err(Error::config(path.display().to_string(), message));
         }
     }
     let noted = found.metadata.get("steps").map(String::as_str).unwrap_or_default();
-    let steps: u64 = noted
-        .parse()
-        .map_err(|_| Error::file(path, format!("`steps` is `{}`, no number", shown(noted))))?;
+    let steps: u64 =
+        noted.parse().map_err(|_| Error::file(path, format!("`steps` is `{}`, no number", shown(noted))))?;
     if steps > plan.steps {
-        let message = format!("has {steps} steps already, and {} are asked for; --extend only adds some", plan.steps);
+        let message =
+            format!("has {steps} steps already, and {} are asked for; --extend only adds some", plan.steps);
         return Err(Error::config(path.display().to_string(), message));
     }
     if steps == plan.steps {
@@ -140,7 +147,11 @@ fn finished(experiment: &Experiment, path: &Path, name: &str, plan: &Plan) -> Re
 fn say(name: &str, plan: &Plan, step: u64) {
     let mut line = format!("{name}: goes on from step {step} to {} with its moments", plan.steps);
     if plan.optimizer.lr_schedule != Schedule::Constant {
-        line += &format!("; the learning rate's schedule is that of {} steps, now {:.3e}", plan.steps, plan.lr(step));
+        line += &format!(
+            "; the learning rate's schedule is that of {} steps, now {:.3e}",
+            plan.steps,
+            plan.lr(step)
+        );
     }
     if plan.loss == Loss::ZsFs && plan.schedule != Schedule::Constant {
         line += &format!("; so is the few-shot weight's, now {:.3}", plan.few(step));

@@ -139,7 +139,12 @@ fn job<'a>(members: &'a Members, member: usize, identity: &'a Identity) -> Job<'
     Job { phase, method: &member.model, plan: &member.plan, state_path: None, identity }
 }
 
-fn save(members: &Members, member: usize, dir: &RunDir, (state, identity): (&State, &Identity)) -> Result<()> {
+fn save(
+    members: &Members,
+    member: usize,
+    dir: &RunDir,
+    (state, identity): (&State, &Identity),
+) -> Result<()> {
     let member = &members.list[member];
     let experiment = &members.experiments[member.experiment];
     let info = run::phase_info(&member.method, &member.plan, state, experiment.table.len());
