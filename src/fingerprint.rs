@@ -167,7 +167,8 @@ impl Identity {
             .or_else(|| self.start_differs(noted))
     }
 
-    fn start_differs(&self, noted: &Noted) -> Option<String> {
+    /// That they start from other weights, if they do.
+    pub fn start_differs(&self, noted: &Noted) -> Option<String> {
         let (there, here) = (noted.start.as_ref()?, self.start.as_ref()?);
         let words = || format!("it starts from weights of sha256 {}… there, {here}… here", shown(there));
         (there != here).then(words)
@@ -214,7 +215,8 @@ impl Identity {
         keys.sort();
         keys.dedup();
         let pair = |key: &String| (key.clone(), there.get(key).cloned(), here.get(key).cloned());
-        keys.into_iter().map(pair).filter(|(_, there, here)| there != here).collect()
+        let counts = |key: &&String| !TRACELESS.contains(&key.as_str());
+        keys.into_iter().filter(counts).map(pair).filter(|(_, there, here)| there != here).collect()
     }
 }
 

@@ -207,8 +207,9 @@ fn phase(
     } else {
         State::fresh(start)
     };
-    // Later phases than this one have not begun, so their lines are left over from nothing.
-    let done: Vec<&String> = experiment.plans.iter().map(|(n, _)| n).take_while(|n| *n != name).collect();
+    // Lines of phases that are neither finished nor this one are left over from nothing.
+    let done: Vec<&String> =
+        experiment.plans.iter().map(|(n, _)| n).filter(|n| dir.checkpoint(n).exists()).collect();
     let mut log = MetricsLog::open(&dir.metrics(), |line| {
         done.contains(&&line.method) || (line.method == name && line.step < state.step)
     })?;

@@ -3,7 +3,7 @@
 use crate::bounded;
 use crate::checkpoint::{self, Checkpoint, MOMENTS, atomic_write, remove_torn};
 use crate::error::{Error, Result, shown};
-use crate::fingerprint::{self, Identity, Noted};
+use crate::fingerprint::{self, Identity};
 use crate::gpu::AdapterSummary;
 use crate::lock::Lock;
 use crate::params::ParamTable;
@@ -12,6 +12,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+mod compare;
+
+pub use compare::{Found, load_finished, same_but_steps};
 
 const CONFIG: &str = "config.toml";
 const SWEEP: &str = "sweep.toml";
@@ -30,8 +34,8 @@ pub enum Open {
 #[derive(Clone, Debug)]
 pub struct RunDir {
     root: PathBuf,
-    /// No other process writes here as long as one of these lives.
-    _lock: Arc<Lock>,
+    /// No other process writes here as long as one of these lives; none where nothing is written.
+    _lock: Option<Arc<Lock>>,
 }
 
 /// What a run, a sweep or a report writes at a directory's top.
@@ -149,7 +153,7 @@ impl RunDir {
         };
         create(root)?;
         // Before anything is looked at, so that of two processes one finds what the other made.
-        let dir = RunDir { root: root.to_path_buf(), _lock: Arc::new(Lock::directory(root)?) };
+        let dir = RunDir { root: root.to_path_buf(), _lock: Some(Arc::new(Lock::directory(root)?)) };
         let path = root.join(own);
         let called = |file: &str| if file == SWEEP { "a sweep" } else { "a run" };
         if root.join(other).exists() {
@@ -164,7 +168,7 @@ impl RunDir {
             return Err(Error::Usage(format!("{}: holds {what} already ({held}); {mend}", root.display())));
         }
         if how != Open::New {
-            dir.compare(own, json, identity, how == Open::Extend)?;
+            compare::directory(&dir, (own, json), identity, how == Open::Extend)?;
         }
         let checkpoints = root.join("checkpoints");
         create(&checkpoints)?;
@@ -194,49 +198,9 @@ impl RunDir {
         Ok(None)
     }
 
-    /// Holds that what the directory says it was made from is `identity`.
-    fn compare(&self, own: &str, json: &str, identity: &Identity, longer: bool) -> Result<()> {
-        let info = self.root.join(json);
-        let known = read_if_there(&info)?.map(|text| Noted::of_json(&text)).unwrap_or_default();
-        let file = self.root.join(own);
-        let text = read_if_there(&file)?;
-        // Where the data lie counts as long as it is not known what was read.
-        let written = Noted { config: text, data: None, start: None };
-        let mut besides = if known.data.is_some() { fingerprint::paths() } else { Vec::new() };
-        if longer {
-            besides.extend(steps(identity, &written).chain(steps(identity, &known)));
-        }
-        if let Some(how) = identity.config_differs(&written, &besides) {
-            return Err(different(&file, &how, identity, &written));
-        }
-        let how = identity.config_differs(&known, &besides).or_else(|| identity.data_differ(&known));
-        if let Some(how) = how {
-            return Err(different(&info, &how, identity, &known));
-        }
-        // Where one of the two is missing, finished models say it. A sweep's are of single cells.
-        if own == CONFIG && !(file.exists() && info.exists()) {
-            self.compare_models(identity, longer)?;
-        }
-        Ok(())
-    }
-
-    fn compare_models(&self, identity: &Identity, longer: bool) -> Result<()> {
-        let directory = self.root.join("checkpoints");
-        if !directory.is_dir() {
-            return Ok(());
-        }
-        for entry in std::fs::read_dir(&directory).map_err(|e| Error::file(&directory, e))? {
-            let path = entry.map_err(|e| Error::file(&directory, e))?.path();
-            if path.extension().is_none_or(|extension| extension != "safetensors") {
-                continue;
-            }
-            let checkpoint = checkpoint::read(&path)?;
-            match longer {
-                true => same_but_steps(&path, &checkpoint, identity)?,
-                false => same(&path, &checkpoint, identity)?,
-            }
-        }
-        Ok(())
+    /// The files of a directory that may be there, to look at.
+    pub fn at(root: &Path) -> Self {
+        RunDir { root: root.to_path_buf(), _lock: None }
     }
 
     pub fn root(&self) -> &Path {
@@ -303,7 +267,7 @@ pub fn begun(root: &Path) -> Option<Begun> {
     let text = bounded::text(&path, bounded::TABLE).ok()?;
     match serde_json::from_str::<Info>(&text) {
         Ok(Info { variant }) => {
-            Some(Begun { variant: variant.name, chosen: variant.chosen.unwrap_or(Chosen::Default) })
+            Some(Begun { variant: shown(&variant.name), chosen: variant.chosen.unwrap_or(Chosen::Default) })
         }
         Err(_) => {
             let mend = "give that one by --variant if it was not the default";
@@ -343,72 +307,7 @@ pub fn save_model(
 /// # Errors
 /// A file that is no floe checkpoint, or one of another shape.
 pub fn load_model(path: &Path, table: &ParamTable) -> Result<Vec<f32>> {
-    arena(path, table, checkpoint::read(path)?)
-}
-
-/// [`load_model`] of what holds to be `name` of the experiment `identity`.
-///
-/// # Errors
-/// It was made from another configuration or other data, or is another model.
-pub fn load_finished(path: &Path, table: &ParamTable, identity: &Identity, name: &str) -> Result<Vec<f32>> {
-    let checkpoint = checkpoint::read(path)?;
-    same(path, &checkpoint, identity)?;
-    if let Some(method) = checkpoint.metadata.get("method").filter(|method| *method != name) {
-        let message = format!(
-            "holds the model `{}`, not `{name}`; put the right file back, or remove it",
-            shown(method)
-        );
-        return Err(Error::file(path, message));
-    }
-    arena(path, table, checkpoint)
-}
-
-/// Holds that a checkpoint is of this experiment.
-fn same(path: &Path, checkpoint: &Checkpoint, identity: &Identity) -> Result<()> {
-    let noted = Noted::of(path, &checkpoint.metadata)?;
-    match identity.differs(&noted) {
-        Some(how) => Err(different(path, &how, identity, &noted)),
-        None => Ok(()),
-    }
-}
-
-/// Holds that a checkpoint is of this experiment, whose phases may have had other numbers of steps.
-///
-/// # Errors
-/// Another key, or the data, differ.
-pub fn same_but_steps(path: &Path, checkpoint: &Checkpoint, identity: &Identity) -> Result<()> {
-    let noted = Noted::of(path, &checkpoint.metadata)?;
-    let besides: Vec<String> = steps(identity, &noted).collect();
-    match identity.config_differs(&noted, &besides).or_else(|| identity.data_differ(&noted)) {
-        Some(how) => Err(different(path, &how, identity, &noted)),
-        None => Ok(()),
-    }
-}
-
-/// The keys of lengths of phases that differ.
-fn steps(identity: &Identity, noted: &Noted) -> impl Iterator<Item = String> {
-    let differing = if noted.config.is_some() { identity.differing(noted) } else { Vec::new() };
-    differing.into_iter().map(|(key, ..)| key).filter(|key| is_steps(key))
-}
-
-fn is_steps(key: &str) -> bool {
-    key.ends_with(".steps")
-}
-
-fn arena(path: &Path, table: &ParamTable, mut checkpoint: Checkpoint) -> Result<Vec<f32>> {
-    checkpoint.fit(path, &train::shapes(table))?;
-    train::arena(table, &checkpoint, path)
-}
-
-/// The error of a file that was made from something else.
-fn different(path: &Path, how: &str, identity: &Identity, noted: &Noted) -> Error {
-    let longer = identity.differing(noted);
-    let extend = match !longer.is_empty() && longer.iter().all(|(key, ..)| is_steps(key)) {
-        true => ", train a finished phase for longer by --extend",
-        false => "",
-    };
-    let mend = format!("give the same{extend}, or choose another --out");
-    Error::config(path.display().to_string(), format!("is of another experiment: {how}; {mend}"))
+    compare::arena(path, table, checkpoint::read(path)?)
 }
 
 fn read_if_there(path: &Path) -> Result<Option<String>> {
@@ -416,37 +315,5 @@ fn read_if_there(path: &Path) -> Result<Option<String>> {
         Ok(text) => Ok(Some(text)),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(Error::file(path, e)),
-    }
-}
-
-/// Weights from a file, and what it says that they were made from.
-#[derive(Debug)]
-pub struct Found {
-    pub path: PathBuf,
-    pub checkpoint: Checkpoint,
-    pub noted: Noted,
-}
-
-impl Found {
-    /// Reads a finished checkpoint, or weights that another program saved as safetensors.
-    ///
-    /// # Errors
-    /// A file that is neither; the state of a phase under way.
-    pub fn read(path: &Path) -> Result<Found> {
-        let (checkpoint, own) = checkpoint::read_any(path)?;
-        if own && checkpoint.metadata.contains_key("step") {
-            let mend = "end the phase by --resume and give its checkpoint";
-            return Err(Error::file(path, format!("is the state of a phase under way; {mend}")));
-        }
-        let noted = if own { Noted::of(path, &checkpoint.metadata)? } else { Noted::default() };
-        Ok(Found { path: path.to_path_buf(), checkpoint, noted })
-    }
-
-    /// The arena of a model.
-    ///
-    /// # Errors
-    /// The tensors are not the model's.
-    pub fn arena(self, table: &ParamTable) -> Result<Vec<f32>> {
-        arena(&self.path, table, self.checkpoint)
     }
 }

@@ -351,7 +351,10 @@ pub fn moments(moments: &[f32], trained: usize) -> Tensor {
 pub fn take_moments(path: &Path, checkpoint: &mut Checkpoint, plan: &Plan) -> Result<Vec<f32>> {
     let wanted = masked_update::states(plan.optimizer.rule) * plan.train.len();
     match checkpoint.tensors.remove(MOMENTS) {
-        None => Err(Error::file(path, format!("has no `{MOMENTS}`, without which no optimizer can go on"))),
+        None => Err(Error::file(
+            path,
+            format!("has no `{MOMENTS}`, without which no optimizer can go on; begin the phase again"),
+        )),
         Some(found) if found.data.len() != wanted => {
             let found = found.data.len();
             let message = format!(

@@ -29,7 +29,7 @@ fn models() -> Vec<&'static str> {
 fn rows(path: &Path) -> Vec<Vec<String>> {
     let text = read(path);
     let (header, rows) = text.split_once('\n').expect("a header");
-    assert_eq!(header, "model,task,shots,mean,stderr,exact");
+    assert_eq!(header, "model,task,shots,mean,stderr,exact,fingerprint");
     rows.lines().map(|line| line.split(',').map(String::from).collect()).collect()
 }
 

@@ -307,7 +307,7 @@ fn runs_and_sweeps_do_not_mix_in_a_directory() {
     say("sweep", &args(&dir, &AXES)).refuses(2, &["holds a run", "another --out"]);
     let other =
         ["--resume", "--set", "sweep.seed=[0, 2]", "--set", "sweep.finetune.optimizer.lr=[0.01, 0.05]"];
-    say("sweep", &args(sweep(), &other)).refuses(2, &["another configuration"]);
+    say("sweep", &args(sweep(), &other)).refuses(2, &["is of another experiment: ", " there, ", " here"]);
 }
 
 /// Loss and gradient of the last step are finite, the parameters that it leaves are not.

@@ -58,7 +58,7 @@ impl Sweep {
                     task,
                     shots,
                     mean,
-                    stderr: 0.001,
+                    stderr: Some(0.001),
                     exact: None,
                 });
             }
@@ -88,8 +88,9 @@ impl Sweep {
         let toml = self.methods.iter().map(method).collect::<String>() + "[sweep]\n" + &sweep;
         fs::write(self.dir.join("sweep.toml"), toml).unwrap();
         fs::write(self.dir.join("sweep.json"), json.to_string()).unwrap();
-        fs::write(self.dir.join("results.csv"), results_csv(&keys, &self.rows)).unwrap();
-        fs::write(self.dir.join("summary.csv"), summary_csv(&keys, &summarise(&keys, &self.rows))).unwrap();
+        fs::write(self.dir.join("results.csv"), results_csv(&keys, &self.rows, "f0")).unwrap();
+        fs::write(self.dir.join("summary.csv"), summary_csv(&keys, &summarise(&keys, &self.rows), "f0"))
+            .unwrap();
         self.dir
     }
 }
@@ -414,7 +415,7 @@ fn errors_name_the_file_the_line_and_the_mend() {
     );
     contains(
         &spoil("summary.csv", "pretrained,,target,1,", "pretrained,target,1,"),
-        &["line 3: 7 fields, the header has 8"],
+        &["line 3: 8 fields, the header has 9"],
     );
     contains(
         &spoil("summary.csv", "finetune.optimizer.lr", "model.heads"),

@@ -45,7 +45,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
         // From files alone.
         ("report", &["bounded", "checkpoint", "config", "error", "escape", "fingerprint", "results"]),
     ],
-    &[("rundir", &["bounded", "checkpoint", "error", "fingerprint", "gpu", "lock", "params", "train"])],
+    &[("rundir", &["bounded", "checkpoint", "error", "fingerprint", "gpu", "lock", "model", "params", "train"])],
     &[("run", &["checkpoint", "config", "error", "eval", "fingerprint", "gpu", "kernels", "methods", "metrics", "model", "params", "profile", "report", "rng", "rundir", "tasks", "train"])],
     &[
         ("sweep", &["bounded", "config", "error", "eval", "fingerprint", "interrupt", "metrics", "model", "report", "results", "run", "rundir", "train"]),
@@ -53,7 +53,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
         ("tune", &["bench", "bounded", "checkpoint", "error", "gpu", "kernels"]),
         ("bench", &["check", "config", "error", "gpu", "interrupt", "kernels", "model", "run"]),
     ],
-    &[("cli", &["bench", "bounded", "check", "checkpoint", "compare", "config", "error", "escape", "eval", "gpu", "interrupt", "kernels", "lock", "metrics", "model", "probe", "report", "run", "rundir", "sweep", "train", "tune"])],
+    &[("cli", &["bench", "bounded", "check", "checkpoint", "compare", "config", "error", "escape", "eval", "gpu", "interrupt", "kernels", "lock", "metrics", "model", "probe", "report", "results", "run", "rundir", "sweep", "train", "tune"])],
 ];
 
 fn root() -> PathBuf {

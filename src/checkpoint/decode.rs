@@ -88,14 +88,13 @@ fn check_start(path: &Path, start: &[u8], file_len: u64) -> Result<()> {
 /// The checkpoint, and whether it is floe's.
 fn decode(path: &Path, bytes: &[u8]) -> Result<(Checkpoint, bool)> {
     check_start(path, bytes, bytes.len() as u64)?;
+    check_names(path, bytes)?;
     let file = SafeTensors::deserialize(bytes).map_err(|e| match e {
         SafeTensorError::MetadataIncompleteBuffer => truncated(path),
         other => foreign(path, &other.to_string(), GIVE),
     })?;
     let read_metadata = SafeTensors::read_metadata(bytes);
     let (header_len, header) = read_metadata.map_err(|e| foreign(path, &e.to_string(), GIVE))?;
-    serde_json::from_slice::<Once>(&bytes[8..8 + header_len])
-        .map_err(|e| Error::file(path, format!("its header is off: {}", shown(&e.to_string()))))?;
     let mut metadata: BTreeMap<String, String> =
         header.metadata().clone().unwrap_or_default().into_iter().collect();
     let own = metadata.get(FORMAT_KEY).is_some_and(|format| format == "floe");
@@ -165,6 +164,20 @@ fn checksum(bytes: &[u8], header_len: usize, noted: &str) -> String {
     crc32(&[&header[..at], b"00000000", &header[at + noted.len()..], &bytes[8 + header_len..]])
 }
 
+/// Holds that no object of the header names a key twice: readers differ in which of the two they take.
+fn check_names(path: &Path, bytes: &[u8]) -> Result<()> {
+    let length = bytes.first_chunk::<8>().map_or(0, |length| u64::from_le_bytes(*length)) as usize;
+    match serde_json::from_slice::<Once>(&bytes[8..8 + length]) {
+        Err(e) if e.is_data() => {
+            let what = e.to_string();
+            let what = what.split(" at line ").next().unwrap_or_default();
+            Err(Error::file(path, format!("its header {what}; save the file anew")))
+        }
+        // What is no JSON at all is the format's to refuse.
+        _ => Ok(()),
+    }
+}
+
 /// The entries of a tensor of floats.
 fn floats(path: &Path, name: &str, view: &TensorView) -> Result<Vec<f32>> {
     let bytes = view.data();
@@ -214,7 +227,7 @@ impl<'de> Visitor<'de> for Once {
         while let Some(key) = map.next_key::<String>()? {
             map.next_value::<Once>()?;
             if seen.contains(&key) {
-                let message = format!("it names `{}` twice; save the file anew", shown(&key));
+                let message = format!("names `{}` twice", shown(&key));
                 return Err(serde::de::Error::custom(message));
             }
             seen.insert(key);

@@ -9,6 +9,7 @@ use crate::bench::{self, Report};
 use crate::bounded;
 use crate::checkpoint::{atomic_write, check_writable};
 use crate::error::{Error, Result};
+use crate::results::{CsvText, number};
 use std::path::{Path, PathBuf};
 
 /// Time every kernel and whole training steps, against what the device can do at best
@@ -173,23 +174,27 @@ fn together(report: &Report) -> String {
 }
 
 fn csv(report: &Report) -> String {
-    let mut out =
-        "name,ms,ms_min,ms_max,device_ms,gflops,gbytes_s,roof_percent,trained,optimizer_bytes\n".to_string();
+    let mut table = CsvText::new([
+        "name",
+        "ms",
+        "ms_min",
+        "ms_max",
+        "device_ms",
+        "gflops",
+        "gbytes_s",
+        "roof_percent",
+        "trained",
+        "optimizer_bytes",
+    ]);
     for f in &report.figures {
-        let some = |x: Option<String>| x.unwrap_or_default();
-        out += &format!(
-            "\"{}\",{},{},{},{},{},{},{},{},{}\n",
-            f.name,
-            f.ms,
-            f.ms_min,
-            f.ms_max,
-            some(f.device_ms.map(|x| x.to_string())),
-            f.gflops,
-            f.gbytes_s,
-            f.roof,
-            some(f.trained.map(|x| x.to_string())),
-            some(f.optimizer_bytes.map(|x| x.to_string())),
+        let whole = |x: Option<usize>| x.map(|x| x.to_string()).unwrap_or_default();
+        let [ms, low, high] = [f.ms, f.ms_min, f.ms_max].map(|x| x.to_string());
+        let [gflops, gbytes_s, roof] = [f.gflops, f.gbytes_s, f.roof].map(|x| x.to_string());
+        let [device, trained, bytes] = [number(f.device_ms), whole(f.trained), whole(f.optimizer_bytes)];
+        table.row(
+            [&f.name, &ms, &low, &high, &device, &gflops, &gbytes_s, &roof, &trained, &bytes]
+                .map(String::as_str),
         );
     }
-    out
+    table.text()
 }

@@ -122,7 +122,7 @@ pub fn train_to(
     };
     let state = match again {
         Again { resume: true, .. } => load_state(&state_path, &job, &experiment.table)?,
-        Again { extend: true, .. } => extend::state(experiment, out, (name, plan))?,
+        Again { extend: true, .. } => extend::state(experiment, out, (name, plan), &identity)?,
         _ => State::fresh(params),
     };
     let begun = if again.resume { variant_of(&state_path)? } else { None };

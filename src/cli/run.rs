@@ -49,6 +49,9 @@ pub fn run(args: Args) -> Result<()> {
         (false, true) => Open::Resume,
         (false, false) => Open::New,
     };
+    if args.extend {
+        run::extend::check(&experiment, &RunDir::at(&out))?;
+    }
     let dir = RunDir::open(&out, &experiment.identity, how)?;
     if args.extend {
         run::extend::directory(&experiment, &dir)?;

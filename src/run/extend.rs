@@ -21,6 +21,14 @@ enum Kept {
     Shorter(Box<State>),
 }
 
+/// Holds that [`directory`] can do what it is for, changing nothing.
+///
+/// # Errors
+/// A phase that was longer, or that kept no moments; files of another experiment.
+pub fn check(experiment: &Experiment, dir: &RunDir) -> Result<()> {
+    experiment.plans.iter().try_for_each(|(name, plan)| kept(experiment, dir, name, plan).map(drop))
+}
+
 /// Makes a directory's run one that was interrupted on its way to the steps now asked for. What starts from a model
 /// that is trained on is trained again.
 ///
@@ -69,8 +77,18 @@ pub fn directory(experiment: &Experiment, dir: &RunDir) -> Result<()> {
 ///
 /// # Errors
 /// It is of another experiment, was trained for as long or longer, or kept no moments.
-pub fn state(experiment: &Experiment, path: &Path, (name, plan): (&str, &Plan)) -> Result<State> {
+pub fn state(
+    experiment: &Experiment,
+    path: &Path,
+    (name, plan): (&str, &Plan),
+    identity: &Identity,
+) -> Result<State> {
     let (steps, state) = finished(experiment, path, name, plan)?;
+    let noted = Noted::of(path, &checkpoint::read(path)?.metadata)?;
+    if let Some(how) = identity.start_differs(&noted) {
+        let message = format!("is not what --extend can go on with: {how}");
+        return Err(Error::config(path.display().to_string(), message));
+    }
     match state {
         Some(state) => {
             say(name, plan, steps);

@@ -54,11 +54,15 @@ pub fn tested_alike(a: &Experiment, b: &Experiment) -> bool {
 /// A name for each file that no other has: its stem, with as many of its directories before it as tell it apart, and a
 /// number where nothing does.
 pub fn names(paths: &[PathBuf]) -> Vec<String> {
+    // They go to a terminal as well as to a file.
+    let plain = |name: &std::ffi::OsStr| -> String {
+        let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
+        name.to_string_lossy().chars().map(escaped).collect()
+    };
     let parts = |path: &Path| -> Vec<String> {
-        let mut parts: Vec<String> =
-            path.components().map(|c| c.as_os_str().to_string_lossy().into_owned()).collect();
+        let mut parts: Vec<String> = path.components().map(|c| plain(c.as_os_str())).collect();
         parts.pop();
-        parts.push(path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default());
+        parts.push(path.file_stem().map(plain).unwrap_or_default());
         parts
     };
     let parts: Vec<Vec<String>> = paths.iter().map(|path| parts(path)).collect();
@@ -100,6 +104,7 @@ mod tests {
         );
         assert_eq!(named(&["m.safetensors", "m.safetensors", "m.st"]), ["m", "m (2)", "m (3)"]);
         assert_eq!(named(&["m", "d/m"]), ["m", "d/m"]);
+        assert_eq!(named(&["a\n\u{1b}.safetensors"]), ["a\\n\\u{1b}"]);
         let odd = named(&["m", "m", "m (2)"]);
         assert_eq!(odd.iter().collect::<std::collections::BTreeSet<_>>().len(), 3, "{odd:?}");
     }

@@ -14,6 +14,7 @@ const ASYMMETRY: f64 = 1e-6;
 const MOST: f64 = 1e6;
 
 /// A covariance as the task takes it.
+#[derive(Debug)]
 pub(super) struct Opened {
     /// Σ, [d, d].
     pub matrix: Vec<f64>,
@@ -254,7 +255,7 @@ mod tests {
     #[test]
     fn matrices_without_inverse_are_taken_and_others_named() {
         let diagonal = |values: &[f64]| open(&Covariance::Diagonal(values.to_vec()), values.len());
-        let (matrix, factor) = diagonal(&[4.0, 0.0]).unwrap();
+        let Opened { matrix, factor, .. } = diagonal(&[4.0, 0.0]).unwrap();
         assert_eq!((matrix, factor.unwrap()), (vec![4.0, 0.0, 0.0, 0.0], vec![2.0, 0.0, 0.0, 0.0]));
         assert!(diagonal(&[0.0, 0.0]).unwrap_err().to_string().contains("all zero"));
         let large = diagonal(&[1.0, 1e38]).unwrap_err().to_string();
@@ -265,7 +266,7 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             open(&Covariance::File(path.clone()), 2)
         };
-        assert_eq!(file("1,1\n1,1").unwrap().1.unwrap(), [1.0, 0.0, 1.0, 0.0]);
+        assert_eq!(file("1,1\n1,1").unwrap().factor.unwrap(), [1.0, 0.0, 1.0, 0.0]);
         let negative = file("1,2\n2,1").unwrap_err().to_string();
         assert!(negative.contains("negative eigenvalue -1.000e0"), "{negative}");
         let negative = file("1,0\n0,-0.5").unwrap_err().to_string();

@@ -111,8 +111,12 @@ pub fn shared(name: &str) -> PathBuf {
     path
 }
 
+/// A finished model, without the moments that it could be trained on with.
 pub fn model(run: &Path, name: &str) -> Checkpoint {
-    checkpoint::read(&run.join("checkpoints").join(format!("{name}.safetensors"))).expect("a checkpoint")
+    let path = run.join("checkpoints").join(format!("{name}.safetensors"));
+    let mut checkpoint = checkpoint::read(&path).expect("a checkpoint");
+    checkpoint.tensors.remove(checkpoint::MOMENTS).expect("moments");
+    checkpoint
 }
 
 pub fn read(path: impl AsRef<Path>) -> String {
