@@ -12,7 +12,7 @@ fn references(keys: &str, methods: &[(&str, &str, &str)], more: &str) -> Vec<Row
     }
     let config =
         config::resolve_text("test", &text, &["task.dim=2".into()]).unwrap_or_else(|e| panic!("{e}"));
-    Experiment::open(config).unwrap_or_else(|e| panic!("{e}")).references()
+    Experiment::open(config).unwrap_or_else(|e| panic!("{e}")).references().unwrap()
 }
 
 /// Models that have a closed form, in order.
@@ -44,7 +44,7 @@ fn a_name_decides_nothing() {
     );
     assert_eq!(named(&rows), ["foo", "pretrained", "zsfs-v"]);
     let paper = config::load("paper", &["task.dim=2".into(), "eval.shots=4".into()]).unwrap();
-    let paper = Experiment::open(paper).unwrap().references();
+    let paper = Experiment::open(paper).unwrap().references().unwrap();
     assert_eq!(named(&paper), ["pretrained", "zs-all", "zs-v", "zsfs-v"]);
     assert_eq!(values(&rows, "foo"), values(&paper, "zs-v"));
     assert_eq!(values(&rows, "zsfs-v"), values(&paper, "zs-all"));
