@@ -39,16 +39,25 @@ mod radeon {
     /// No `gpu` variant spills a register at the paper's sizes, and there are subgroups to hide memory behind.
     fn nothing_spills(chip: &str) {
         for variant in VARIANTS.iter().filter(|v| v.name.starts_with("gpu")) {
-            let said = said(floe_for(chip).args(["bench", "--compiled", "--json", "-", "--variant", variant.name]));
+            let said =
+                said(floe_for(chip).args(["bench", "--compiled", "--json", "-", "--variant", variant.name]));
             assert_eq!(said.code, 0, "{}", said.err);
             let report: Report = serde_json::from_str(&said.out).unwrap();
-            assert!(report.adapter.to_lowercase().contains(chip) && report.variant == variant.name, "{report:?}");
+            assert!(
+                report.adapter.to_lowercase().contains(chip) && report.variant == variant.name,
+                "{report:?}"
+            );
             for stem in ["prompt_step", "prompt_eval", "masked_update", "prompt_sample"] {
                 assert!(report.compiled.iter().any(|row| row.kernel == stem), "{stem} of {}", variant.name);
             }
             for row in &report.compiled {
                 let name = format!("{chip}, {}, {}: {}", variant.name, row.kernel, row.case);
-                assert_eq!((row.spilled, row.scratch), (Some(0.0), Some(0.0)), "{name}: {:?}", row.statistics);
+                assert_eq!(
+                    (row.spilled, row.scratch),
+                    (Some(0.0), Some(0.0)),
+                    "{name}: {:?}",
+                    row.statistics
+                );
                 let told = |f: fn(&Row) -> Option<f64>| f(row).unwrap_or_else(|| panic!("{name}: {row:?}"));
                 assert!(told(|r| r.registers) > 0.0 && told(|r| r.instructions) > 0.0, "{name}");
                 assert!(told(|r| r.waves) >= 4.0, "{name}: {} subgroups a SIMD", told(|r| r.waves));
@@ -71,22 +80,43 @@ mod radeon {
         let dir = tempfile::tempdir().unwrap();
         let (json, csv) = (dir.path().join("a.json"), dir.path().join("a.csv"));
         let mut command = floe_for("gfx1100");
-        command.args(["bench", "--compiled", "--only", "masked_update,prompt_step: zs", "--variant", "gpu-fused"]);
+        command.args([
+            "bench",
+            "--compiled",
+            "--only",
+            "masked_update,prompt_step: zs",
+            "--variant",
+            "gpu-fused",
+        ]);
         let said = said(command.arg("--json").arg(&json).arg("--csv").arg(&csv));
         assert_eq!(said.code, 0, "{}", said.err);
         let head = said.out.lines().next().unwrap();
         for column in ["kernel", "registers", "spilled", "waves", "instructions", "inverse", "case"] {
             assert!(head.split_whitespace().any(|c| c == column), "{column}: {head}");
         }
-        assert!(said.out.contains("compiled for ") && said.out.contains("variant `gpu-fused`"), "{}", said.out);
+        assert!(
+            said.out.contains("compiled for ") && said.out.contains("variant `gpu-fused`"),
+            "{}",
+            said.out
+        );
         let report: Report = serde_json::from_str(&read(&json)).unwrap();
         assert!(report.compiled.iter().any(|row| row.kernel == "masked_update" && row.lds > Some(0.0)));
         assert!(report.compiled.iter().all(|row| row.kernel != "roof" && row.statistics.len() > 5));
         let mut lines = csv::Reader::from_path(&csv).unwrap();
-        assert_eq!(lines.records().map(|r| r.unwrap().len()).collect::<Vec<_>>(), vec![14; report.compiled.len()]);
+        assert_eq!(
+            lines.records().map(|r| r.unwrap().len()).collect::<Vec<_>>(),
+            vec![14; report.compiled.len()]
+        );
         // It takes a device as other commands do, of what Vulkan has.
         for (device, code) in [("0", 0), ("gfx1100", 0), ("7", 2), ("voodoo", 2)] {
-            let said = super::said(floe_for("gfx1100").args(["bench", "--compiled", "--only", "qk", "--device", device]));
+            let said = super::said(floe_for("gfx1100").args([
+                "bench",
+                "--compiled",
+                "--only",
+                "qk",
+                "--device",
+                device,
+            ]));
             assert_eq!(said.code, code, "--device {device}: {}", said.err);
         }
     }
@@ -96,7 +126,11 @@ mod radeon {
 fn who_does_not_tell_says_so() {
     say("bench --compiled --variant gpu-9", &[""; 0]).refuses(2, &["`gpu-9`", "gpu-fused"]);
     let mut command = floe();
-    command.args(["bench", "--compiled"]).env("VK_DRIVER_FILES", "gone.json").env("VK_ICD_FILENAMES", "gone.json");
+    command
+        .args(["bench", "--compiled"])
+        .env("VK_DRIVER_FILES", "gone.json")
+        .env("VK_ICD_FILENAMES", "gone.json");
     let metal = cfg!(target_vendor = "apple");
-    said(&mut command).refuses(1, &[if metal { "Metal doesn't tell" } else { "gone.json, which is not there" }]);
+    said(&mut command)
+        .refuses(1, &[if metal { "Metal doesn't tell" } else { "gone.json, which is not there" }]);
 }

@@ -3,9 +3,9 @@
 
 use floe::gpu::{Access, Program};
 use floe::kernels::{KERNELS, VARIANTS};
-use naga::{AddressSpace, StorageAccess};
 use naga::back::{hlsl, msl, spv};
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
+use naga::{AddressSpace, StorageAccess};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::thread;
@@ -208,7 +208,8 @@ fn directx(parsed: &Parsed, shader_model: hlsl::ShaderModel) {
     for b in &parsed.program.bindings {
         // Constants, read-only and writable buffers are counted apart.
         let register = &mut registers[b.access as usize];
-        bindings.insert(Parsed::place(b.index), hlsl::BindTarget { register: *register, ..Default::default() });
+        bindings
+            .insert(Parsed::place(b.index), hlsl::BindTarget { register: *register, ..Default::default() });
         *register += 1;
     }
     let constants = hlsl::BindTarget { register: registers[Access::Uniform as usize], ..Default::default() };
@@ -229,7 +230,12 @@ fn directx(parsed: &Parsed, shader_model: hlsl::ShaderModel) {
     let name = told.entry_point_names[0].as_ref().unwrap_or_else(|e| panic!("{}: HLSL: {e}", parsed.name()));
     let workgroup = format!("[numthreads({}, 1, 1)]", parsed.program.workgroup);
     assert!(text.contains(&workgroup) && text.contains(&format!("void {name}(")), "{}: HLSL", parsed.name());
-    assert_eq!(text.contains("Wave"), parsed.sums(), "{}: wave intrinsics need shader model 6", parsed.name());
+    assert_eq!(
+        text.contains("Wave"),
+        parsed.sums(),
+        "{}: wave intrinsics need shader model 6",
+        parsed.name()
+    );
 }
 
 #[test]

@@ -87,7 +87,10 @@ fn programs(tuning: &Tuning) -> Result<Vec<(String, Program)>> {
     let mut found = Vec::new();
     for work in work::all(tuning)? {
         for program in work.programs().into_iter().filter(|p| seen.insert(p.key())) {
-            let case = work.name.strip_prefix(program.kernel).map_or(work.name.as_str(), |n| n.trim_start_matches(": "));
+            let case = work
+                .name
+                .strip_prefix(program.kernel)
+                .map_or(work.name.as_str(), |n| n.trim_start_matches(": "));
             found.push((case.to_string(), program));
         }
     }
@@ -96,7 +99,8 @@ fn programs(tuning: &Tuning) -> Result<Vec<(String, Program)>> {
 
 fn row(case: &str, program: &Program, compiled: &Compiled) -> Row {
     let told = |names: &[&str]| {
-        let of = |name: &&str| compiled.statistics.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|s| s.1);
+        let of =
+            |name: &&str| compiled.statistics.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|s| s.1);
         names.iter().find_map(of)
     };
     let sum = |part: &str| {

@@ -8,13 +8,16 @@ use crate::error::{Error, Result};
 /// Compare every kernel with its reference on a device: run this first on hardware floe has not seen
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// Only cases with one of these in `<kernel>: <case>`, for instance `prompt_step` or `prompt_step: d = 1`
+    #[arg(long, value_delimiter = ',', value_name = "PART")]
+    only: Vec<String>,
     #[command(flatten)]
     device: Device,
 }
 
 pub fn run(args: Args) -> Result<()> {
     let (engine, tuning) = args.device.open()?;
-    let rows = check::all(&engine, &tuning)?;
+    let rows = check::all(&engine, &tuning, &args.only)?;
     let mut cells = vec![["", "kernel", "rms", "max", "case"].map(String::from).to_vec()];
     for row in &rows {
         let number = |get: fn(&crate::compare::Distance) -> f64| match &row.distance {

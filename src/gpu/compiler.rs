@@ -3,9 +3,9 @@
 //! Straight to Vulkan, because wgpu has no words for it, and can't open Mesa's null hardware (`RADV_FORCE_FAMILY`), which
 //! compiles for a Radeon that isn't there and runs nothing.
 
+use super::Program;
 use super::manifest;
 use super::spirv::{self, Dialect};
-use super::Program;
 use crate::error::{Error, Result};
 use ash::khr::pipeline_executable_properties as executables;
 use ash::{ext, vk};
@@ -53,9 +53,12 @@ impl Instance {
     fn open() -> Result<Self> {
         // SAFETY: loads the system's Vulkan loader, whose initialisation is meant to be run by any program.
         let entry = unsafe { ash::Entry::load() }.map_err(|e| {
-            Error::NoDevice(format!("there is no Vulkan loader to ask ({e}); install libvulkan1 or vulkan-loader"))
+            Error::NoDevice(format!(
+                "there is no Vulkan loader to ask ({e}); install libvulkan1 or vulkan-loader"
+            ))
         })?;
-        let application = vk::ApplicationInfo::default().application_name(c"floe").api_version(vk::API_VERSION_1_3);
+        let application =
+            vk::ApplicationInfo::default().application_name(c"floe").api_version(vk::API_VERSION_1_3);
         let info = vk::InstanceCreateInfo::default().application_info(&application);
         // SAFETY: the structures are valid and live until the call returns; no layer or extension is asked for.
         let raw = unsafe { entry.create_instance(&info, None) }
@@ -77,7 +80,8 @@ impl Instance {
             let core = self.raw.get_physical_device_properties(physical);
             (core, self.raw.enumerate_device_extension_properties(physical))
         };
-        let extensions = extensions.map_err(|e| Error::NoDevice(format!("a Vulkan device can't be asked: {e}")))?;
+        let extensions =
+            extensions.map_err(|e| Error::NoDevice(format!("a Vulkan device can't be asked: {e}")))?;
         let has = |name: &CStr| extensions.iter().any(|e| e.extension_name_as_c_str() == Ok(name));
         let mut driver = vk::PhysicalDeviceDriverProperties::default();
         if core.api_version >= vk::API_VERSION_1_2 {
@@ -114,7 +118,8 @@ fn choose<'a>(found: &'a [Found], select: &str) -> Result<&'a Found> {
     if found.is_empty() {
         return Err(Error::NoDevice(manifest::explain("Vulkan has no device")));
     }
-    let list = || found.iter().enumerate().map(|(i, d)| format!("{i}: {}", d.name)).collect::<Vec<_>>().join(", ");
+    let list =
+        || found.iter().enumerate().map(|(i, d)| format!("{i}: {}", d.name)).collect::<Vec<_>>().join(", ");
     let wanted = select.to_lowercase();
     let position = match select.parse::<usize>() {
         _ if select == "auto" => {
@@ -217,15 +222,15 @@ impl Compiler {
         &self.driver
     }
 
-
     /// Compiles a program and says what came out.
     ///
     /// # Errors
     /// A program that naga or the driver refuses.
     pub fn compile(&self, program: &Program) -> Result<Compiled> {
         let code = spirv::words(program, self.dialect)?;
-        let refused =
-            |e: vk::Result| Error::Device(format!("{} does not compile kernel `{}`: {e}", self.name, program.kernel));
+        let refused = |e: vk::Result| {
+            Error::Device(format!("{} does not compile kernel `{}`: {e}", self.name, program.kernel))
+        };
         let mut made = Made::new(&self.device);
         let flags = if self.varying {
             vk::PipelineShaderStageCreateFlags::ALLOW_VARYING_SUBGROUP_SIZE
@@ -317,7 +322,8 @@ impl<'a> Made<'a> {
         flags: vk::PipelineShaderStageCreateFlags,
     ) -> std::result::Result<(), vk::Result> {
         let binding = |(at, uniform): (usize, bool)| {
-            let kind = if uniform { vk::DescriptorType::UNIFORM_BUFFER } else { vk::DescriptorType::STORAGE_BUFFER };
+            let kind =
+                if uniform { vk::DescriptorType::UNIFORM_BUFFER } else { vk::DescriptorType::STORAGE_BUFFER };
             vk::DescriptorSetLayoutBinding::default()
                 .binding(at as u32)
                 .descriptor_type(kind)
@@ -336,7 +342,8 @@ impl<'a> Made<'a> {
             let sets = [self.set];
             let layout = vk::PipelineLayoutCreateInfo::default().set_layouts(&sets);
             self.layout = self.device.create_pipeline_layout(&layout, None)?;
-            self.module = self.device.create_shader_module(&vk::ShaderModuleCreateInfo::default().code(code), None)?;
+            self.module =
+                self.device.create_shader_module(&vk::ShaderModuleCreateInfo::default().code(code), None)?;
             let info = vk::ComputePipelineCreateInfo::default()
                 .flags(vk::PipelineCreateFlags::CAPTURE_STATISTICS_KHR)
                 .layout(self.layout)

@@ -16,7 +16,11 @@ const INSTALL: &str = "Install a driver: \
 /// What to say where there is no adapter: a list in the environment that is wrong, before what to install.
 pub fn explain(what: &str) -> String {
     match complaint(true) {
-        Some(wrong) => format!("{what}: {wrong}. Without that variable: {}{}", INSTALL[..1].to_lowercase(), &INSTALL[1..]),
+        Some(wrong) => format!(
+            "{what}: {wrong}. Without that variable: {}{}",
+            INSTALL[..1].to_lowercase(),
+            &INSTALL[1..]
+        ),
         None => format!("{what}. {INSTALL}"),
     }
 }
@@ -30,7 +34,9 @@ pub fn complaint(load: bool) -> Option<String> {
     let set = NAMES.iter().find_map(|name| Some((name, std::env::var_os(name).filter(|v| !v.is_empty())?)));
     let filtered = || if load { filtered() } else { None };
     let Some((name, list)) = set else { return filtered() };
-    let wrong = std::env::split_paths(&list).filter(|p| !p.as_os_str().is_empty()).find_map(|path| wrong(&path, load));
+    let wrong = std::env::split_paths(&list)
+        .filter(|p| !p.as_os_str().is_empty())
+        .find_map(|path| wrong(&path, load));
     wrong.map(|why| format!("{name} names {why}; mend or unset it")).or_else(filtered)
 }
 
@@ -76,7 +82,8 @@ fn of_file(path: &Path, load: bool) -> Option<String> {
     };
     // A bare name is searched for by the system; anything longer is a path, from the manifest's directory.
     let bare = !library.contains(['/', std::path::MAIN_SEPARATOR]);
-    let file = if bare { PathBuf::from(library) } else { path.parent().unwrap_or(Path::new(".")).join(library) };
+    let file =
+        if bare { PathBuf::from(library) } else { path.parent().unwrap_or(Path::new(".")).join(library) };
     if !bare && !file.exists() {
         return Some(format!("{}, whose library {} is not there", shown(path), shown(&file)));
     }
@@ -129,9 +136,15 @@ mod tests {
         says(&write("empty.json", ""), "which is not JSON (");
         says(&write("latin.json", "{\"ICD\": 1}"), "has no ICD.library_path");
         says(&write("away.json", r#"{"ICD": {"library_path": "./libaway.so"}}"#), "libaway.so is not there");
-        says(&write("lost.json", r#"{"ICD": {"library_path": "libfloe_lost.so"}}"#), "libfloe_lost.so can't be loaded (");
+        says(
+            &write("lost.json", r#"{"ICD": {"library_path": "libfloe_lost.so"}}"#),
+            "libfloe_lost.so can't be loaded (",
+        );
         write("libtorn.so", "no library");
-        says(&write("torn.json", r#"{"ICD": {"library_path": "./libtorn.so"}}"#), "libtorn.so can't be loaded (");
+        says(
+            &write("torn.json", r#"{"ICD": {"library_path": "./libtorn.so"}}"#),
+            "libtorn.so can't be loaded (",
+        );
         // A directory is as wrong as its first manifest.
         says(dir.path(), "away.json");
         assert_eq!(clean("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\\n");

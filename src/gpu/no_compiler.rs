@@ -18,7 +18,9 @@ impl Compiler {
     /// # Errors
     /// Always.
     pub fn open(_: &str) -> Result<Self> {
-        Err(Error::NoDevice("Metal doesn't tell what it compiles; ask a Vulkan driver, on Linux or Windows".into()))
+        Err(Error::NoDevice(
+            "Metal doesn't tell what it compiles; ask a Vulkan driver, on Linux or Windows".into(),
+        ))
     }
 
     pub fn name(&self) -> &str {

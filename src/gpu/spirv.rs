@@ -26,7 +26,8 @@ pub fn words(program: &Program, dialect: Dialect) -> Result<Vec<u32>> {
     let info = Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP)
         .validate(&module)
         .map_err(|e| wrong(e.to_string()))?;
-    let stage = spv::PipelineOptions { shader_stage: ShaderStage::Compute, entry_point: program.entry.into() };
+    let stage =
+        spv::PipelineOptions { shader_stage: ShaderStage::Compute, entry_point: program.entry.into() };
     spv::write_vec(&module, &info, &options(program, dialect), Some(&stage)).map_err(|e| wrong(e.to_string()))
 }
 

@@ -48,7 +48,10 @@ fn text(report: &Report) -> String {
     let mut rows = vec![[&["kernel".to_string()], &head[..], &["compile ms".into(), "case".into()]].concat()];
     for row in &report.compiled {
         let shown = cells(row).map(|cell| cell.map_or("-".into(), |x| format!("{x:.0}")));
-        rows.push([&[row.kernel.clone()], &shown[..], &[format!("{:.0}", row.compile_ms), row.case.clone()]].concat());
+        rows.push(
+            [&[row.kernel.clone()], &shown[..], &[format!("{:.0}", row.compile_ms), row.case.clone()]]
+                .concat(),
+        );
     }
     format!(
         "{}\ncompiled for {} ({}), variant `{}`; nothing ran. registers: of vectors, an invocation; spilled: those without\n\
@@ -64,7 +67,8 @@ fn text(report: &Report) -> String {
 fn csv(report: &Report) -> Result<String> {
     let mut out = csv::Writer::from_writer(Vec::new());
     let failed = |e: csv::Error| Error::Usage(e.to_string());
-    out.write_record([&["variant", "kernel", "case"], &COLUMNS[..], &["compile_ms"]].concat()).map_err(failed)?;
+    out.write_record([&["variant", "kernel", "case"], &COLUMNS[..], &["compile_ms"]].concat())
+        .map_err(failed)?;
     for row in &report.compiled {
         let mut record = vec![report.variant.clone(), row.kernel.clone(), row.case.clone()];
         record.extend(cells(row).map(|cell| cell.map_or(String::new(), |x| x.to_string())));
