@@ -1,7 +1,7 @@
 //! Parity of every kernel with its reference on one device. `floe check` and the tests share it.
 
 use crate::compare::{self, Distance};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::Engine;
 use crate::kernels::{CANARIES, Case, Expect, KEPT, KERNELS, Kernel, POISON, Tuning, Values};
 
@@ -22,20 +22,42 @@ impl Row {
     }
 }
 
-/// Runs every case of every kernel and gives each row away as the case ends, while the next may take long to compile.
+/// Runs every case of every kernel whose name, `<kernel>: <case>`, contains one of `only`; all if it is empty. Gives each
+/// row away as the case ends, while the next may take long to compile.
 ///
 /// # Errors
-/// Only a device failure; a wrong number is a red row.
-pub fn all(engine: &Engine, tuning: &Tuning, mut done: impl FnMut(&Row) -> Result<()>) -> Result<Vec<Row>> {
+/// A part that is in no name; else only a device failure: a wrong number is a red row.
+pub fn all(
+    engine: &Engine,
+    tuning: &Tuning,
+    only: &[String],
+    mut done: impl FnMut(&Row) -> Result<()>,
+) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
+    let mut unused: Vec<&str> = only.iter().map(String::as_str).collect();
     for kernel in KERNELS {
+        // A kernel that the variant doesn't use has no cases.
+        unused.retain(|part| part.is_empty() || !kernel.stem.contains(part));
         for case in (kernel.cases)(tuning) {
-            let row = run(kernel.stem, case, engine)?;
-            done(&row)?;
-            rows.push(row);
+            let name = format!("{}: {}", kernel.stem, case.name);
+            unused.retain(|part| part.is_empty() || !name.contains(part));
+            if only.is_empty() || only.iter().any(|part| name.contains(part.as_str())) {
+                let row = run(kernel.stem, case, engine)?;
+                done(&row)?;
+                rows.push(row);
+            }
         }
     }
-    Ok(rows)
+    match unused.first() {
+        None => Ok(rows),
+        Some(part) => {
+            let stems: Vec<&str> = KERNELS.iter().map(|k| k.stem).collect();
+            Err(Error::Usage(format!(
+                "--only `{part}` is in no case's name; kernels are {}",
+                stems.join(", ")
+            )))
+        }
+    }
 }
 
 /// Runs every case of one kernel.

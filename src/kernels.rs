@@ -102,6 +102,9 @@ const GPU: Tuning = Tuning {
 /// Every variant. Each goes through parity; [`Tuning::of`] chooses one for an adapter, `--variant` another.
 pub const VARIANTS: &[Tuning] = &[
     CPU,
+    // The same where a vector register holds 4 (WARP, 128 bits) or 16.
+    Tuning { name: "cpu-4", workgroup: 4, update: 4, subgroup: 4, ..CPU },
+    Tuning { name: "cpu-16", workgroup: 16, update: 16, subgroup: 16, ..CPU },
     Tuning { name: "cpu-lane", subgroup: 1, resident: 0.0, fused: false, ..CPU },
     Tuning { name: "cpu-tokens", moments: false, ..CPU },
     // Two cores need no more than four workgroups; thirty-two can use as many.

@@ -1,7 +1,6 @@
 //! A file is there whole or not at all.
 
 use crate::error::{Error, Result};
-use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -148,7 +147,7 @@ fn directory_of(path: &Path) -> &Path {
 /// Makes the rename itself durable. Some file systems refuse to sync a directory and need no such call.
 #[cfg(unix)]
 fn sync_directory(directory: &Path) -> std::io::Result<()> {
-    match File::open(directory)?.sync_all() {
+    match std::fs::File::open(directory)?.sync_all() {
         Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
         other => other,
     }

@@ -10,6 +10,9 @@ use crate::kernels::KERNELS;
 /// Compare every kernel with its reference on a device: run this first on hardware floe has not seen
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// Only cases with one of these in `<kernel>: <case>`, for instance `prompt_step` or `prompt_step: d = 1`
+    #[arg(long, value_delimiter = ',', value_name = "PART")]
+    only: Vec<String>,
     #[command(flatten)]
     device: Device,
 }
@@ -17,7 +20,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     let (engine, tuning) = args.device.open()?;
     print(&line(["", "kernel", "rms", "max", "case"]))?;
-    let rows = check::all(&engine, &tuning, |row| print(&shown(row)))?;
+    let rows = check::all(&engine, &tuning, &args.only, |row| print(&shown(row)))?;
     let red = rows.iter().filter(|row| !row.passes()).count();
     if red > 0 {
         let name = &engine.adapter().name;
