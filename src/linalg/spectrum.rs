@@ -11,6 +11,9 @@ const ROUNDING: f64 = 1e-6;
 /// # Errors
 /// The smallest eigenvalue, where it is negative by more than [`ROUNDING`] of the largest, or `a` not finite.
 pub fn semidefinite(a: &[f64], n: usize) -> Result<Vec<f64>, f64> {
+    if a.iter().any(|x| !x.is_finite()) {
+        return Err(f64::NAN);
+    }
     let mut l = a.to_vec();
     if cholesky(&mut l, n).is_err() {
         let values = eigenvalues(a, n);
@@ -46,13 +49,12 @@ fn rank_deficient(a: &[f64], n: usize, scale: f64) -> Vec<f64> {
     if (0..n * n).all(|at| (entry(at) - a[at]).abs() <= 2.0 * ROUNDING * scale) {
         return l;
     }
+    // Four times the most negative eigenvalue that there may be is enough.
     let mut raise = 1e-14 * scale;
     loop {
         l.copy_from_slice(a);
-        for i in 0..n {
-            l[i * n + i] += raise;
-        }
-        if cholesky(&mut l, n).is_ok() {
+        (0..n).for_each(|i| l[i * n + i] += raise);
+        if cholesky(&mut l, n).is_ok() || raise > 4.0 * ROUNDING * scale {
             return l;
         }
         raise *= 4.0;
