@@ -32,8 +32,8 @@ pub(super) fn directory(
     if let Some(how) = how {
         return Err(different(&info, &how, identity, &known));
     }
-    // Where one of the two is missing, finished models say it. A sweep's are of single cells.
-    if own == CONFIG && !(file.exists() && info.exists()) {
+    // Where one of the two does not say, finished models do. A sweep's are of single cells.
+    if own == CONFIG && (written.config.is_none() || known.config.is_none()) {
         models(dir, identity, longer)?;
     }
     Ok(())
