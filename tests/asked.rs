@@ -66,5 +66,8 @@ fn whatever_is_long_ends_once_the_user_has_asked() {
         "line 2 of t.csv",
     );
     interrupted(bench::run(&engine, &machine.tuning, &[]), "the compilation of kernel `roof`");
-    interrupted(floe::check::all(&engine, &machine.tuning, &[], |_| Ok(())), "the compilation of kernel `roof`");
+    interrupted(
+        floe::check::all(&engine, &machine.tuning, &[], |_| Ok(())),
+        "the compilation of kernel `roof`",
+    );
 }

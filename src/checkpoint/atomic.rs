@@ -1,6 +1,7 @@
 //! A file is there whole or not at all.
 
 use crate::error::{Error, Result};
+use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 

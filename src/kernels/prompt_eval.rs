@@ -98,11 +98,7 @@ impl Eval<'_> {
         let (bindings, buffers) = self.source.bind(&own, &[weights, sums, &part]);
         let mut recording = Recording::default();
         let program = self.assemble(bindings, lanes, tuning);
-        recording.launch(
-            program,
-            buffers,
-            [(lanes / tuning.workgroup) as u32, self.models.groups() as u32],
-        );
+        recording.launch(program, buffers, [(lanes / tuning.workgroup) as u32, self.models.groups() as u32]);
         recording
     }
 
