@@ -46,7 +46,9 @@ fn whatever_is_long_ends_once_the_user_has_asked() {
     // Training saves what it has, here at its first step, and can go on.
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("p.state.safetensors");
-    let job = Job { phase: "pretrain", method: name, plan, state_path: Some(path.clone()), config: "" };
+    let identity = experiment.identity.from(&experiment.init());
+    let job =
+        Job { phase: "pretrain", method: name, plan, state_path: Some(path.clone()), identity: &identity };
     let start = State::fresh(experiment.init());
     let trainer = experiment.trainer(machine);
     interrupted(
@@ -57,7 +59,7 @@ fn whatever_is_long_ends_once_the_user_has_asked() {
     assert_eq!((saved.params, saved.step), (start.params, 0));
 
     interrupted(experiment.evaluator(machine).models(&[("m".into(), experiment.init())]), "the evaluation");
-    interrupted(eval::references(&experiment.config, &experiment.problem), "the closed forms");
+    interrupted(experiment.references(), "the closed forms");
     interrupted(theory::bayes(&setting, config::Theta::Sphere, &[0, 3]), "the Bayes floor");
     interrupted(Predictors::fit(&data, 4), "the reference predictors");
     interrupted(predictors.errors(&data, [vec![0; 5]].into_iter()), "the reference predictors");
