@@ -12,7 +12,7 @@ use floe::tasks::baselines::Predictors;
 use floe::tasks::{Known, tables};
 use floe::theory::{self, Setting};
 use floe::train::{Job, Progress, State, load_state};
-use floe::{Error, bench, eval, gpu, interrupt};
+use floe::{Error, bench, gpu, interrupt};
 
 struct Silent;
 
