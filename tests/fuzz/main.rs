@@ -174,8 +174,8 @@ fn checkpoints() {
     let config = config::resolve_text("a", seeds::CONFIG, &[]).expect("an experiment");
     let experiment = Experiment::open(config).expect("a healthy one");
     let plan = &experiment.plans[0].1;
-    let job =
-        train::Job { phase: "pretrain", method: "pretrained", plan, state_path: None, config: seeds::CONFIG };
+    let (phase, method, identity) = ("pretrain", "pretrained", &experiment.identity);
+    let job = train::Job { phase, method, plan, state_path: None, identity };
     Reader {
         name: "checkpoints",
         share: 200,
@@ -186,10 +186,13 @@ fn checkpoints() {
             let state = told(train::load_state(&path, &job, &experiment.table)).map(drop);
             let finished = told(rundir::load_model(&path, &experiment.table)).map(drop);
             let _ = told(train::variant_of(&path))?;
-            let text = told(rundir::config_of(&path))?;
-            let config = told(config::resolve_text("model.safetensors", &text, &[])).map(drop);
+            let weights = told(rundir::Found::read(&path)).and_then(|found| {
+                let config = found.noted.config.clone().unwrap_or_default();
+                told(found.arena(&experiment.table))?;
+                told(config::resolve_made("model.safetensors", &config, &[])).map(drop)
+            });
             // One kind of file is never the other.
-            state.or(finished).and(config)
+            state.or(finished.and(weights))
         },
         writes: &[],
     }
