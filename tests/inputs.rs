@@ -54,6 +54,8 @@ fn healthy_tables_in_other_clothes_are_the_same_table() {
             "{by:?}"
         );
     }
+    let spaces = Tables { delimiter: Delimiter::Space, ..Tables::default() };
+    assert_eq!(read(format!("  \n{}   \n", text.replace(',', " ")).as_bytes(), spaces), want);
     let plain = Tables::default;
     let german = text.replace(',', ";").replace('.', ",");
     let comma = || Tables { delimiter: Delimiter::Semicolon, decimal: Decimal::Comma, ..plain() };

@@ -1,6 +1,6 @@
 //! Tables from CSV: the split, the standardisation, every mistake in a file, and the reference predictors.
 
-use floe::config::Tables;
+use floe::config::{Decimal, Delimiter, Missing, Tables};
 use floe::tasks::baselines::{Baseline, Predictors, errors};
 use floe::tasks::tables::{Group, TableData, load, parse};
 use proptest::prelude::*;
@@ -354,9 +354,15 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), replacement: bool) {
-        let cfg = Tables { replacement, ..Tables::default() };
-        let with_header = [b"task,a,y\n".as_slice(), &bytes].concat();
+    fn no_bytes_make_it_panic(
+        bytes in prop::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(b" ,;\t|\"#.0123\n\r=".to_vec())], 0..300),
+        replacement: bool,
+        delimiter in prop::sample::select(Delimiter::ALL.to_vec()),
+        (decimal, missing) in prop::sample::select(vec![(Decimal::Point, Missing::Error), (Decimal::Comma, Missing::Drop)]),
+    ) {
+        let cfg = Tables { replacement, delimiter, decimal, missing, ..Tables::default() };
+        let header = "task,a,y\n".replace(',', std::str::from_utf8(&[delimiter.byte()]).unwrap());
+        let with_header = [header.as_bytes(), &bytes].concat();
         for text in [&bytes, &with_header] {
             if let Ok(data) = parse(text, Path::new("t.csv"), &cfg, 1, 2) {
                 check_accepted(&data);

@@ -112,7 +112,7 @@ impl Walk<'_> {
             }
         }
         let Err(message) = tried else { return Ok(()) };
-        let choices = like.is_str().then(|| self.choices(steps)).unwrap_or_default();
+        let choices = if like.is_str() { self.choices(steps) } else { Vec::new() };
         let message = wrong(node, like, path, &plain(&message), &choices);
         Err(Complaint { at: node.at, message: format!("`{path}`: {message}") })
     }

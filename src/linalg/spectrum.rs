@@ -67,8 +67,7 @@ fn eigenvalues(a: &[f64], n: usize) -> Vec<f64> {
     let size = a.iter().map(|x| x * x).sum::<f64>();
     for _ in 0..60 {
         let off: f64 = (0..n * n).filter(|at| at / n != at % n).map(|at| a[at] * a[at]).sum();
-        // A NaN ends it too.
-        if !(off > 1e-28 * size) {
+        if off <= 1e-28 * size {
             break;
         }
         for p in 0..n {

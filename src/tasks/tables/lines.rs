@@ -24,14 +24,17 @@ impl<'a> Records<'a> {
 
     /// Reads the next record and returns its line.
     pub fn next(&mut self, record: &mut ByteRecord) -> Result<Option<u64>> {
-        if !self.reader.read_byte_record(record).map_err(|e| Error::file(self.path, e))? {
-            return Ok(None);
+        while self.reader.read_byte_record(record).map_err(|e| Error::file(self.path, e))? {
+            let line = self.lines.at(record.position().map_or(0, |p| p.byte()));
+            if self.delimiter == Delimiter::Space && record.iter().any(<[u8]>::is_empty) {
+                *record = record.iter().filter(|cell| !cell.is_empty()).collect();
+            }
+            // A line of spaces is as blank as one of nothing.
+            if !record.is_empty() {
+                return Ok(Some(line));
+            }
         }
-        let line = self.lines.at(record.position().map_or(0, |p| p.byte()));
-        if self.delimiter == Delimiter::Space && record.iter().any(<[u8]>::is_empty) {
-            *record = record.iter().filter(|cell| !cell.is_empty()).collect();
-        }
-        Ok(Some(line))
+        Ok(None)
     }
 }
 

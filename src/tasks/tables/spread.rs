@@ -89,8 +89,7 @@ pub(super) fn standardise(
         for at in 0..width {
             let value = table.values[start + at];
             let far = (value - mean[at]) / std[at];
-            // A NaN is far too.
-            if !(far.abs() <= FARTHEST) {
+            if far.is_nan() || far.abs() > FARTHEST {
                 let what = format!(
                     "{value:e} is {:.1e} deviations from the mean of the tasks to pre-train on",
                     far.abs()
