@@ -331,7 +331,7 @@ fn check_accepted(data: &TableData) {
     let rows: u32 = groups(data).iter().map(|g| g.len).sum();
     assert_eq!(rows as usize, data.rows.len() / (data.dim + 1));
     assert!(!data.pretrain.is_empty() && !data.heldout.is_empty());
-    let Baseline { mean, .. } = &errors(data, &[vec![0; 3]], 2)[3];
+    let Baseline { mean, .. } = &errors(data, &[vec![0; 3]], 2).unwrap()[3];
     assert_eq!(mean.len(), 3);
 }
 
