@@ -327,6 +327,7 @@ fn values_are_in_range() {
         "methods.a.schedule=linear",
         "methods.a.optimizer.lr=0",
         "methods.a.name=x/y",
+        "methods.a.name=.x",
         "methods.a.name=pretrained",
         "methods.a.name=Pretrained",
         "methods.a.name=",
