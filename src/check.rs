@@ -49,6 +49,10 @@ pub fn all(
         }
     }
     match unused.first() {
+        None if rows.is_empty() => Err(Error::Usage(format!(
+            "--only: variant `{}` doesn't use that kernel; it has no case",
+            tuning.name
+        ))),
         None => Ok(rows),
         Some(part) => {
             let stems: Vec<&str> = KERNELS.iter().map(|k| k.stem).collect();

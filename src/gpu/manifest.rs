@@ -31,9 +31,13 @@ pub fn complaint(load: bool) -> Option<String> {
     if cfg!(target_vendor = "apple") {
         return None;
     }
-    let set = NAMES.iter().find_map(|name| Some((name, std::env::var_os(name).filter(|v| !v.is_empty())?)));
+    let set = NAMES.iter().find_map(|name| Some((name, std::env::var_os(name)?)));
     let filtered = || if load { filtered() } else { None };
     let Some((name, list)) = set else { return filtered() };
+    // Loaders differ: to some an empty list is none, to others a list of no driver.
+    if list.is_empty() {
+        return load.then(|| format!("{name} is set, and empty; unset it"));
+    }
     let wrong = std::env::split_paths(&list)
         .filter(|p| !p.as_os_str().is_empty())
         .find_map(|path| wrong(&path, load));
