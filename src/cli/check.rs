@@ -1,7 +1,7 @@
 //! `floe check`
 
-use super::source::Device;
 use super::print;
+use super::source::Device;
 use crate::check::{self, Row};
 use crate::compare::Distance;
 use crate::error::{Error, Result};

@@ -33,7 +33,11 @@ impl Scope {
     pub fn of(head: &str) -> Scope {
         let list = head.rsplit_once("\nfn ").map_or(head, |(_, own)| own);
         let names = words(list).filter(|w| list[w.end()..].trim_start().starts_with(':'));
-        Scope { names: names.map(|w| (w.text.to_string(), None)).collect(), function: true, ..Scope::default() }
+        Scope {
+            names: names.map(|w| (w.text.to_string(), None)).collect(),
+            function: true,
+            ..Scope::default()
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -77,7 +81,8 @@ impl Scope {
 
     /// Whether a piece of text that stands here means the same as a function of its own.
     pub fn hoists(&self, text: &str) -> bool {
-        let local = |name: &str| self.names.iter().rev().find(|(n, _)| n == name).is_some_and(|(_, c)| c.is_none());
+        let local =
+            |name: &str| self.names.iter().rev().find(|(n, _)| n == name).is_some_and(|(_, c)| c.is_none());
         let stays = |w: Word| matches!(w.text, "return" | "break" | "continue") || local(w.text);
         self.function && !words(text).filter(|w| !text[..w.at].ends_with('.')).any(stays)
     }
@@ -97,8 +102,7 @@ impl Word<'_> {
 
 fn words(text: &str) -> impl Iterator<Item = Word<'_>> {
     let other = |c: char| !c.is_ascii_alphanumeric() && c != '_';
-    text.split(other).filter(|w| !w.is_empty()).map(|word| Word {
-        text: word,
-        at: word.as_ptr() as usize - text.as_ptr() as usize,
-    })
+    text.split(other)
+        .filter(|w| !w.is_empty())
+        .map(|word| Word { text: word, at: word.as_ptr() as usize - text.as_ptr() as usize })
 }

@@ -43,11 +43,7 @@ impl Eval<'_> {
         let (bindings, buffers) = self.source.bind(&own, &[weights, sums]);
         let mut recording = Recording::default();
         let program = self.assemble(bindings, lanes, tuning);
-        recording.launch(
-            program,
-            buffers,
-            [(lanes / tuning.workgroup) as u32, self.models.groups() as u32],
-        );
+        recording.launch(program, buffers, [(lanes / tuning.workgroup) as u32, self.models.groups() as u32]);
         recording
     }
 
@@ -89,11 +85,12 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
     let mut out = Vec::new();
     for (name, layers, heads, shots, batch, models) in [
         ("d = 5, sphere", 1, 1, 20, 70, Models::ONE),
-        ("d = 4", 2, 2, 3, 13, Models::ONE),
+        ("d = 4", 1, 2, 3, 13, Models::ONE),
+        ("d = 1", 2, 2, 3, 13, Models::ONE),
         ("tables, d = 3", 1, 2, 5, 9, Models::ONE),
         ("d = 1", 1, 1, 0, 9, Models::ONE),
         ("d = 5, pool", 1, 1, 4, 20, Models { count: 5, group: 3 }),
-        ("d = 3", 2, 1, 3, 9, Models { count: 2, group: 2 }),
+        ("d = 1", 2, 1, 3, 9, Models { count: 2, group: 2 }),
     ] {
         let law = &fixtures.iter().find(|(n, _)| n.starts_with(name)).expect("a fixture").1;
         let shape = Shape { layers, heads, dim: law.dim() };
