@@ -66,6 +66,9 @@ pub struct Tuning {
     /// Most operations of a step of a model on its own up to which many steps run in one launch, by a subgroup; 0 for
     /// never.
     pub resident: f64,
+    /// Seconds that a byte of a program of many steps takes to compile beyond the two that it replaces: what the steps of a
+    /// phase must repay. 0 takes it wherever it fits.
+    pub compile: f64,
     /// The update sums the partial sums itself: a launch less, by a single workgroup.
     pub fused: bool,
     /// Training draws the second moments of Gaussian demonstrations from their law instead of the demonstrations.
@@ -82,6 +85,7 @@ const CPU: Tuning = Tuning {
     subgroup: 8,
     group: 8,
     resident: 8e6,
+    compile: 1e-6,
     fused: true,
     moments: true,
     loops: u64::MAX,
@@ -94,6 +98,7 @@ const GPU: Tuning = Tuning {
     subgroup: 1,
     group: 1,
     resident: 0.0,
+    compile: 0.0,
     fused: false,
     moments: true,
     loops: u64::MAX,

@@ -262,6 +262,7 @@ pub fn variant(machine: Machine) -> BTreeMap<&'static str, serde_json::Value> {
         ("subgroup", tuning.subgroup.into()),
         ("group", tuning.group.into()),
         ("resident", tuning.resident.into()),
+        ("compile", tuning.compile.into()),
         ("fused", tuning.fused.into()),
         ("moments", tuning.moments.into()),
     ]

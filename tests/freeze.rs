@@ -34,7 +34,7 @@ fn plan(rule: Rule, loss: Loss, train: Spans) -> Plan {
 fn train(engine: &Engine, model: &Model, table: &ParamTable, plan: &Plan) -> (Vec<f32>, Vec<f32>, usize) {
     let before: Vec<f32> = (0..table.len()).map(|i| ((i * 37 % 23) as f32 - 11.0) * 0.02 + 0.001).collect();
     let start = Start { params: &before, moments: &[], step: 0 };
-    let tuning = Tuning::of(engine.adapter());
+    let tuning = Tuning { compile: 0.0, ..Tuning::of(engine.adapter()) };
     let [(after, count), (apart, _)] = [tuning, Tuning { resident: 0.0, ..tuning }].map(|tuning| {
         let stepper = Stepper::new(model, table, plan, start, 4, &tuning);
         stepper.submit(engine, 0, plan.steps).unwrap();

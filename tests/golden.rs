@@ -117,7 +117,8 @@ fn twelve_steps_are_those_of_the_reference() {
     let deep = Model { layers: 2, heads: 2, ..Model::default() };
     let fixed = ThetaLaw::Fixed(vec![0.6, -0.48, 0.64]);
     let pool = Some(Pool { key: 5, size: 1000 });
-    let tuning = Tuning::of(engine.adapter());
+    // Many steps in a launch however few there are, and a launch or more a step.
+    let tuning = Tuning { compile: 0.0, ..Tuning::of(engine.adapter()) };
     // Four shots are drawn one by one, twelve by their moments.
     let long = |mut run: Run| {
         run.plan.shots = 12;
@@ -186,7 +187,7 @@ fn models_trained_together_are_those_trained_alone() {
             runs.push((plan, start));
         }
         for variant in VARIANTS.iter().filter(|v| v.fits(engine.adapter())) {
-            let tuning = Tuning::named(variant.name, engine.adapter()).unwrap();
+            let tuning = Tuning { compile: 0.0, ..Tuning::named(variant.name, engine.adapter()).unwrap() };
             let trained = |members: &[&(Plan, Vec<f32>)]| {
                 let members: Vec<(&Plan, Start)> = members
                     .iter()
@@ -221,7 +222,7 @@ fn models_trained_together_are_those_trained_alone() {
 fn running_twice_gives_the_same_bits_however_steps_are_submitted() {
     let engine = gpu::open("auto").unwrap_or_else(|e| panic!("{e}"));
     let run = run(Model::default(), Loss::Fs, Optimizer::default(), ThetaLaw::Sphere, None);
-    let own = Tuning::of(engine.adapter());
+    let own = Tuning { compile: 0.0, ..Tuning::of(engine.adapter()) };
     for tuning in [own, Tuning { resident: 0.0, ..own }] {
         let bits = |chunks: &[u64]| {
             let start = Start { params: &run.start, moments: &[], step: 0 };
@@ -239,4 +240,22 @@ fn running_twice_gives_the_same_bits_however_steps_are_submitted() {
         assert_eq!(whole, bits(&[12]));
         assert_eq!(whole, bits(&[1, 4, 7]));
     }
+}
+
+#[test]
+fn many_steps_run_in_a_launch_only_where_all_of_them_repay_its_compilation() {
+    let run = run(Model::default(), Loss::Zs, Optimizer::default(), ThetaLaw::Sphere, None);
+    let processor = VARIANTS.iter().find(|v| v.name == "cpu").unwrap();
+    let kernel = |steps: u64, start: u64, tuning: &Tuning| {
+        let mut plan = run.plan.clone();
+        plan.steps = steps;
+        let start = Start { params: &run.start, moments: &[], step: start };
+        let stepper = Stepper::new(&run.model, &run.table, &plan, start, 1, tuning);
+        stepper.recording.dispatches[0].program.kernel
+    };
+    assert_eq!(kernel(20, 0, processor), "prompt_step");
+    assert_eq!(kernel(100_000, 0, processor), "prompt_train");
+    assert_eq!(kernel(20, 0, &Tuning { compile: 0.0, ..*processor }), "prompt_train");
+    // What is resumed behind its last step but one goes on in the form it began with.
+    assert_eq!(kernel(100_000, 99_999, processor), "prompt_train");
 }

@@ -254,3 +254,70 @@ fn every_program_translates_for_vulkan_metal_and_directx() {
         }
     });
 }
+
+/// Expressions that read a float of a uniform and take its bits for an integer. Small integers are subnormal floats, which
+/// some GPUs take for 0 on the way.
+fn floats_taken_for_integers(module: &naga::Module) -> usize {
+    use naga::{Expression as E, ScalarKind, TypeInner};
+    let functions = module.functions.iter().map(|(_, f)| f);
+    let all = functions.chain(module.entry_points.iter().map(|e| &e.function));
+    let mut found = 0;
+    for function in all {
+        let uniform = |mut at: naga::Handle<E>| loop {
+            at = match function.expressions[at] {
+                E::Load { pointer } => pointer,
+                E::Access { base, .. } | E::AccessIndex { base, .. } => base,
+                E::Swizzle { vector, .. } => vector,
+                E::GlobalVariable(global) => {
+                    let global = &module.global_variables[global];
+                    let mut ty = &module.types[global.ty].inner;
+                    while let TypeInner::Array { base, .. } = ty {
+                        ty = &module.types[*base].inner;
+                    }
+                    let kind = ty.scalar_kind();
+                    return global.space == AddressSpace::Uniform
+                        && kind.is_none_or(|k| k == ScalarKind::Float);
+                }
+                _ => return false,
+            }
+        };
+        let bits = |e: &E| match *e {
+            E::As { expr, kind, convert: None } => kind != ScalarKind::Float && uniform(expr),
+            _ => false,
+        };
+        found += function.expressions.iter().filter(|(_, e)| bits(e)).count();
+    }
+    found
+}
+
+#[test]
+fn no_integer_travels_as_a_float() {
+    let of = |text: &str| floats_taken_for_integers(&naga::front::wgsl::parse_str(text).unwrap());
+    let kernel = "@group(0) @binding(0) var<uniform> task: array<vec4f, 2>;
+        @group(0) @binding(1) var<storage, read_write> out: array<u32>;
+        @compute @workgroup_size(1) fn main(@builtin(local_invocation_index) i: u32) { ";
+    for bad in ["out[0] = bitcast<u32>(task[0].y);", "out[0] = bitcast<vec4u>(task[i])[i];"] {
+        assert_eq!(of(&format!("{kernel}{bad} }}")), 1, "{bad}");
+    }
+    for good in ["out[0] = u32(task[0].y);", "let x = task[0].x + 1.0; out[0] = bitcast<u32>(x);"] {
+        assert_eq!(of(&format!("{kernel}{good} }}")), 0, "{good}");
+    }
+    for program in programs().values() {
+        let module = naga::front::wgsl::parse_str(&program.wgsl).unwrap();
+        assert_eq!(floats_taken_for_integers(&module), 0, "{}", program.kernel);
+    }
+}
+
+#[test]
+fn functions_are_of_a_size_that_compilers_take() {
+    // naga's front end takes time that grows with the square of a function's expressions (docs/LOG.md).
+    for program in programs().values() {
+        let (module, _) = read(program);
+        let entries = module.entry_points.iter().map(|e| (&e.name, &e.function));
+        let named = module.functions.iter().filter_map(|(_, f)| f.name.as_ref().map(|name| (name, f)));
+        for (name, function) in entries.chain(named) {
+            let count = function.expressions.len();
+            assert!(count < 12_000, "{}: `{name}` has {count} expressions", program.kernel);
+        }
+    }
+}

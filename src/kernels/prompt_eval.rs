@@ -140,12 +140,13 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
     let mut out = Vec::new();
     for (name, layers, heads, shots, (batch, part), models) in [
         ("d = 5, sphere", 1, 1, 20, (70, 0..70), Models::ONE),
-        ("d = 4", 2, 2, 3, (13, 0..13), Models::ONE),
+        ("d = 4", 1, 2, 3, (13, 0..13), Models::ONE),
+        ("d = 1", 2, 2, 3, (13, 0..13), Models::ONE),
         ("tables, d = 3", 1, 2, 5, (9, 0..9), Models::ONE),
         ("d = 1", 1, 1, 0, (9, 0..9), Models::ONE),
         // The last of several launches, and one in the middle.
         ("d = 5, pool", 1, 1, 4, (20, 60..77), Models { count: 5, group: 3 }),
-        ("d = 3", 2, 1, 3, (9, 9..18), Models { count: 2, group: 2 }),
+        ("d = 1", 2, 1, 3, (9, 9..18), Models { count: 2, group: 2 }),
     ] {
         let law = &fixtures.iter().find(|(n, _)| n.starts_with(name)).expect("a fixture").1;
         let shape = Shape { layers, heads, dim: law.dim() };

@@ -159,18 +159,22 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
         ("d = 5, pool", 1, 1, 0, 75, Loss::Zs, vec![true], vec![false], one),
         ("d = 5, pool", 1, 1, 7, 75, Loss::ZsFs, vec![false], vec![true], one),
         ("d = 1", 1, 3, 4, 5, Loss::ZsFs, all(1), all(1), one),
-        ("d = 4", 2, 2, 6, 21, Loss::ZsFs, all(2), all(2), one),
-        ("d = 3", 3, 1, 3, 9, Loss::Fs, vec![true, false, true], vec![false, true, true], one),
+        // Deep models are narrow: their D³ nests are most of what compiles. Width is the business of one layer.
+        ("d = 1", 2, 2, 5, 21, Loss::ZsFs, all(2), all(2), one),
+        ("d = 4", 1, 2, 6, 21, Loss::ZsFs, all(1), all(1), one),
+        ("d = 1", 3, 1, 3, 9, Loss::Fs, vec![true, false, true], vec![false, true, true], one),
+        ("d = 3", 2, 1, 5, 11, Loss::Fs, vec![true, false], vec![true, false], one),
         ("tables, d = 3", 1, 2, 5, 33, Loss::ZsFs, all(1), all(1), one),
-        ("tables, d = 6", 2, 1, 5, 11, Loss::Fs, vec![true, false], vec![true, false], one),
+        ("tables, d = 6", 1, 1, 5, 11, Loss::Fs, all(1), all(1), one),
         // The fewest shots that are drawn by moments, and one less; covariance, even and odd degrees of freedom.
         ("d = 3", 1, 1, 8, 20, Loss::ZsFs, all(1), all(1), one),
         ("d = 3", 1, 1, 7, 20, Loss::ZsFs, all(1), all(1), one),
-        ("d = 4", 2, 2, 20, 21, Loss::Fs, all(2), all(2), one),
+        ("d = 4", 1, 2, 20, 21, Loss::Fs, all(1), all(1), one),
+        ("d = 1", 2, 2, 12, 21, Loss::Fs, all(2), all(2), one),
         ("d = 1", 1, 2, 33, 9, Loss::Fs, vec![true], vec![false], one),
-        ("d = 5, sphere", 1, 1, 15, 35, Loss::ZsFs, all(1), all(1), Models { count: 5, group: 3 }),
+        ("d = 3", 1, 1, 15, 35, Loss::ZsFs, all(1), all(1), Models { count: 5, group: 3 }),
         // A short last group; groups of one; layers and heads.
-        ("d = 5, pool", 1, 1, 6, 35, Loss::ZsFs, all(1), all(1), Models { count: 5, group: 3 }),
+        ("d = 3", 1, 1, 6, 35, Loss::ZsFs, all(1), all(1), Models { count: 5, group: 3 }),
         ("d = 3", 1, 2, 4, 20, Loss::Fs, all(1), vec![false], Models { count: 3, group: 1 }),
         ("d = 1", 2, 1, 3, 9, Loss::Fs, all(2), all(2), Models { count: 2, group: 2 }),
     ];

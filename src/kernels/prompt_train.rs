@@ -17,18 +17,23 @@ use crate::shape::{GradLayout, Models, Shape};
 /// Most steps a launch: enough that launches are a few per cent, few enough that Ctrl-C is heard.
 const MOST: usize = 64;
 
+/// Seconds of a processor that a launch with its barrier takes, of which this kernel saves two a step.
+const LAUNCH: f64 = 28e-6;
+
 /// Steps that one launch makes; none where the device's class, the model or the amount of work asks for a launch or
-/// more a step instead.
-pub fn steps(law: &Law, step: &Step, update: &Update, tuning: &Tuning) -> Option<usize> {
+/// more a step instead, or `total` steps are too few to repay its longer compilation. That depends on what is to be
+/// trained in all, never on what is left: the two forms give different last bits, and a resumed run goes on in its own.
+pub fn steps(law: &Law, step: &Step, update: &Update, tuning: &Tuning, total: u64) -> Option<usize> {
     let shape = step.layout.shape;
     // All loops over weights have to be written out, since an invocation's share lies in registers.
     let fits = tuning.subgroup > 1 && step.models.group == 1 && shape.weights() <= UNROLL;
     if !fits || prompt_step::group_operations(law, step, tuning) > tuning.resident {
         return None;
     }
-    let one = assemble(&Source::new(law), step, update, 1, Vec::new(), tuning).loops;
-    let steps = (tuning.loops / one.max(1)).min(MOST as u64) as usize;
-    (steps > 0).then_some(steps)
+    let one = assemble(&Source::new(law), step, update, 1, Vec::new(), tuning);
+    let steps = (tuning.loops / one.loops.max(1)).min(MOST as u64) as usize;
+    let repays = total as f64 * 2.0 * LAUNCH >= one.wgsl.len() as f64 * tuning.compile;
+    (steps > 0 && repays).then_some(steps)
 }
 
 /// At most `steps` steps of every model, and none at or beyond the step that `until` holds. The update's buffers are

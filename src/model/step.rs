@@ -155,7 +155,8 @@ impl Stepper {
             .map(|(m, (plan, _))| sizes.places(model, table, &plan.train, m))
             .collect();
         let buffers = sizes.buffers(members, &update, &places, tuning.parts(lanes));
-        let resident = prompt_train::steps(&plan.law, &step, &update, tuning).filter(|_| !sizes.separate);
+        let resident =
+            prompt_train::steps(&plan.law, &step, &update, tuning, plan.steps).filter(|_| !sizes.separate);
         let (recording, until) = match resident {
             Some(steps) => {
                 let until = Buffer::holding("until", &[u32::MAX]);
