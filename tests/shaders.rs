@@ -302,17 +302,15 @@ fn no_integer_travels_as_a_float() {
     for good in ["out[0] = u32(task[0].y);", "let x = task[0].x + 1.0; out[0] = bitcast<u32>(x);"] {
         assert_eq!(of(&format!("{kernel}{good} }}")), 0, "{good}");
     }
-    for program in programs().values() {
-        let module = naga::front::wgsl::parse_str(&program.wgsl).unwrap();
-        assert_eq!(floats_taken_for_integers(&module), 0, "{}", program.kernel);
+    for Parsed { program, module, .. } in PROGRAMS.iter() {
+        assert_eq!(floats_taken_for_integers(module), 0, "{}", program.kernel);
     }
 }
 
 #[test]
 fn functions_are_of_a_size_that_compilers_take() {
     // naga's front end takes time that grows with the square of a function's expressions (docs/LOG.md).
-    for program in programs().values() {
-        let (module, _) = read(program);
+    for Parsed { program, module, .. } in PROGRAMS.iter() {
         let entries = module.entry_points.iter().map(|e| (&e.name, &e.function));
         let named = module.functions.iter().filter_map(|(_, f)| f.name.as_ref().map(|name| (name, f)));
         for (name, function) in entries.chain(named) {

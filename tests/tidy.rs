@@ -78,10 +78,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
         // From files alone.
         ("report", &["bounded", "checkpoint", "config", "error", "escape", "fingerprint", "results"]),
     ],
-    &[(
-        "rundir",
-        &["bounded", "checkpoint", "error", "fingerprint", "gpu", "lock", "model", "params", "train"],
-    )],
+    &[("rundir", &["bounded", "checkpoint", "error", "fingerprint", "gpu", "lock", "params", "train"])],
     &[(
         "run",
         &[
