@@ -36,7 +36,6 @@ pub struct Compiler {
     _instance: Instance,
 }
 
-/// The instance and the library it lives in.
 struct Instance {
     raw: ash::Instance,
     _entry: ash::Entry,
@@ -101,19 +100,16 @@ impl Instance {
     }
 }
 
-/// A physical device.
 struct Found {
     physical: vk::PhysicalDevice,
     name: String,
     driver: String,
     software: bool,
     version: u32,
-    /// It has the extension.
     tells: bool,
     robust: bool,
 }
 
-/// The device that `select` names.
 fn choose<'a>(found: &'a [Found], select: &str) -> Result<&'a Found> {
     if found.is_empty() {
         return Err(Error::NoDevice(manifest::explain("Vulkan has no device")));
@@ -212,12 +208,10 @@ impl Compiler {
         })
     }
 
-    /// The device's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its driver and the driver's version.
     pub fn driver(&self) -> &str {
         &self.driver
     }
@@ -266,7 +260,6 @@ impl Drop for Compiler {
     }
 }
 
-/// SPIR-V's version for Vulkan's, as wgpu takes it.
 fn version(vulkan: u32) -> (u8, u8) {
     match (vk::api_version_major(vulkan), vk::api_version_minor(vulkan)) {
         (1, 0) => (1, 0),

@@ -49,8 +49,12 @@ fn text(report: &Report) -> String {
     for row in &report.compiled {
         let shown = cells(row).map(|cell| cell.map_or("-".into(), |x| format!("{x:.0}")));
         rows.push(
-            [&[row.kernel.clone()], &shown[..], &[format!("{:.0}", row.compile_ms), row.case.clone()]]
-                .concat(),
+            [
+                std::slice::from_ref(&row.kernel),
+                &shown[..],
+                &[format!("{:.0}", row.compile_ms), row.case.clone()],
+            ]
+            .concat(),
         );
     }
     format!(
