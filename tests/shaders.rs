@@ -4,12 +4,16 @@ use floe::gpu::{Access, Program};
 use floe::kernels::{KERNELS, VARIANTS};
 use naga::{AddressSpace, StorageAccess};
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 /// Every program of every case of every variant, by key.
-fn programs() -> BTreeMap<u64, Program> {
-    let cases = VARIANTS.iter().flat_map(|v| KERNELS.iter().flat_map(|k| (k.cases)(v)));
-    let dispatches = cases.flat_map(|case| case.recording.dispatches);
-    dispatches.map(|d| (d.program.key(), d.program)).collect()
+fn programs() -> &'static BTreeMap<u64, Program> {
+    static PROGRAMS: OnceLock<BTreeMap<u64, Program>> = OnceLock::new();
+    PROGRAMS.get_or_init(|| {
+        let cases = VARIANTS.iter().flat_map(|v| KERNELS.iter().flat_map(|k| (k.cases)(v)));
+        let dispatches = cases.flat_map(|case| case.recording.dispatches);
+        dispatches.map(|d| (d.program.key(), d.program)).collect()
+    })
 }
 
 fn read(program: &Program) -> (naga::Module, naga::valid::ModuleInfo) {
