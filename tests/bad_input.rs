@@ -94,7 +94,7 @@ fn no_adapter_at_all_names_the_package_to_install() {
 
 #[test]
 fn a_model_that_no_device_holds() {
-    let huge = set(&["task.dim=3000"]);
+    let huge = set(&["task.dim=1400"]);
     refused("paper", &huge, 1, &["kernel `", "needs storage binding in bytes >= ", "lower `batch`"]);
 }
 

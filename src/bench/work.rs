@@ -8,6 +8,7 @@ use crate::interrupt;
 use crate::kernels::{KERNELS, Tuning};
 use crate::model::{Start, Stepper};
 use crate::run::{Experiment, Machine};
+use crate::train::RING;
 use std::cell::Cell;
 use std::time::Instant;
 
@@ -57,7 +58,9 @@ impl Work {
                 engine.wait()?;
             }
             Job::Step { stepper, .. } => {
-                stepper.submit(engine, at, times)?;
+                for from in (0..times).step_by(RING) {
+                    stepper.submit(engine, at + from, (times - from).min(RING as u64))?;
+                }
                 engine.wait()?;
             }
             Job::Evaluation { experiment, params, tuning } => {

@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn long_copies_without_locals_become_functions() {
-        let line = "total[a * D + b] += token[a]; ".repeat(30);
+        let line = "total[a * D + b] += token[a]; ".repeat(60);
         let source = |inner: &str| {
             format!(
                 "const D: u32 = 2u;\nfn add(given: f32) {{\n  const base = 4u;\n  let local = 1.0;\n  \
