@@ -8,7 +8,6 @@ use crate::interrupt;
 use crate::kernels::{KERNELS, Tuning};
 use crate::model::{Start, Stepper};
 use crate::run::{Experiment, Machine};
-use crate::train::RING;
 use std::cell::Cell;
 use std::time::Instant;
 
@@ -58,8 +57,8 @@ impl Work {
                 engine.wait()?;
             }
             Job::Step { stepper, .. } => {
-                for from in (0..times).step_by(RING) {
-                    stepper.submit(engine, at + from, (times - from).min(RING as u64))?;
+                for from in (0..times).step_by(MOST as usize) {
+                    stepper.submit(engine, at + from, (times - from).min(MOST))?;
                 }
                 engine.wait()?;
             }
