@@ -99,13 +99,13 @@ fn single_evaluations_end_soon_and_leave_nothing() {
     }
 }
 
-/// The paper's sizes, which take seconds to compile.
+/// Sizes that take seconds to compile.
 #[test]
 fn a_compilation_is_heard_and_said_and_gone_on_from() {
     let dir = tempfile::tempdir().unwrap();
     let out = text(dir.path().join("m.safetensors"));
-    let line = format!("pretrain paper --set pretrain.steps=3 --out {out}");
-    let (said, took) = interrupt(&args(&line, &[]), "INT", |err| err.contains('(') && pause(700));
+    let line = format!("pretrain paper --set pretrain.steps=3 --set task.dim=12 --out {out}");
+    let (said, took) = interrupt(&args(&line, &[]), "INT", |err| err.contains('(') && pause(400));
     said.refuses(130, &["interrupted at step 0 of 3 of pretrained", "--resume"]);
     if software() {
         let line = "interrupted; stopping after the kernel that is being compiled";

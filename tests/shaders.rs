@@ -125,6 +125,9 @@ const UNCHECKED: BoundsCheckPolicies = BoundsCheckPolicies {
     binding_array: BoundsCheckPolicy::Unchecked,
 };
 
+/// Built-in functions over a subgroup.
+const SUMS: [&str; 4] = ["subgroupAdd(", "subgroupShuffle(", "subgroupShuffleXor(", "subgroupBroadcast("];
+
 impl Parsed {
     fn name(&self) -> String {
         format!("{}::{}", self.program.kernel, self.program.entry)
@@ -140,7 +143,9 @@ impl Parsed {
 
     /// Whether it takes sums over a subgroup, which is offered where the backend has them alone.
     fn sums(&self) -> bool {
-        self.program.wgsl.contains("subgroup")
+        let code =
+            |line: &str| line.split("//").next().is_some_and(|code| SUMS.iter().any(|f| code.contains(f)));
+        self.program.wgsl.lines().any(code)
     }
 }
 

@@ -177,7 +177,7 @@ fn a_checkpoint_of_a_sweep_can_be_evaluated_and_fine_tuned() {
     std::fs::create_dir_all(&dir).unwrap();
     let file = sweep().join("checkpoints/both,seed=1,finetune.optimizer.lr=0.01.safetensors");
     let said = succeed("eval", &[text(&file)]);
-    let again = said.out.lines().nth(1).unwrap().split(',').nth_back(2).unwrap().to_string();
+    let again = said.out.lines().nth(1).unwrap().split(',').nth_back(3).unwrap().to_string();
     let results = rows(sweep().join("results.csv"));
     let row = results.iter().find(|r| cell(r, "model") == "both/seed=1/finetune.optimizer.lr=0.01").unwrap();
     let (a, b): (f64, f64) = (again.parse().unwrap(), cell(row, "mean").parse().unwrap());
@@ -252,7 +252,7 @@ fn a_sweep_goes_on_behind_its_finished_batches_with_the_same_bits() {
     ] {
         std::fs::remove_file(dir.join(lost)).unwrap();
     }
-    let torn = dir.join("checkpoints/.both,seed=1.safetensors.abc.tmp");
+    let torn = dir.join("checkpoints/.both,seed=1.safetensors.abcdEF12.floe-tmp");
     std::fs::write(&torn, "a write that was killed").unwrap();
     let untouched = dir.join("checkpoints/zs-all,seed=0,finetune.optimizer.lr=0.05.safetensors");
     let before = std::fs::metadata(&untouched).unwrap().modified().unwrap();

@@ -99,9 +99,10 @@ impl Work {
                 (engine.submit_timed(recording, SAMPLES as u64)?, recording.dispatches.len(), 1)
             }
             Job::Step { stepper, .. } => {
-                let count = SAMPLES as u64 * stepper.steps;
-                let at = self.next(count);
-                let launches = stepper.submit_timed(engine, at, count)?;
+                let mut launches = Vec::new();
+                for _ in 0..SAMPLES {
+                    launches.extend(stepper.submit_timed(engine, self.next(stepper.steps), stepper.steps)?);
+                }
                 (launches, stepper.recording.dispatches.len(), stepper.steps)
             }
             Job::Evaluation { .. } => return Ok(Vec::new()),

@@ -43,8 +43,13 @@ pub fn run(args: Args) -> Result<()> {
     };
     let experiment = Experiment::open(config)?;
     let (name, plan) = &experiment.plans[0];
-    let places = borrowed.config.as_deref().map_or(Places::default(), |s| Places::default().read_source(s));
-    let places = args.from.as_deref().map_or(Places::default(), |path| places.read("--from", path));
+    let mut places = Places::default();
+    if let Some(source) = &borrowed.config {
+        places = places.read_source(source);
+    }
+    if let Some(from) = &args.from {
+        places = places.read("--from", from);
+    }
     let init = match found {
         Some(found) => {
             borrowed.check(&found, &experiment)?;

@@ -225,7 +225,7 @@ fn written_clean(dir: &Path) {
 #[test]
 fn runs() {
     let healthy = seeds::run();
-    let model = &seeds::checkpoints()[0];
+    let model = &seeds::run_model();
     let read = |dir: &Path, write: bool| {
         rundir::begun(dir);
         let checkpoints = dir.join("checkpoints");

@@ -123,12 +123,24 @@ pub fn checkpoints() -> [Vec<u8>; 2] {
     [model(&finished, false), model(&state, true)]
 }
 
+/// The experiment of [`run`].
+const RUN: &str =
+    "seed = 0\n[task]\nkind = \"regression\"\ndim = 2\n[eval]\nshots = 2\n[[methods]]\nname = \"zs-v\"
+loss = \"zs\"\ntrain = [\"*.v\"]\n";
+
+/// A finished model of [`run`].
+pub fn run_model() -> Vec<u8> {
+    model(
+        &[("config", RUN), ("phase", "finetune"), ("method", "zs-v"), ("steps", "20"), ("trained", "16")],
+        false,
+    )
+}
+
 const DEVICE: &str = r#""device": {"name": "llvmpipe", "backend": "Vulkan", "type": "Cpu", "driver": "llvmpipe",
 "driver_info": "Mesa"}, "variant": {"name": "cpu", "chosen": "default"}"#;
 
 /// The files of a run's directory.
 pub fn run() -> Vec<(&'static str, Vec<u8>)> {
-    let methods = "[[methods]]\nname = \"zs-v\"\nloss = \"zs\"\ntrain = [\"*.v\"]\n";
     let phase = |phase: &str, method: &str| {
         format!(
             r#"{{"phase": "{phase}", "method": "{method}", "steps": 20, "wall_s": 4.1, "ms_per_step": 0.8, "trained": 16,
@@ -154,9 +166,8 @@ pub fn run() -> Vec<(&'static str, Vec<u8>)> {
             let _ = writeln!(baselines, "theory:{model},{task},{shots},0.5,,0.5");
         }
     }
-    let config = CONFIG.to_string() + "[eval]\nshots = 2\n" + methods;
     [
-        ("config.toml", config),
+        ("config.toml", RUN.to_string()),
         ("run.json", info),
         ("metrics.jsonl", metrics),
         ("eval.csv", eval),
