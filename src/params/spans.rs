@@ -10,7 +10,7 @@ pub struct Spans(Vec<Range<usize>>);
 impl Spans {
     /// The elements `0..len`.
     pub fn all(len: usize) -> Self {
-        [0..len].into_iter().collect()
+        std::iter::once(0..len).collect()
     }
 
     /// Number of elements.

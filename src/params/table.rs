@@ -153,7 +153,7 @@ mod tests {
         let table = table();
         let mask: Spans = [3..6, 12..18].into_iter().collect();
         let of = |name: &str| table.need(table.get(name).unwrap(), &mask);
-        assert_eq!(of("q"), Need::Part([3..6].into_iter().collect()));
+        assert_eq!(of("q"), Need::Part(std::iter::once(3..6).collect()));
         assert_eq!(of("k"), Need::Whole);
         assert_eq!(of("none"), Need::None);
         assert_eq!(table.need(&table.params[1], &Spans::default()), Need::None);

@@ -18,24 +18,25 @@ pub struct Model {
 pub fn test(experiments: &[Experiment], models: Vec<Model>, machine: Machine) -> Result<Vec<(usize, Row)>> {
     let mut rows: Vec<Vec<Row>> = models.iter().map(|_| Vec::new()).collect();
     let owners: Vec<usize> = models.iter().map(|model| model.experiment).collect();
-    let mut groups: Vec<(usize, Vec<(usize, Vec<f32>)>)> = Vec::new();
+    // An experiment, and the places of the models that are tested as its own are.
+    let mut groups: Vec<(usize, Vec<usize>)> = Vec::new();
     for (place, model) in models.iter().enumerate() {
         let own = &experiments[model.experiment];
-        let alike = |(other, _): &&mut (usize, Vec<_>)| tested_alike(own, &experiments[*other]);
-        let one = (place, model.params.clone());
+        let alike = |(other, _): &&mut (usize, Vec<usize>)| tested_alike(own, &experiments[*other]);
         match groups.iter_mut().find(alike) {
-            Some((_, group)) => group.push(one),
-            None => groups.push((model.experiment, vec![one])),
+            Some((_, group)) => group.push(place),
+            None => groups.push((model.experiment, vec![place])),
         }
     }
     for (experiment, group) in groups {
         // By number: names are for people.
-        let named: Vec<(String, Vec<f32>)> = group.iter().map(|(i, p)| (i.to_string(), p.clone())).collect();
+        let named: Vec<(String, Vec<f32>)> =
+            group.iter().map(|&i| (i.to_string(), models[i].params.clone())).collect();
         let found = experiments[experiment].evaluator(machine).models(&named)?;
         let each = found.len() / group.len();
-        for ((place, _), found) in group.iter().zip(found.chunks(each)) {
-            let name = &models[*place].name;
-            rows[*place] = found.iter().map(|row| Row { model: name.clone(), ..row.clone() }).collect();
+        for (&place, found) in group.iter().zip(found.chunks(each)) {
+            let name = &models[place].name;
+            rows[place] = found.iter().map(|row| Row { model: name.clone(), ..row.clone() }).collect();
         }
     }
     Ok(owners
