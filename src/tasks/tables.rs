@@ -95,8 +95,9 @@ impl TableData {
 /// and seed give the same data, whatever the order of the tasks in the file.
 ///
 /// # Errors
-/// [`Error::File`](crate::Error::File) or [`Error::Cell`](crate::Error::Cell) for what is wrong with the file, [`Error::Config`](crate::Error::Config) for a field of the
-/// experiment that does not fit it; the message names the file, line and column, and the mend.
+/// [`File`](crate::Error::File) or [`Cell`](crate::Error::Cell) for what is wrong with the file,
+/// [`Config`](crate::Error::Config) for a field of the experiment that does not fit it; the message names the file, line
+/// and column, and the mend.
 pub fn load(cfg: &Tables, seed: u64, rows_needed: usize) -> Result<TableData> {
     load_read(cfg, seed, rows_needed).map(|(data, _)| data)
 }
