@@ -1,4 +1,4 @@
-//! `cargo bench`: what `floe bench` times, kernels, whole steps and evaluations, sampled by divan.
+//! `cargo bench`: kernels, whole steps and evaluations as `floe bench` has them (its pairs aside), sampled by divan.
 //!
 //! An iteration is one submission of many launches, so that a row's time is about 20 ms whatever it is of; `item/s`
 //! counts launches. `cargo bench -- step` takes what has `step` in its name. A kernel whose parity is red ends the run.

@@ -4,7 +4,7 @@
 // One workgroup a model; invocation i takes elements i, i + WG, ...; the norm is summed in a fixed order.
 
 @group(0) @binding(0) var<uniform> hyper: array<Hyper, MODELS>;
-@group(0) @binding(1) var<storage, read> schedule: array<vec4f>;          // [steps, MODELS] lr, few weight, 1/(1-b1^t), 1/(1-b2^t)
+@group(0) @binding(1) var<storage, read> schedule: array<vec4f>;          // [ring, MODELS] lr, few weight, 1/(1-b1^t), 1/(1-b2^t)
 @group(0) @binding(2) var<storage, read> trained: array<vec2u>;           // [MODELS, TRAINED] parameter, gradient (or NONE)
 @group(0) @binding(3) var<storage, read_write> grads: array<f32>;         // [MODELS, GRADS]: ..., zs loss, fs loss at LOSSES
 @group(0) @binding(4) var<storage, read_write> params: array<f32>;        // [MODELS, ...]
@@ -50,7 +50,7 @@ fn masked_update(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_
   norm = sqrt(norm);
   let own = hyper[model];
   let scale = clipped(own, norm);
-  let now = schedule[step * MODELS + model];
+  let now = schedule[step % (arrayLength(&schedule) / MODELS) * MODELS + model];
   for (var i = lane; i < TRAINED; i += WG) {
     let at = trained[first + i].x;
     // A shorter list than the longest is filled up.

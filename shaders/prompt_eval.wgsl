@@ -1,9 +1,10 @@
 // Squared test error after 0, 1, ..., SHOTS demonstrations of the same prompts; sums over a lane's prompts of the error
-// and of its square: [MODELS, 2, SHOTS + 1, LANES]. Prompts lane, lane + LANES, ... below BATCH, each of them with the
-// GROUP models of its place in y.
+// and of its square: [MODELS, 2, SHOTS + 1, LANES]. Prompts lane, lane + LANES, ... of those from part.x on, part.y of
+// them and at most BATCH, each with the GROUP models of its place in y.
 
 @group(0) @binding(1) var<uniform> weights: array<vec4f, MODELS * WEIGHTS4>; // [MODELS][L][V | QK][H, D, D]
 @group(0) @binding(2) var<storage, read_write> sums: array<f32>;             // [MODELS, 2, SHOTS + 1, LANES]
+@group(0) @binding(3) var<uniform> part: vec4u;                              // first prompt, prompts, 0, 0
 
 fn weight(model: u32, i: u32) -> f32 { return weights[model * WEIGHTS4 + i / 4u][i % 4u]; }
 
@@ -31,7 +32,8 @@ fn prompt_eval(@builtin(global_invocation_id) id: vec3u) {
     }
   }
   for (var prompt = lane; prompt < BATCH; prompt += LANES) {
-    source_begin(prompt, 0u);
+    if (prompt >= part.y) { break; }
+    source_begin(part.x + prompt, 0u);
     source_token(0u);
     let y = token[D - 1u];
     token[D - 1u] = 0.0;

@@ -1,9 +1,10 @@
 // Whole training steps, at most STEPS a launch, that never leave the registers: forward and backward as in prompt_step,
-// clipping and update as in masked_update. One workgroup, which is one subgroup, trains the GROUP models of its place in
-// x: its invocations share the batch, subgroup sums give each the whole gradient, and all do the same update.
+// clipping and update as in masked_update. A workgroup, which is one subgroup, trains the model of its place in x: its
+// invocations share the batch, and share out parameters and moments: invocation i has those at i, i + WG, .... Few
+// stores and no conditional ones a step: compilers of software adapters are superlinear in branches.
 
 @group(0) @binding(1) var<uniform> hyper: array<Hyper, MODELS>;
-@group(0) @binding(2) var<storage, read> schedule: array<vec4f>;       // [steps, MODELS] lr, few weight, 1/(1-b1^t), 1/(1-b2^t)
+@group(0) @binding(2) var<storage, read> schedule: array<vec4f>;       // [ring, MODELS] lr, few weight, 1/(1-b1^t), 1/(1-b2^t)
 @group(0) @binding(3) var<storage, read> slots: array<u32>;            // [MODELS, 4 WEIGHTS4] place among the trained, or NONE
 @group(0) @binding(4) var<storage, read_write> params: array<f32>;     // [MODELS, 4 WEIGHTS4]: [L][V | QK][H, D, D]
 @group(0) @binding(5) var<storage, read_write> moments: array<f32>;    // [MODELS, STATES, TRAINED]
@@ -13,141 +14,98 @@
 
 const NONE: u32 = 0xffffffffu;
 const ALL: u32 = 2u * TENSORS;
+const SHARE: u32 = (ALL + WG - 1u) / WG;
 
-var<private> slot: array<u32, GROUP * ALL>;
-var<private> first_moment: array<f32, GROUP * ALL>;
-var<private> second_moment: array<f32, (GROUP * ALL - 1u) * (STATES - 1u) + 1u>;  // One, unused, of SGD.
+// Of each parameter of an invocation's share: its place among the trained, value, moments, gradient.
+var<private> own_slot: array<u32, SHARE>;
+var<private> own_weight: array<f32, SHARE>;
+var<private> own_first: array<f32, SHARE>;
+var<private> own_second: array<f32, SHARE>;
+var<private> own_grad: array<f32, SHARE>;
 
-fn weight(model: u32, i: u32) -> f32 { return params[model * WEIGHTS4 * 4u + i]; }
+fn weight(model: u32, i: u32) -> f32 { return subgroupShuffle(own_weight[i / WG], i % WG); }
 
 @compute @workgroup_size(WG)
 fn prompt_train(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {
-  let first = first_model(group.x);
-  take_models(first);
-  take_moments(first);
-  var step = state[first];
+  let model = group.x;
+  take_share(model, lane);
+  var step = state[model];
   for (var round = 0u; round < STEPS; round++) {
     if (step >= until[0]) { break; }
-    /*each*/ for (var j = 0u; j < GROUP; j++) {
-      few_weight[j] = schedule[step * MODELS + first + j].y / f32(BATCH);
-      /*unroll*/ for (var i = 0u; i < ENTRIES; i++) {
-        grad[i] = 0.0;
-        kept_grad[j * ROOM + i] = 0.0;
-      }
-      losses[j] = 0.0;
-      losses[GROUP + j] = 0.0;
-    }
+    load_weights(model);
+    let rates = step % (arrayLength(&schedule) / MODELS) * MODELS + model;
+    few_weight[0] = schedule[rates].y / f32(BATCH);
+    /*unroll*/ for (var i = 0u; i < ENTRIES; i++) { grad[i] = 0.0; }
+    losses[0] = 0.0;
+    losses[1] = 0.0;
     for (var prompt = lane; prompt < BATCH; prompt += WG) { descend_prompt(prompt, step); }
-    update(first, step, lane);
+    sum_gradient(lane);
+    update(model, step, rates, lane);
     step += 1u;
   }
-  if (lane == 0u) { put_back(first, step); }
+  put_back(model, lane);
+  if (lane == 0u) { state[model] = step; }
 }
 
-// The trained list of each model, and its moments.
-fn take_moments(first: u32) {
-  /*each*/ for (var j = 0u; j < GROUP; j++) {
-    let from_moment = (first + j) * STATES * TRAINED;
-    /*unroll*/ for (var i = 0u; i < ALL; i++) {
-      let at = slots[(first + j) * WEIGHTS4 * 4u + i];
-      slot[j * ALL + i] = at;
-      if (at != NONE) {
-        first_moment[j * ALL + i] = moments[from_moment + at];
-        if (STATES == 2u) { second_moment[(j * ALL + i) * (STATES - 1u)] = moments[from_moment + TRAINED + at]; }
-      }
-    }
+// An invocation's share of a model. Of what is frozen no moments are stored; it reads those of another.
+fn take_share(model: u32, lane: u32) {
+  /*unroll*/ for (var k = 0u; k < SHARE; k++) {
+    let i = model * WEIGHTS4 * 4u + min(k * WG + lane, ALL - 1u);
+    own_weight[k] = params[i];
+    own_slot[k] = select(NONE, slots[i], k * WG + lane < ALL);
+    let at = model * STATES * TRAINED + min(own_slot[k], max(TRAINED, 1u) - 1u);
+    own_first[k] = moments[at];
+    own_second[k] = 0.0;
+    if (STATES == 2u) { own_second[k] = moments[at + TRAINED]; }
   }
 }
 
-// Sums the gradient over the invocations and updates each model with it.
-fn update(first: u32, step: u32, lane: u32) {
-  /*each*/ for (var j = 0u; j < GROUP; j++) {
-    let model = first + j;
-    let own = hyper[model];
-    let now = schedule[step * MODELS + model];
-    if (GROUP > 1u) {
-      /*unroll*/ for (var i = 0u; i < TENSORS; i++) {
-        w_v[i] = kept_v[j * TENSORS + i];
-        w_qk[i] = kept_qk[j * TENSORS + i];
-      }
-      /*unroll*/ for (var i = 0u; i < ENTRIES; i++) { grad[i] = kept_grad[j * ROOM + i]; }
+// Sums the gradient over the invocations, each parameter's where that is. Structural zeros have no place in it.
+fn sum_gradient(lane: u32) {
+  /*unroll*/ for (var k = 0u; k < SHARE; k++) {
+    /*unroll*/ for (var j = 0u; j < WG; j++) {
+      const i = min(k * WG + j, ALL - 1u);
+      const l = i / (2u * HEADS * DD);
+      const e = i % (HEADS * DD);
+      const of_v = i % (2u * HEADS * DD) < HEADS * DD;
+      let read = select(TRAIN_QK[l], TRAIN_V[l] && (l < LAST || e / D % D == D - 1u), of_v);
+      let at = select(AT_QK[l] + e, AT_V[l] + select(e / DD * D + e % D, e, l < LAST), of_v);
+      several[j] = select(0.0, grad[min(at, ROOM - 1u)], read && k * WG + j < ALL);
     }
-    /*unroll*/ for (var i = 0u; i < ENTRIES; i++) { grad[i] = subgroupAdd(grad[i]); }
-    // Each parameter meets its place in the gradient: all indexes are constants. Structural zeros have none.
-    var norm = 0.0;
-    /*each*/ for (var turn = 0u; turn < 2u; turn++) {
-      let scale = clipped(own, sqrt(norm));
-      /*each*/ for (var lh = 0u; lh < LAYERS * HEADS; lh++) {
-        /*unroll*/ for (var a = 0u; a < D; a++) {
-          /*unroll*/ for (var b = 0u; b < D; b++) {
-            const l = lh / HEADS;
-            const h = lh % HEADS;
-            const e = a * D + b;
-            const v = j * ALL + (2u * l * HEADS + h) * DD + e;
-            const qk = v + HEADS * DD;
-            let v_read = TRAIN_V[l] && (l < LAST || a == D - 1u);
-            let v_grad = select(0.0, grad[AT_V[l] + select(h * D + b, h * DD + e, l < LAST)], v_read);
-            let qk_grad = select(0.0, grad[AT_QK[l] + h * DD + e], TRAIN_QK[l]);
-            if (turn == 0u) {
-              if (slot[v] != NONE) { norm += v_grad * v_grad; }
-              if (slot[qk] != NONE) { norm += qk_grad * qk_grad; }
-            } else {
-              const v2 = v * (STATES - 1u);
-              const qk2 = qk * (STATES - 1u);
-              if (slot[v] != NONE) {
-                let old = vec3f(w_v[lh * DD + e], first_moment[v], second_moment[v2]);
-                let after = updated(own, now, old, v_grad * scale);
-                w_v[lh * DD + e] = after.x;
-                first_moment[v] = after.y;
-                if (STATES == 2u) { second_moment[v2] = after.z; }
-              }
-              if (slot[qk] != NONE) {
-                let old = vec3f(w_qk[lh * DD + e], first_moment[qk], second_moment[qk2]);
-                let after = updated(own, now, old, qk_grad * scale);
-                w_qk[lh * DD + e] = after.x;
-                first_moment[qk] = after.y;
-                if (STATES == 2u) { second_moment[qk2] = after.z; }
-              }
-            }
-          }
-        }
-      }
-    }
-    if (GROUP > 1u) {
-      /*unroll*/ for (var i = 0u; i < TENSORS; i++) {
-        kept_v[j * TENSORS + i] = w_v[i];
-        kept_qk[j * TENSORS + i] = w_qk[i];
-      }
-    }
-    let zs = subgroupAdd(losses[j]) / f32(BATCH);
-    let fs = subgroupAdd(losses[GROUP + j]) / f32(BATCH);
-    if (lane == 0u) { metrics[model * RING + step % RING] = vec4f(zs, fs, sqrt(norm), 0.0); }
+    own_grad[k] = sums_apart(lane);
   }
 }
 
-// Writes what the steps have changed: trained elements, their moments, the step.
-fn put_back(first: u32, step: u32) {
-  /*each*/ for (var j = 0u; j < GROUP; j++) {
-    let model = first + j;
-    /*each*/ for (var lh = 0u; lh < LAYERS * HEADS; lh++) {
-      /*unroll*/ for (var e = 0u; e < DD; e++) {
-        const v = (2u * (lh / HEADS) * HEADS + lh % HEADS) * DD + e;
-        const qk = v + HEADS * DD;
-        put_element(model, v, slot[j * ALL + v], select(kept_v[j * TENSORS + lh * DD + e], w_v[lh * DD + e], GROUP == 1u));
-        put_element(model, qk, slot[j * ALL + qk], select(kept_qk[j * TENSORS + lh * DD + e], w_qk[lh * DD + e], GROUP == 1u));
-      }
-    }
-    /*unroll*/ for (var i = 0u; i < ALL; i++) {
-      let at = slot[j * ALL + i];
-      if (at != NONE) {
-        moments[model * STATES * TRAINED + at] = first_moment[j * ALL + i];
-        if (STATES == 2u) { moments[(model * STATES + 1u) * TRAINED + at] = second_moment[(j * ALL + i) * (STATES - 1u)]; }
-      }
-    }
-    state[model] = step;
+// Updates an invocation's share; what is frozen gets back the bits it had.
+fn update(model: u32, step: u32, rates: u32, lane: u32) {
+  let own = hyper[model];
+  let now = schedule[rates];
+  var square = 0.0;
+  /*unroll*/ for (var k = 0u; k < SHARE; k++) {
+    square += select(0.0, own_grad[k] * own_grad[k], own_slot[k] != NONE);
   }
+  let norm = sqrt(sum_together(square));
+  let scale = clipped(own, norm);
+  /*unroll*/ for (var k = 0u; k < SHARE; k++) {
+    let trained = own_slot[k] != NONE;
+    let after = updated(own, now, vec3f(own_weight[k], own_first[k], own_second[k]), own_grad[k] * scale);
+    own_weight[k] = select(own_weight[k], after.x, trained);
+    own_first[k] = after.y;
+    own_second[k] = after.z;
+  }
+  let zs = sum_together(losses[0]) / f32(BATCH);
+  let fs = sum_together(losses[1]) / f32(BATCH);
+  if (lane == 0u) { metrics[model * RING + step % RING] = vec4f(zs, fs, norm, 0.0); }
 }
 
-fn put_element(model: u32, i: u32, at: u32, value: f32) {
-  if (at != NONE) { params[model * WEIGHTS4 * 4u + i] = value; }
+// Writes what the steps have changed: trained elements and their moments.
+fn put_back(model: u32, lane: u32) {
+  /*unroll*/ for (var k = 0u; k < SHARE; k++) {
+    let at = model * STATES * TRAINED + own_slot[k];
+    if (own_slot[k] != NONE) {
+      params[model * WEIGHTS4 * 4u + k * WG + lane] = own_weight[k];
+      moments[at] = own_first[k];
+      if (STATES == 2u) { moments[at + TRAINED] = own_second[k]; }
+    }
+  }
 }

@@ -1,5 +1,7 @@
-//! Times kernels, whole steps and evaluations on one device. `floe bench`, `cargo bench` and `floe tune` share it.
+//! Times kernels, whole steps and evaluations on one device, for `floe bench`, `cargo bench` and `floe tune`; pairs of
+//! masks and of models for `floe bench` alone.
 
+pub mod compiled;
 pub mod masks;
 pub mod together;
 pub mod work;

@@ -1,9 +1,9 @@
 //! Parity of every kernel with its reference on one device. `floe check` and the tests share it.
 
 use crate::compare::{self, Distance};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::Engine;
-use crate::kernels::{CANARIES, Case, Expect, KERNELS, Kernel, POISON, Tuning, Values};
+use crate::kernels::{CANARIES, Case, Expect, KEPT, KERNELS, Kernel, POISON, Tuning, Values};
 
 /// Outcome of one case.
 #[derive(Clone, Debug)]
@@ -22,16 +22,46 @@ impl Row {
     }
 }
 
-/// Runs every case of every kernel.
+/// Runs every case of every kernel whose name, `<kernel>: <case>`, contains one of `only`; all if it is empty. Gives each
+/// row away as the case ends, while the next may take long to compile.
 ///
 /// # Errors
-/// Only a device failure; a wrong number is a red row.
-pub fn all(engine: &Engine, tuning: &Tuning) -> Result<Vec<Row>> {
+/// A part that is in no name; else only a device failure: a wrong number is a red row.
+pub fn all(
+    engine: &Engine,
+    tuning: &Tuning,
+    only: &[String],
+    mut done: impl FnMut(&Row) -> Result<()>,
+) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
+    let mut unused: Vec<&str> = only.iter().map(String::as_str).collect();
     for kernel in KERNELS {
-        rows.extend(of(kernel, engine, tuning)?);
+        // A kernel that the variant doesn't use has no cases.
+        unused.retain(|part| part.is_empty() || !kernel.stem.contains(part));
+        for case in (kernel.cases)(tuning) {
+            let name = format!("{}: {}", kernel.stem, case.name);
+            unused.retain(|part| part.is_empty() || !name.contains(part));
+            if only.is_empty() || only.iter().any(|part| name.contains(part.as_str())) {
+                let row = run(kernel.stem, case, engine)?;
+                done(&row)?;
+                rows.push(row);
+            }
+        }
     }
-    Ok(rows)
+    match unused.first() {
+        None if rows.is_empty() => Err(Error::Usage(format!(
+            "--only: variant `{}` doesn't use that kernel; it has no case",
+            tuning.name
+        ))),
+        None => Ok(rows),
+        Some(part) => {
+            let stems: Vec<&str> = KERNELS.iter().map(|k| k.stem).collect();
+            Err(Error::Usage(format!(
+                "--only `{part}` is in no case's name; kernels are {}",
+                stems.join(", ")
+            )))
+        }
+    }
 }
 
 /// Runs every case of one kernel.
@@ -39,9 +69,14 @@ pub fn of(kernel: &Kernel, engine: &Engine, tuning: &Tuning) -> Result<Vec<Row>>
     (kernel.cases)(tuning).into_iter().map(|case| run(kernel.stem, case, engine)).collect()
 }
 
-fn run(kernel: &'static str, case: Case, engine: &Engine) -> Result<Row> {
+/// Runs one case.
+pub fn run(kernel: &'static str, case: Case, engine: &Engine) -> Result<Row> {
+    let mut row = Row { kernel, case: case.name.clone(), distance: None, failure: String::new() };
+    let case = match case.guarded() {
+        Ok(case) => case,
+        Err(why) => return Ok(Row { failure: why, ..row }),
+    };
     engine.submit(&case.recording, 1)?;
-    let mut row = Row { kernel, case: case.name, distance: None, failure: String::new() };
     for expect in &case.expect {
         let words: Vec<u32> = engine.read(&expect.buffer)?;
         match compare(&words, expect) {
@@ -59,7 +94,7 @@ fn run(kernel: &'static str, case: Case, engine: &Engine) -> Result<Row> {
     Ok(row)
 }
 
-/// Compares a buffer's words with what is expected, and sees that the words behind are untouched.
+/// Compares the words of a guarded buffer with what is expected, and sees that the words behind are untouched.
 pub fn compare(words: &[u32], expect: &Expect) -> std::result::Result<Distance, String> {
     let length = match &expect.values {
         Values::F32(values) => values.len(),
@@ -68,21 +103,32 @@ pub fn compare(words: &[u32], expect: &Expect) -> std::result::Result<Distance, 
     let Some((found, behind)) = words.split_at_checked(length) else {
         return Err(format!("{} words where {length} are expected", words.len()));
     };
-    let poisoned = expect
-        .buffer
-        .contents()
-        .get(length..length + CANARIES)
-        .is_some_and(|c| c.iter().all(|&w| w == POISON));
-    if poisoned && behind[..CANARIES].iter().any(|&w| w != POISON) {
+    let (before, canaries) = expect.buffer.contents().split_at_checked(length).unwrap_or_default();
+    if canaries.len() < CANARIES || canaries[canaries.len() - CANARIES..] != [POISON; CANARIES] {
+        return Err("has no canaries".into());
+    }
+    if behind.get(..canaries.len()) != Some(canaries) {
         return Err("written past its end".into());
     }
     match &expect.values {
-        Values::F32(values) => {
-            compare::distance(&found.iter().map(|&w| f32::from_bits(w)).collect::<Vec<_>>(), values)
-        }
+        Values::F32(values) => floats(found, before, values),
         Values::U32(values) => match found.iter().zip(values).position(|(f, e)| f != e) {
             Some(i) => Err(format!("{:#x} at {i} where {:#x} is expected", found[i], values[i])),
             None => Ok(Distance { rms: 0.0, max: 0.0 }),
         },
     }
+}
+
+/// Words as numbers, those that are [`KEPT`] to the bit.
+fn floats(found: &[u32], before: &[u32], values: &[f64]) -> std::result::Result<Distance, String> {
+    let kept = |i: &usize| values[*i].to_bits() == KEPT.to_bits();
+    let (same, other): (Vec<usize>, Vec<usize>) = (0..values.len()).partition(kept);
+    if let Some(i) = same.into_iter().find(|&i| found[i] != before[i]) {
+        return Err(format!(
+            "{:#x} at {i}, which is not its to write: {:#x} stood there",
+            found[i], before[i]
+        ));
+    }
+    let found: Vec<f32> = other.iter().map(|&i| f32::from_bits(found[i])).collect();
+    compare::distance(&found, &other.iter().map(|&i| values[i]).collect::<Vec<_>>())
 }

@@ -1,23 +1,28 @@
 //! Checkpoints: safetensors files of f32 tensors with a few strings beside them.
 //!
 //! The format is <https://github.com/huggingface/safetensors>, so Python's `safetensors` reads what floe writes. The
-//! `__metadata__` object marks the file as floe's and carries a CRC-32 of the data, because neither torn blocks
-//! nor flipped bits change a file's length. Equal checkpoints are equal files, byte for byte.
+//! `__metadata__` object marks the file as floe's and carries a CRC-32 of the whole file, its own digits as zeros,
+//! because neither torn blocks nor flipped bits change a file's length. Equal checkpoints are equal files, byte for
+//! byte.
 
 mod atomic;
+mod decode;
+mod foreign;
 
-pub use atomic::{atomic_write, check_writable, remove_torn};
+pub use atomic::{Staged, atomic_write, check_writable, is_special, remove_torn, sync};
+pub use decode::{read, read_any};
 
-use crate::error::{Error, Result};
-use safetensors::{Dtype, SafeTensorError, SafeTensors};
+use crate::error::{Error, Result, shown};
+use decode::{crc32, place_of_checksum};
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-/// Version of the files [`write()`] makes and the only one [`read`] takes.
-pub const VERSION: &str = "1";
+/// Version of the files [`write()`] makes. [`read`] takes version 1 as well, whose checksum is of the data alone.
+pub const VERSION: &str = "2";
+
+/// The tensor of an optimizer's moments in training states and finished checkpoints, which no model has.
+pub const MOMENTS: &str = "optimizer.moments";
 
 /// Metadata keys that [`write()`] sets and [`read`] checks and takes away.
 const FORMAT_KEY: &str = "format";
@@ -102,15 +107,6 @@ pub fn write(path: &Path, checkpoint: &Checkpoint) -> Result<()> {
     atomic_write(path, &encode(path, checkpoint)?)
 }
 
-/// Reads a checkpoint written by [`write()`].
-///
-/// # Errors
-/// [`Error::File`], one line: no such file, empty, truncated, torn, not safetensors, not floe's, of another version,
-/// a tensor that is not f32, an entry that is not finite.
-pub fn read(path: &Path) -> Result<Checkpoint> {
-    decode(path, &whole_file(path)?)
-}
-
 fn encode(path: &Path, checkpoint: &Checkpoint) -> Result<Vec<u8>> {
     let mut data = Vec::new();
     let mut header = BTreeMap::new();
@@ -131,7 +127,7 @@ fn encode(path: &Path, checkpoint: &Checkpoint) -> Result<Vec<u8>> {
     let mut metadata = checkpoint.metadata.clone();
     metadata.insert(FORMAT_KEY.into(), "floe".into());
     metadata.insert(VERSION_KEY.into(), VERSION.into());
-    metadata.insert(CRC_KEY.into(), crc32(&data));
+    metadata.insert(CRC_KEY.into(), "00000000".into());
     header.insert("__metadata__", json!(metadata));
     let mut text = json!(header).to_string().into_bytes();
     // The format asks for data that starts at a multiple of eight; spaces pad the header.
@@ -141,97 +137,11 @@ fn encode(path: &Path, checkpoint: &Checkpoint) -> Result<Vec<u8>> {
     }
     let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
     bytes.extend(text);
+    let place = place_of_checksum(&bytes, "00000000").expect("just written");
     bytes.extend(data);
+    let digits = crc32(&[&bytes]);
+    bytes[place..place + digits.len()].copy_from_slice(digits.as_bytes());
     Ok(bytes)
-}
-
-/// The bytes of a regular file that starts like safetensors, so that nothing huge or endless is read for nothing.
-fn whole_file(path: &Path) -> Result<Vec<u8>> {
-    let unreadable = |e: std::io::Error| match e.kind() {
-        ErrorKind::NotFound => {
-            Error::file(path, "there is no such file; give the path of a .safetensors checkpoint")
-        }
-        _ => Error::file(path, format!("cannot be read: {e}")),
-    };
-    // Before opening: to open a pipe is to wait for its writer.
-    let about = std::fs::metadata(path).map_err(unreadable)?;
-    if !about.is_file() {
-        return Err(Error::file(path, "is not a file; give the path of a .safetensors checkpoint"));
-    }
-    let mut file = File::open(path).map_err(unreadable)?;
-    let mut bytes = Vec::new();
-    file.by_ref().take(8).read_to_end(&mut bytes).map_err(unreadable)?;
-    check_start(path, &bytes, about.len())?;
-    file.read_to_end(&mut bytes).map_err(unreadable)?;
-    Ok(bytes)
-}
-
-/// Checks the first eight bytes, the header's length, against the file's length.
-fn check_start(path: &Path, start: &[u8], file_len: u64) -> Result<()> {
-    if start.is_empty() {
-        return Err(Error::file(path, "is empty; use an earlier checkpoint"));
-    }
-    let Ok(start) = <[u8; 8]>::try_from(start) else {
-        return Err(Error::file(path, format!("is no safetensors file: it has {} bytes", start.len())));
-    };
-    match u64::from_le_bytes(start) {
-        n if n > MAX_HEADER => Err(foreign(path, "no safetensors header")),
-        n if n > file_len.saturating_sub(8) => Err(truncated(path)),
-        _ => Ok(()),
-    }
-}
-
-fn decode(path: &Path, bytes: &[u8]) -> Result<Checkpoint> {
-    check_start(path, bytes.get(..8).unwrap_or(bytes), bytes.len() as u64)?;
-    let file = SafeTensors::deserialize(bytes).map_err(|e| match e {
-        SafeTensorError::MetadataIncompleteBuffer => truncated(path),
-        other => foreign(path, &other.to_string()),
-    })?;
-    let (header_len, header) =
-        SafeTensors::read_metadata(bytes).map_err(|e| foreign(path, &e.to_string()))?;
-    let mut metadata: BTreeMap<String, String> =
-        header.metadata().clone().unwrap_or_default().into_iter().collect();
-    if metadata.remove(FORMAT_KEY).as_deref() != Some("floe") {
-        return Err(foreign(path, "its metadata has no `format: floe`"));
-    }
-    match metadata.remove(VERSION_KEY).as_deref() {
-        Some(VERSION) => {}
-        version => {
-            let found = version.unwrap_or("missing");
-            let found = one_line(found);
-            let message = format!(
-                "its version is {found}, and this floe reads version {VERSION}; use the floe that wrote it"
-            );
-            return Err(Error::file(path, message));
-        }
-    }
-    let found = crc32(&bytes[8 + header_len..]);
-    // Absent from a file that another tool made on purpose.
-    if let Some(noted) = metadata.remove(CRC_KEY)
-        && noted != found
-    {
-        let message = format!(
-            "is torn or was altered: its data has CRC-32 {found} instead of {noted}; use an earlier checkpoint"
-        );
-        return Err(Error::file(path, message));
-    }
-    let mut tensors = BTreeMap::new();
-    for (name, view) in file.iter() {
-        if name.chars().any(char::is_control) {
-            return Err(foreign(path, "a tensor's name holds control characters"));
-        }
-        if view.dtype() != Dtype::F32 {
-            return Err(Error::file(
-                path,
-                format!("tensor `{name}` is {}; floe reads F32, convert it", view.dtype()),
-            ));
-        }
-        let data: Vec<f32> =
-            view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-        check_finite(path, name, &data)?;
-        tensors.insert(name.to_string(), Tensor { shape: view.shape().to_vec(), data });
-    }
-    Ok(Checkpoint { tensors, metadata })
 }
 
 fn check_finite(path: &Path, name: &str, data: &[f32]) -> Result<()> {
@@ -247,29 +157,10 @@ fn check_finite(path: &Path, name: &str, data: &[f32]) -> Result<()> {
     }
 }
 
-fn foreign(path: &Path, reason: &str) -> Error {
-    Error::file(path, format!("is not a floe checkpoint ({}); give one that floe wrote", one_line(reason)))
-}
-
-/// One short line of words that the file itself may have chosen.
-fn one_line(words: &str) -> String {
-    words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
-}
-
-fn truncated(path: &Path) -> Error {
-    Error::file(path, "is truncated: its length and its header disagree; use an earlier checkpoint")
-}
-
 /// `` `a`, `b` and 3 more ``.
 fn listed(names: &[&str]) -> String {
-    let shown: Vec<String> = names.iter().take(3).map(|n| format!("`{n}`")).collect();
-    let more = names.len() - shown.len();
+    let some: Vec<String> = names.iter().take(3).map(|n| format!("`{}`", shown(n))).collect();
+    let more = names.len() - some.len();
     let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("{}{rest}", shown.join(", "))
-}
-
-fn crc32(data: &[u8]) -> String {
-    let mut crc = flate2::Crc::new();
-    crc.update(data);
-    format!("{:08x}", crc.sum())
+    format!("{}{rest}", some.join(", "))
 }

@@ -5,15 +5,21 @@
 
 mod load;
 mod schema;
+mod settings;
+mod slips;
 mod sweep;
 mod tree;
 mod validate;
+mod values;
+mod words;
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-pub use load::{PRESETS, Preset, difference, load, preset, resolve_text};
+pub use load::{PRESETS, Preset, load, preset, resolve_made, resolve_text};
+pub use settings::settings;
 pub use sweep::{Axis, Cell, Sweep, load_sweep, sweep_text};
+pub use words::{closest, missing_file};
 
 /// A whole experiment: what `floe run` takes and `config.toml` in a run directory holds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -103,8 +109,16 @@ pub struct Tables {
     pub task_column: String,
     /// Column to predict; empty for the last one.
     pub target_column: String,
+    /// Columns to predict from; empty for all but those of the task and the target.
+    pub features: Vec<String>,
     /// Columns replaced by log(1 + value).
     pub log1p: Vec<String>,
+    /// What stands between two cells.
+    pub delimiter: Delimiter,
+    /// What stands before the fraction of a number.
+    pub decimal: Decimal,
+    /// What a missing value is taken for.
+    pub missing: Missing,
     /// Share of the tasks kept from pre-training and fine-tuning.
     pub heldout: f64,
     /// Task to fine-tune on; empty for one drawn by the seed.
@@ -113,6 +127,68 @@ pub struct Tables {
     pub target_test: f64,
     /// Draw a prompt's rows with replacement.
     pub replacement: bool,
+}
+
+/// What stands between two cells of a table. Spaces count as one, however many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Delimiter {
+    #[default]
+    #[serde(rename = ",", alias = "comma")]
+    Comma,
+    #[serde(rename = ";", alias = "semicolon")]
+    Semicolon,
+    // A shell hands on `\t` as it is typed.
+    #[serde(rename = "\t", alias = "tab", alias = "\\t")]
+    Tab,
+    #[serde(rename = "|", alias = "pipe")]
+    Pipe,
+    #[serde(rename = " ", alias = "space")]
+    Space,
+}
+
+impl Delimiter {
+    pub const ALL: [Delimiter; 5] =
+        [Delimiter::Comma, Delimiter::Semicolon, Delimiter::Tab, Delimiter::Pipe, Delimiter::Space];
+
+    pub fn byte(self) -> u8 {
+        match self {
+            Delimiter::Comma => b',',
+            Delimiter::Semicolon => b';',
+            Delimiter::Tab => b'\t',
+            Delimiter::Pipe => b'|',
+            Delimiter::Space => b' ',
+        }
+    }
+
+    /// As a configuration file has it, without quotes.
+    pub fn shown(self) -> &'static str {
+        match self {
+            Delimiter::Comma => ",",
+            Delimiter::Semicolon => ";",
+            Delimiter::Tab => "\\t",
+            Delimiter::Pipe => "|",
+            Delimiter::Space => " ",
+        }
+    }
+}
+
+/// What stands before the fraction of a number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Decimal {
+    #[default]
+    #[serde(rename = ".", alias = "point")]
+    Point,
+    #[serde(rename = ",", alias = "comma")]
+    Comma,
+}
+
+/// What a missing value is taken for: a mistake, or a reason to leave its row out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Missing {
+    #[default]
+    Error,
+    Drop,
 }
 
 /// Pre-training: a fresh task per prompt, loss on the query after `shots` demonstrations.
@@ -166,6 +242,8 @@ pub struct Optimizer {
     pub rule: Rule,
     pub lr: f64,
     pub lr_schedule: Schedule,
+    /// Steps over which the learning rate rises from 0 before its schedule begins.
+    pub warmup: u64,
     /// SGD's momentum.
     pub momentum: f64,
     /// Adam's and AdamW's decay rates of the two moments.
@@ -216,7 +294,7 @@ pub struct Method {
     /// Names the checkpoint; letters, digits, `-`, `_` and `.`.
     pub name: String,
     pub loss: Loss,
-    /// Patterns over parameter names; see `docs/MATH.md` and [`crate::optim::mask`].
+    /// Patterns over parameter names; see `docs/MATH.md` and [`crate::params::mask`].
     pub train: Vec<String>,
     /// Schedule of the few-shot weight w_t (of `zs+fs` alone).
     #[serde(default)]
@@ -269,7 +347,11 @@ impl Default for Tables {
             path: PathBuf::new(),
             task_column: "task".into(),
             target_column: String::new(),
+            features: Vec::new(),
             log1p: Vec::new(),
+            delimiter: Delimiter::Comma,
+            decimal: Decimal::Point,
+            missing: Missing::Error,
             heldout: 0.3,
             target: String::new(),
             target_test: 0.5,
@@ -296,6 +378,7 @@ impl Default for Optimizer {
             rule: Rule::Sgd,
             lr: 0.01,
             lr_schedule: Schedule::Constant,
+            warmup: 0,
             momentum: 0.9,
             betas: [0.9, 0.9],
             eps: 1e-8,

@@ -36,6 +36,11 @@ pub enum Error {
         "{phase}: the loss is {loss} at step {step}; lower the learning rate (now {lr}) or set a gradient clip; the last good checkpoint is intact"
     )]
     Diverged { phase: String, step: u64, loss: f32, lr: f32 },
+    /// A parameter is not finite after a step whose loss was.
+    #[error(
+        "{phase}: a parameter overflows at step {step}; lower the learning rate (now {lr:?}) or set a gradient clip; what was finished before is intact"
+    )]
+    Overflow { phase: String, step: u64, lr: f32 },
     /// Ctrl-C, after the checkpoint was saved.
     #[error("interrupted at {0}")]
     Interrupted(String),
@@ -66,4 +71,22 @@ impl Error {
     pub fn config(origin: impl Into<String>, message: impl std::fmt::Display) -> Self {
         Error::Config { origin: origin.into(), message: message.to_string() }
     }
+}
+
+/// Words that a file or a user has chosen, as a message can show them: no control or direction characters, not long.
+pub fn shown(words: &str) -> String {
+    const MOST: usize = 120;
+    let turns = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    let mut out = String::new();
+    for (i, c) in words.chars().enumerate() {
+        match c {
+            _ if i == MOST => {
+                out.push('…');
+                break;
+            }
+            c if c.is_control() || turns(c) => out.extend(c.escape_default()),
+            c => out.push(c),
+        }
+    }
+    out
 }

@@ -1,13 +1,18 @@
 //! Zero-shot and few-shot test error, with standard errors, exact risks and reference predictors.
 
+mod closed;
+mod sampled;
+
 use crate::config::{Config, QueryKey};
 use crate::error::Result;
-use crate::gpu::{Buffer, Engine, Recording};
-use crate::kernels::{Source, Tuning, prompt_eval, qk};
+use crate::gpu::Engine;
+use crate::interrupt;
+use crate::kernels::Tuning;
 use crate::law::Law;
 use crate::linalg;
-use crate::model::ParamTable;
-use crate::shape::Shape;
+use crate::model::Plan;
+use crate::params::ParamTable;
+use crate::results::{CsvText, number};
 use crate::tasks::regression::Truth;
 use crate::tasks::{Known, Problem, baselines};
 use crate::theory::{self, Head, Setting};
@@ -21,27 +26,27 @@ pub struct Row {
     pub shots: usize,
     /// Mean squared error over prompts and seeds, against the noisy y.
     pub mean: f64,
-    /// Standard deviation of a prompt's squared error over the root of the number of prompts of all seeds.
-    pub stderr: f64,
+    /// Standard deviation of a prompt's squared error over the root of the number of prompts of all seeds; none of a
+    /// single prompt.
+    pub stderr: Option<f64>,
     /// Exact risk, where there is one.
     pub exact: Option<f64>,
 }
 
 /// The header of both files.
-pub const HEADER: &str = "model,task,shots,mean,stderr,exact";
+pub const HEADER: [&str; 7] = ["model", "task", "shots", "mean", "stderr", "exact", "fingerprint"];
 
-/// Rows as CSV.
-pub fn to_csv(rows: &[Row]) -> String {
-    let mut text = format!("{HEADER}\n");
-    for row in rows {
-        let exact = row.exact.map(|e| e.to_string()).unwrap_or_default();
-        text += &format!("{},{},{},{},{},{exact}\n", row.model, row.task, row.shots, row.mean, row.stderr);
+/// Rows as CSV, each with the fingerprint of its experiment: in a column, because that is what every reader of CSV
+/// keeps, and what stays when the file is copied or joined with others.
+pub fn to_csv<'a>(rows: impl IntoIterator<Item = (&'a Row, &'a str)>) -> String {
+    let mut table = CsvText::new(HEADER);
+    for (row, fingerprint) in rows {
+        let [shots, mean, stderr, exact] =
+            [row.shots.to_string(), row.mean.to_string(), number(row.stderr), number(row.exact)];
+        table.row([&row.model, &row.task, &shots, &mean, &stderr, &exact, fingerprint]);
     }
-    text
+    table.text()
 }
-
-/// Most models that one launch takes.
-const MOST: usize = 64;
 
 /// Tests models of one experiment.
 pub struct Evaluator<'a> {
@@ -53,72 +58,28 @@ pub struct Evaluator<'a> {
 }
 
 impl Evaluator<'_> {
+    /// Checks the evaluation of a model against the device's limits, running nothing.
+    ///
+    /// # Errors
+    /// [`Error::Limit`](crate::Error::Limit) with the kernel and the limit.
+    pub fn check(&self) -> Result<()> {
+        sampled::launches(self).iter().try_for_each(|launch| self.engine.check(launch))
+    }
+
     /// Error of models at 0, 1, …, n shots on every test, all on the same prompts. A model is a name and its arena.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`](crate::Error::Interrupted), as soon as a launch is done; a limit of the device.
     pub fn models(&self, named: &[(String, Vec<f32>)]) -> Result<Vec<Row>> {
-        let shape = self.shape();
-        let most = self.engine.uniform_bytes() / (4 * shape.weights_stride()).max(1);
+        let arenas: Vec<&[f32]> = named.iter().map(|(_, params)| params.as_slice()).collect();
+        let sums = sampled::sums(self, &arenas)?;
         let mut rows = Vec::new();
-        for batch in named.chunks(most.clamp(1, MOST)) {
-            rows.extend(self.together(batch)?);
-        }
-        Ok(rows)
-    }
-
-    fn shape(&self) -> Shape {
-        let model = &self.config.model;
-        Shape { layers: model.layers, heads: model.heads, dim: self.problem.dim }
-    }
-
-    /// As many models as one launch takes.
-    fn together(&self, named: &[(String, Vec<f32>)]) -> Result<Vec<Row>> {
-        let (eval, model, shape) = (&self.config.eval, &self.config.model, self.shape());
-        let models = prompt_eval::models(&shape, named.len(), &self.tuning);
-        let stride = self.table.len().next_multiple_of(4);
-        let mut arena = vec![0.0; models.places() * stride];
-        for (own, (_, params)) in arena.chunks_mut(stride).zip(named) {
-            own[..params.len()].copy_from_slice(params);
-        }
-        let params_buffer = Buffer::holding("params", &arena);
-        let mut recording = Recording::default();
-        let weights = match model.qk {
-            QueryKey::Merged => params_buffer,
-            QueryKey::Separate => {
-                let weights = Buffer::words("weights", models.places() * shape.weights_stride());
-                let places = (models.count, stride);
-                recording.extend(qk::record_fwd(&shape, places, &params_buffer, &weights, &self.tuning));
-                weights
-            }
-        };
-        let mut tests = Vec::new();
-        for test in &self.problem.tests {
-            let mut sums = Vec::new();
-            for repeat in 0..eval.seeds {
-                let source = Source::new(&test.law(repeat));
-                let (shots, batch) = (eval.shots, eval.prompts);
-                let evaluation = prompt_eval::Eval { source: &source, shape, shots, batch, models };
-                let lanes = evaluation.lanes(&self.tuning);
-                let out = Buffer::words("sums", evaluation.words(lanes));
-                recording.extend(evaluation.record(&weights, &out, lanes, &self.tuning));
-                sums.push((out, lanes));
-            }
-            tests.push((test.name, sums));
-        }
-        self.engine.submit(&recording, 1)?;
-        let mut read = Vec::new();
-        for (task, sums) in tests {
-            let words: Vec<(Vec<f32>, usize)> = sums
-                .iter()
-                .map(|(out, lanes)| Ok((self.engine.read(out)?, *lanes)))
-                .collect::<Result<_>>()?;
-            read.push((task, words));
-        }
-        let mut rows = Vec::new();
-        for (m, (name, params)) in named.iter().enumerate() {
-            for (task, sums) in &read {
-                let curve = self.curve(sums, m);
-                let exact = self.exact(params, task);
-                for (shots, (mean, stderr)) in curve.into_iter().enumerate() {
-                    let (model, task) = (name.clone(), task.to_string());
+        for ((name, params), sums) in named.iter().zip(sums) {
+            for (test, sums) in self.problem.tests.iter().zip(sums) {
+                interrupt::check(|| "the exact risks".into())?;
+                let exact = self.exact(params, test.name);
+                for (shots, (mean, stderr)) in self.curve(&sums).into_iter().enumerate() {
+                    let (model, task) = (name.clone(), test.name.to_string());
                     let exact = exact.as_ref().map(|e| e[shots]);
                     rows.push(Row { model, task, shots, mean, stderr, exact });
                 }
@@ -127,25 +88,19 @@ impl Evaluator<'_> {
         Ok(rows)
     }
 
-    /// Mean and standard error of a model at each shot count, over the seeds' partial sums and their lanes.
-    fn curve(&self, sums: &[(Vec<f32>, usize)], model: usize) -> Vec<(f64, f64)> {
+    /// Mean and standard error at each shot count, of sums [2, shots + 1] over all prompts of all seeds.
+    fn curve(&self, sums: &[f64]) -> Vec<(f64, Option<f64>)> {
         let eval = &self.config.eval;
-        let points = eval.shots + 1;
-        let (mut first, mut second) = (vec![0.0; points], vec![0.0; points]);
-        for (words, lanes) in sums {
-            let own = words.chunks(*lanes).skip(model * 2 * points).take(2 * points);
-            for (shot, lanes) in own.enumerate() {
-                let total: f64 = lanes.iter().map(|&x| x as f64).sum();
-                if shot < points { first[shot] += total } else { second[shot - points] += total }
-            }
-        }
-        let count = (eval.prompts * eval.seeds) as f64;
-        let point = |(sum, squares): (f64, f64)| {
+        let (first, second) = sums.split_at(eval.shots + 1);
+        let count = eval.prompts as f64 * eval.seeds as f64;
+        let point = |(sum, squares): (&f64, &f64)| {
             let mean = sum / count;
             let variance = (squares / count - mean * mean).max(0.0);
-            (mean, (variance / (count - 1.0).max(1.0)).sqrt())
+            // Of errors that single precision can't hold nothing is known.
+            let stderr = if squares.is_finite() { (variance / (count - 1.0)).sqrt() } else { f64::NAN };
+            (mean, (count > 1.0).then_some(stderr))
         };
-        first.into_iter().zip(second).map(point).collect()
+        first.iter().zip(second).map(point).collect()
     }
 
     /// Exact risk of a one-layer, one-head model on a regression test.
@@ -188,39 +143,26 @@ fn risk(truth: &Truth, dim: usize, head: &Head, task: &str, shots: usize) -> Vec
 
 /// What models are compared with: closed-form optima and the Bayes floor for regression, reference predictors on the
 /// same prompts for tables.
-pub fn references(config: &Config, problem: &Problem) -> Vec<Row> {
+///
+/// # Errors
+/// [`Error::Interrupted`](crate::Error::Interrupted).
+pub fn references(
+    config: &Config,
+    problem: &Problem,
+    table: &ParamTable,
+    plans: &[(String, Plan)],
+) -> Result<Vec<Row>> {
     match &problem.known {
-        Known::Regression(truth) => closed_forms(config, problem, truth),
+        Known::Regression(truth) => closed::closed_forms(config, problem, truth, table, plans),
         Known::Tables(data) => {
-            let predictors = baselines::Predictors::fit(data, config.eval.shots);
-            problem.tests.iter().flat_map(|test| predicted(config, data, &predictors, test)).collect()
-        }
-    }
-}
-
-fn closed_forms(config: &Config, problem: &Problem, truth: &Truth) -> Vec<Row> {
-    let (dim, shots) = (problem.dim, config.eval.shots);
-    let setting = setting(truth, dim);
-    let pretrained = theory::pretrained(&setting, truth.theta, config.pretrain.shots);
-    let heads = [
-        ("theory:pretrained", pretrained.clone()),
-        ("theory:zs-all", theory::zs_all(&setting, &pretrained, &truth.target)),
-        ("theory:zs-v", theory::zs_value(&setting, &pretrained, &truth.target)),
-        ("theory:zsfs-v", theory::zsfs_value(&setting, &pretrained, &truth.target, config.finetune.shots)),
-    ];
-    let mut rows = Vec::new();
-    for test in &problem.tests {
-        for (name, head) in &heads {
-            for (n, exact) in risk(truth, dim, head, test.name, shots).into_iter().enumerate() {
-                rows.push(reference(name, test.name, n, exact, 0.0, Some(exact)));
+            let predictors = baselines::Predictors::fit(data, config.eval.shots)?;
+            let mut rows = Vec::new();
+            for test in &problem.tests {
+                rows.extend(predicted(config, data, &predictors, test)?);
             }
+            Ok(rows)
         }
     }
-    let counts: Vec<usize> = (0..=shots).collect();
-    for (n, (mean, stderr)) in theory::bayes(&setting, truth.theta, &counts).into_iter().enumerate() {
-        rows.push(reference("bayes", "fresh", n, mean, stderr, None));
-    }
-    rows
 }
 
 fn predicted(
@@ -228,22 +170,29 @@ fn predicted(
     data: &crate::tasks::tables::TableData,
     predictors: &baselines::Predictors,
     test: &crate::tasks::Test,
-) -> Vec<Row> {
-    let mut prompts = Vec::new();
-    for repeat in 0..config.eval.seeds {
-        let Law::Tables(law) = test.law(repeat) else { continue };
-        prompts.extend((0..config.eval.prompts as u32).map(|p| law.rows_of(p, 0, config.eval.shots)));
-    }
-    let curves = predictors.errors(data, &prompts);
-    curves
-        .iter()
-        .flat_map(|curve| {
-            let points = curve.mean.iter().zip(&curve.stderr).enumerate();
-            points.map(|(n, (&mean, &stderr))| reference(curve.name, test.name, n, mean, stderr, None))
+) -> Result<Vec<Row>> {
+    let (eval, laws) = (&config.eval, (0..config.eval.seeds).map(|repeat| test.law(repeat)));
+    // Drawn as they are needed: they may be many.
+    let prompts = laws.flat_map(|law| {
+        (0..eval.prompts as u32).filter_map(move |p| match &law {
+            Law::Tables(law) => Some(law.rows_of(p, 0, eval.shots)),
+            Law::Regression(_) => None,
         })
-        .collect()
+    });
+    let curves = predictors.errors(data, prompts)?;
+    let row = |curve: &baselines::Baseline, n: usize| {
+        reference(curve.name, test.name, n, curve.mean[n], curve.stderr[n], None)
+    };
+    Ok(curves.iter().flat_map(|curve| (0..=eval.shots).map(move |n| row(curve, n))).collect())
 }
 
-fn reference(model: &str, task: &str, shots: usize, mean: f64, stderr: f64, exact: Option<f64>) -> Row {
+fn reference(
+    model: &str,
+    task: &str,
+    shots: usize,
+    mean: f64,
+    stderr: Option<f64>,
+    exact: Option<f64>,
+) -> Row {
     Row { model: model.into(), task: task.into(), shots, mean, stderr, exact }
 }

@@ -1,10 +1,11 @@
-//! The kernels: each a triple of the same stem, shader, host side and reference, and one line in [`KERNELS`].
+//! The kernels: each a shader and a host side of the same stem, and one line in [`KERNELS`].
 
 mod case;
 pub mod grad_reduce;
 mod loops;
 pub mod masked_update;
 pub mod normal;
+mod parts;
 pub mod prompt_eval;
 pub mod prompt_moments;
 pub mod prompt_sample;
@@ -15,11 +16,10 @@ pub mod roof;
 mod source;
 mod unroll;
 
-pub use case::{Bench, CANARIES, Case, Expect, POISON, Values};
+pub use case::{Bench, CANARIES, Case, Expect, KEPT, POISON, Values};
 pub use source::Source;
 
 use crate::error::{Error, Result};
-use crate::gpu::SOFTWARE_LOOPS;
 use crate::gpu::{Access, AdapterSummary, Binding, Consts, Program, ProgramDesc as Desc};
 use crate::shape::Models;
 use unroll::unroll;
@@ -66,11 +66,14 @@ pub struct Tuning {
     /// Most operations of a step of a model on its own up to which many steps run in one launch, by a subgroup; 0 for
     /// never.
     pub resident: f64,
+    /// Seconds that a byte of a program of many steps takes to compile beyond the two that it replaces: what the steps of a
+    /// phase must repay. 0 takes it wherever it fits.
+    pub compile: f64,
     /// The update sums the partial sums itself: a launch less, by a single workgroup.
     pub fused: bool,
     /// Training draws the second moments of Gaussian demonstrations from their law instead of the demonstrations.
     pub moments: bool,
-    /// Most times that the loops of an invocation may go round between them.
+    /// Most times that the loops of an invocation may go round between them: the adapter's, not the variant's.
     pub loops: u64,
 }
 
@@ -82,9 +85,10 @@ const CPU: Tuning = Tuning {
     subgroup: 8,
     group: 8,
     resident: 8e6,
+    compile: 1e-6,
     fused: true,
     moments: true,
-    loops: SOFTWARE_LOOPS,
+    loops: u64::MAX,
 };
 const GPU: Tuning = Tuning {
     name: "gpu",
@@ -94,6 +98,7 @@ const GPU: Tuning = Tuning {
     subgroup: 1,
     group: 1,
     resident: 0.0,
+    compile: 0.0,
     fused: false,
     moments: true,
     loops: u64::MAX,
@@ -102,6 +107,9 @@ const GPU: Tuning = Tuning {
 /// Every variant. Each goes through parity; [`Tuning::of`] chooses one for an adapter, `--variant` another.
 pub const VARIANTS: &[Tuning] = &[
     CPU,
+    // The same where a vector register holds 4 (WARP, 128 bits) or 16.
+    Tuning { name: "cpu-4", workgroup: 4, update: 4, subgroup: 4, ..CPU },
+    Tuning { name: "cpu-16", workgroup: 16, update: 16, subgroup: 16, ..CPU },
     Tuning { name: "cpu-lane", subgroup: 1, resident: 0.0, fused: false, ..CPU },
     Tuning { name: "cpu-tokens", moments: false, ..CPU },
     // Two cores need no more than four workgroups; thirty-two can use as many.
@@ -125,7 +133,7 @@ impl Tuning {
         let class = if adapter.is_software() { "cpu" } else { "gpu" };
         // `cpu-tokens` is for comparison.
         let own = |v: &&Tuning| v.fits(adapter) && v.moments && v.name.starts_with(class);
-        VARIANTS.iter().filter(own).copied().collect()
+        VARIANTS.iter().filter(own).map(|v| Tuning { loops: adapter.loops, ..*v }).collect()
     }
 
     /// Whether the adapter has what the variant needs.
@@ -146,8 +154,7 @@ impl Tuning {
                 names.join(", ")
             )));
         };
-        let loops = if adapter.is_software() { SOFTWARE_LOOPS } else { u64::MAX };
-        Ok(Tuning { loops, ..**found })
+        Ok(Tuning { loops: adapter.loops, ..**found })
     }
 
     /// Partial sums that so many lanes make.
@@ -188,8 +195,8 @@ const GROUP_ROOM: usize = 8 * (98 + 58);
 const UNROLL: usize = 512;
 
 const RANDOM: &str = include_str!("../shaders/common/random.wgsl");
-const PARTIALS_LANE: &str = include_str!("../shaders/common/partials_lane.wgsl");
-const PARTIALS_SUBGROUP: &str = include_str!("../shaders/common/partials_subgroup.wgsl");
+const SUBGROUP: &str = include_str!("../shaders/common/subgroup.wgsl");
+const PARTIALS: &str = include_str!("../shaders/common/partials.wgsl");
 const LINEAR_ATTENTION: &str = include_str!("../shaders/common/linear_attention.wgsl");
 const DESCENT: &str = include_str!("../shaders/common/descent.wgsl");
 const OPTIMIZER: &str = include_str!("../shaders/common/optimizer.wgsl");

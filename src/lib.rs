@@ -1,6 +1,7 @@
 //! floe: a GPU training engine for studying which attention parameters fine-tuning should touch.
 
 pub mod bench;
+pub mod bounded;
 pub mod check;
 pub mod checkpoint;
 pub mod chi;
@@ -8,15 +9,20 @@ pub mod cli;
 pub mod compare;
 pub mod config;
 pub mod error;
+pub mod escape;
 pub mod eval;
+pub mod fingerprint;
 pub mod gpu;
+pub mod interrupt;
 pub mod kernels;
 pub mod law;
 mod linalg;
+pub mod lock;
 pub mod methods;
 pub mod metrics;
 pub mod model;
 pub mod optim;
+pub mod params;
 pub mod probe;
 pub mod profile;
 pub mod reference;

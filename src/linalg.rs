@@ -1,5 +1,9 @@
 //! Dense f64 linear algebra for matrices of a few dozen rows: row-major slices, no allocation where it is hot.
 
+mod spectrum;
+
+pub use spectrum::semidefinite;
+
 /// Overwrites the lower triangle of `a` [n, n] with the Cholesky factor L (a = L Lᵀ); the strict upper
 /// triangle is neither read nor written.
 ///

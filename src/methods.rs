@@ -2,8 +2,8 @@
 
 use crate::config::{Config, Loss, Method, Schedule};
 use crate::error::{Error, Result};
-use crate::model::{ParamTable, Plan};
-use crate::optim::mask;
+use crate::model::Plan;
+use crate::params::{ParamTable, Spans, mask};
 use crate::tasks::Problem;
 
 /// Pre-training of an experiment.
@@ -17,7 +17,7 @@ pub fn pretraining(config: &Config, table: &ParamTable, problem: &Problem) -> Pl
         batch: config.pretrain.batch,
         shots: config.pretrain.shots,
         optimizer: config.pretrain.optimizer.clone(),
-        train: (0..table.len() as u32).collect(),
+        train: Spans::all(table.len()),
     }
 }
 

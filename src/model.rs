@@ -1,7 +1,9 @@
-//! The model: its parameters, and a training step and an evaluation as recordings.
+//! The model: a training step as a recording.
 
-pub mod params;
+mod rates;
 mod step;
+pub mod tensors;
 
-pub use params::ParamTable;
+use rates::Rates;
 pub use step::{Plan, Start, Stepper};
+pub use tensors::table;

@@ -1,4 +1,3 @@
-//! Train masks and schedules.
+//! Schedules.
 
-pub mod mask;
 pub mod schedule;

@@ -7,6 +7,7 @@ use crate::gpu::Buffer;
 use crate::kernels::masked_update::NONE;
 use crate::kernels::{Source, Tuning, prompt_sample};
 use crate::model::{Plan, Start, Stepper};
+use crate::params::Spans;
 use crate::run::{Experiment, Machine};
 use std::collections::BTreeMap;
 
@@ -24,7 +25,7 @@ pub fn probe(experiment: &Experiment, machine: Machine, params: &[f32], batch: u
         schedule: Schedule::Constant,
         steps: 1,
         batch,
-        train: (0..table.len() as u32).collect(),
+        train: Spans::all(table.len()),
         ..experiment.plans[0].1.clone()
     };
     // Kernel by kernel, so that the gradient is there to read, and on prompts that can be written out.
@@ -32,7 +33,7 @@ pub fn probe(experiment: &Experiment, machine: Machine, params: &[f32], batch: u
     let tuning = Tuning { resident: 0.0, moments: false, ..machine.tuning };
     let start = Start { params, moments: &[], step: 0 };
     let stepper = Stepper::new(&experiment.config.model, table, &plan, start, 1, &tuning);
-    engine.submit(&stepper.recording, 1)?;
+    stepper.submit(engine, 0, 1)?;
     let metrics: Vec<f32> = engine.read(&stepper.metrics)?;
     let grads: Vec<f32> = engine.read(&stepper.grads)?;
 

@@ -1,4 +1,4 @@
-//! Every kernel again on the processor, in f64: naive loops over the definitions, no cleverness.
+//! What kernels compute, again on the processor, in f64: naive loops over the definitions, no cleverness.
 
 pub mod grad_reduce;
 pub mod masked_update;

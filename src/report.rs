@@ -3,6 +3,7 @@
 mod axis;
 mod canvas;
 mod conclude;
+mod drawn;
 mod figure;
 mod front;
 mod heat;
@@ -16,33 +17,31 @@ mod table;
 mod tradeoff;
 mod weights;
 
+pub use drawn::Drawn;
 pub use load::{Curve, Device, Loss, PRETRAINED, Phase, Point, RunData, RunInfo, Series, read};
 pub use weights::{Matrix, Weights};
 
 use crate::error::{Error, Result};
 use figure::{Figure, Key, escape};
 use minijinja::{AutoEscape, Environment, Value, context};
-use std::io::Write as _;
 use std::path::Path;
 
-/// Reads the run in `dir` and writes `report.html` and `figures/*.svg` into it, each file whole or not at all.
+/// Reads the run in `dir` and writes `report.html` and `figures/*.svg` into it: all of them or none.
 ///
 /// # Errors
 /// Whatever [`read`] finds wrong, or a file that cannot be written.
 pub fn write(dir: &Path) -> Result<()> {
-    let data = read(dir)?;
-    let page = Page::draw(&data)?;
-    save(dir, page.all(), &page.html(&data)?)
+    draw(dir)?.save()
 }
 
-/// Writes figures and page.
-fn save<'f>(dir: &Path, all: impl Iterator<Item = &'f Figure>, html: &str) -> Result<()> {
-    let figures = dir.join("figures");
-    std::fs::create_dir_all(&figures).map_err(|e| Error::file(&figures, e))?;
-    for figure in all {
-        replace(&figures, &format!("{}.svg", figure.stem), &figure.standalone())?;
-    }
-    replace(dir, "report.html", html)
+/// Reads the run in `dir` and draws its report, writing nothing.
+///
+/// # Errors
+/// Whatever [`read`] finds wrong.
+pub fn draw(dir: &Path) -> Result<Drawn> {
+    let data = read(dir)?;
+    let page = Page::draw(&data)?;
+    Ok(Drawn::new(dir, page.all(), &page.html(&data)?))
 }
 
 /// Every figure of a report.
@@ -162,22 +161,4 @@ fn keys(keys: &[Key]) -> Vec<Value> {
 fn file_stem(model: &str) -> String {
     let keep = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
     model.chars().map(keep).collect()
-}
-
-/// Writes beside the file, then renames: a reader never sees half a page.
-fn replace(dir: &Path, name: &str, text: &str) -> Result<()> {
-    let path = dir.join(name);
-    let fail = |e: std::io::Error| Error::file(&path, e);
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".report-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let mut file = builder.tempfile_in(dir).map_err(fail)?;
-    file.write_all(text.as_bytes()).map_err(fail)?;
-    file.as_file().sync_all().map_err(fail)?;
-    file.persist(&path).map_err(|e| fail(e.error))?;
-    Ok(())
 }

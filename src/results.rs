@@ -1,7 +1,7 @@
 //! What a sweep's models came to: `results.csv`, a row a model, task and shot count, and `summary.csv`, the same over
 //! seeds. Plain rows and their text; the job makes them and the report reads them.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -20,8 +20,8 @@ pub struct Outcome {
     pub shots: usize,
     /// Mean squared error; NaN of a model that diverged.
     pub mean: f64,
-    /// Of the mean over this model's prompts.
-    pub stderr: f64,
+    /// Of the mean over this model's prompts; none of a single prompt, or of a model that diverged.
+    pub stderr: Option<f64>,
     /// Exact risk, where there is one.
     pub exact: Option<f64>,
 }
@@ -77,50 +77,83 @@ fn over_seeds(group: Summary, means: &[f64]) -> Summary {
     Summary { seeds: means.len(), mean, stderr, diverged: means.len() - finite.len(), ..group }
 }
 
-/// The text of `results.csv`.
-pub fn results_csv(keys: &[String], rows: &[Outcome]) -> String {
-    let mut table =
-        Table::new(["model", "method"], keys.iter(), &["task", "shots", "mean", "stderr", "exact"]);
+/// The text of `results.csv`, with the sweep's fingerprint in a column.
+pub fn results_csv(keys: &[String], rows: &[Outcome], fingerprint: &str) -> String {
+    let last = ["task", "shots", "mean", "stderr", "exact", FINGERPRINT];
+    let keys = keys.iter().map(String::as_str);
+    let mut table = CsvText::new(["model", "method"].into_iter().chain(keys).chain(last));
     for row in rows {
-        let exact = row.exact.map(|e| e.to_string()).unwrap_or_default();
-        let numbers = [row.shots.to_string(), row.mean.to_string(), row.stderr.to_string(), exact];
-        table.row([row.model.as_str(), &row.method], &row.values, &row.task, &numbers);
+        let numbers = [row.shots.to_string(), row.mean.to_string(), number(row.stderr), number(row.exact)];
+        let first = [row.model.as_str(), &row.method].into_iter().chain(cells(&row.values));
+        let last = [row.task.as_str()].into_iter().chain(numbers.iter().map(String::as_str));
+        table.row(first.chain(last).chain([fingerprint]));
     }
-    table.text
+    table.text()
 }
 
-/// The text of `summary.csv`. `keys` are those of all axes.
-pub fn summary_csv(keys: &[String], rows: &[Summary]) -> String {
-    let others = keys.iter().filter(|key| *key != SEED);
-    let mut table = Table::new(["method"], others, &SUMMARY);
+/// The text of `summary.csv`, with the sweep's fingerprint in a column. `keys` are those of all axes.
+pub fn summary_csv(keys: &[String], rows: &[Summary], fingerprint: &str) -> String {
+    let others = keys.iter().map(String::as_str).filter(|key| *key != SEED);
+    let mut table = CsvText::new(["method"].into_iter().chain(others).chain(SUMMARY).chain([FINGERPRINT]));
     for row in rows {
-        let stderr = row.stderr.map(|e| e.to_string()).unwrap_or_default();
         let (shots, seeds, diverged) = (row.shots, row.seeds, row.diverged);
-        let numbers =
-            [shots.to_string(), seeds.to_string(), row.mean.to_string(), stderr, diverged.to_string()];
-        table.row([row.method.as_str()], &row.values, &row.task, &numbers);
+        let numbers = [
+            shots.to_string(),
+            seeds.to_string(),
+            row.mean.to_string(),
+            number(row.stderr),
+            diverged.to_string(),
+        ];
+        let first = [row.method.as_str()].into_iter().chain(cells(&row.values));
+        let last = [row.task.as_str()].into_iter().chain(numbers.iter().map(String::as_str));
+        table.row(first.chain(last).chain([fingerprint]));
     }
-    table.text
+    table.text()
 }
+
+/// Values of axes as cells.
+fn cells(values: &[Option<String>]) -> impl Iterator<Item = &str> {
+    values.iter().map(|value| value.as_deref().unwrap_or_default())
+}
+
+/// A number as a cell, which is empty where there is none.
+pub fn number(number: Option<f64>) -> String {
+    number.map(|number| number.to_string()).unwrap_or_default()
+}
+
+/// The column of the experiment's fingerprint.
+const FINGERPRINT: &str = "fingerprint";
 
 /// The columns of `summary.csv` after those of the axes.
 const SUMMARY: [&str; 6] = ["task", "shots", "seeds", "mean", "stderr", "diverged"];
 
-/// Reads a `summary.csv`: the axes' keys (without the seed) and its rows.
+/// What a `summary.csv` holds.
+#[derive(Debug, PartialEq)]
+pub struct Summaries {
+    /// The axes' keys, without the seed.
+    pub keys: Vec<String>,
+    pub rows: Vec<Summary>,
+    /// The sweep's; none in files from before it was written.
+    pub fingerprint: Option<String>,
+}
+
+/// Reads a `summary.csv`.
 ///
 /// # Errors
 /// A file that cannot be read, another header, or a cell that is no number; the message names the line and column.
-pub fn read_summary(path: &Path) -> Result<(Vec<String>, Vec<Summary>)> {
+pub fn read_summary(path: &Path) -> Result<Summaries> {
     let mut reader =
         csv::ReaderBuilder::new().flexible(true).from_path(path).map_err(|e| Error::file(path, e))?;
     let header = reader.headers().map_err(|e| Error::file(path, e))?.clone();
-    let axes = header.len().saturating_sub(1 + SUMMARY.len());
-    if header.get(0) != Some("method") || header.iter().skip(1 + axes).ne(SUMMARY) {
-        let found = header.iter().collect::<Vec<_>>().join(",");
-        let need = format!("method, the axes, then {}", SUMMARY.join(","));
+    let signed = header.iter().next_back() == Some(FINGERPRINT);
+    let width = header.len() - usize::from(signed);
+    let axes = width.saturating_sub(1 + SUMMARY.len());
+    if header.get(0) != Some("method") || header.iter().take(width).skip(1 + axes).ne(SUMMARY) {
+        let found = header.iter().map(shown).collect::<Vec<_>>().join(",");
+        let need = format!("method, the axes, then {},{FINGERPRINT}", SUMMARY.join(","));
         return Err(Error::file(path, format!("line 1: the header is `{found}`, it must be {need}")));
     }
-    let mut rows = Vec::new();
+    let (mut rows, mut fingerprint) = (Vec::new(), None);
     for record in reader.records() {
         let record = record.map_err(|e| Error::file(path, e))?;
         let line = record.position().map_or(0, csv::Position::line);
@@ -128,10 +161,34 @@ pub fn read_summary(path: &Path) -> Result<(Vec<String>, Vec<Summary>)> {
             let message = format!("line {line}: {} fields, the header has {}", record.len(), header.len());
             return Err(Error::file(path, message));
         }
+        if signed {
+            one_sign(path, line, &mut fingerprint, &record[width])?;
+        }
         rows.push(summary(&Cells { path, line, header: &header, record: &record }, axes)?);
     }
     let keys = header.iter().skip(1).take(axes).map(String::from).collect();
-    Ok((keys, rows))
+    Ok(Summaries { keys, rows, fingerprint })
+}
+
+/// Holds that all rows of a file carry the same fingerprint.
+///
+/// # Errors
+/// A row has another than those before it.
+pub fn one_sign(path: &Path, line: u64, known: &mut Option<String>, found: &str) -> Result<()> {
+    match known {
+        Some(known) if known != found => {
+            let (known, found) = (shown(known), shown(found));
+            let message = format!(
+                "line {line}: the fingerprint is `{found}`, before it was `{known}`: rows of two experiments"
+            );
+            Err(Error::file(path, message))
+        }
+        Some(_) => Ok(()),
+        None => {
+            *known = Some(found.to_string());
+            Ok(())
+        }
+    }
 }
 
 fn summary(cells: &Cells, axes: usize) -> Result<Summary> {
@@ -164,44 +221,32 @@ impl Cells<'_> {
             path: self.path.to_path_buf(),
             line: self.line,
             column: self.header[column].to_string(),
-            message: format!("`{text}` is not a number"),
+            message: format!("`{}` is not a number", shown(text)),
         })
     }
 }
 
 /// CSV under way.
-struct Table {
-    text: String,
+pub struct CsvText {
+    writer: csv::Writer<Vec<u8>>,
 }
 
-impl Table {
-    fn new<'k, const N: usize>(
-        first: [&'k str; N],
-        keys: impl Iterator<Item = &'k String>,
-        last: &[&str],
-    ) -> Table {
-        let cells: Vec<String> = first.iter().copied().chain(keys.map(String::as_str)).map(quoted).collect();
-        Table { text: format!("{},{}\n", cells.join(","), last.join(",")) }
+impl CsvText {
+    /// With a header.
+    pub fn new<'c>(header: impl IntoIterator<Item = &'c str>) -> CsvText {
+        let mut table = CsvText { writer: csv::Writer::from_writer(Vec::new()) };
+        table.row(header);
+        table
     }
 
-    fn row<const N: usize>(
-        &mut self,
-        first: [&str; N],
-        values: &[Option<String>],
-        task: &str,
-        rest: &[String],
-    ) {
-        let values = values.iter().map(|v| v.as_deref().unwrap_or_default());
-        let cells: Vec<String> = first.into_iter().chain(values).chain([task]).map(quoted).collect();
-        self.text += &format!("{},{}\n", cells.join(","), rest.join(","));
+    /// Adds a row of as many cells as the header has.
+    pub fn row<'c>(&mut self, cells: impl IntoIterator<Item = &'c str>) {
+        self.writer.write_record(cells).expect("memory takes rows, which are as wide as the header");
     }
-}
 
-/// A cell, in quotes where CSV needs them.
-fn quoted(cell: &str) -> String {
-    match cell.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", cell.replace('"', "\"\"")),
-        false => cell.to_string(),
+    pub fn text(self) -> String {
+        let bytes = self.writer.into_inner().expect("memory takes all");
+        String::from_utf8(bytes).expect("cells are text")
     }
 }
 
@@ -212,7 +257,7 @@ mod tests {
     fn row(method: &str, seed: u32, lr: Option<&str>, mean: f64) -> Outcome {
         let values = vec![lr.map(String::from), Some(seed.to_string())];
         let (model, method, task) = (format!("{method}/{seed}"), method.to_string(), "target".to_string());
-        Outcome { model, method, values, task, shots: 0, mean, stderr: 0.5, exact: None }
+        Outcome { model, method, values, task, shots: 0, mean, stderr: Some(0.5), exact: None }
     }
 
     fn keys() -> Vec<String> {
@@ -246,15 +291,26 @@ mod tests {
     fn files_say_what_rows_hold() {
         let mut odd = row("a", 0, Some("{ x = [1, 2] }"), 0.25);
         odd.exact = Some(0.5);
-        let text = results_csv(&keys(), &[odd.clone(), row("b", 1, None, f64::NAN)]);
-        let wanted = "model,method,finetune.optimizer.lr,seed,task,shots,mean,stderr,exact\n\
-                      a/0,a,\"{ x = [1, 2] }\",0,target,0,0.25,0.5,0.5\nb/1,b,,1,target,0,NaN,0.5,\n";
+        let lost = Outcome { stderr: None, ..row("b, \"c\"", 1, None, f64::NAN) };
+        let text = results_csv(&keys(), &[odd.clone(), lost], "f0");
+        let wanted = "model,method,finetune.optimizer.lr,seed,task,shots,mean,stderr,exact,fingerprint\n\
+                      a/0,a,\"{ x = [1, 2] }\",0,target,0,0.25,0.5,0.5,f0\n\
+                      \"b, \"\"c\"\"/1\",\"b, \"\"c\"\"\",,1,target,0,NaN,,,f0\n";
         assert_eq!(text, wanted);
 
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("summary.csv");
         let rows = summarise(&keys(), &[odd.clone(), row("b", 1, Some("\"q\""), 2.0)]);
-        std::fs::write(&path, summary_csv(&keys(), &rows)).expect("written");
-        assert_eq!(read_summary(&path).expect("read"), (vec![keys()[0].clone()], rows));
+        let text = summary_csv(&keys(), &rows, "f0");
+        std::fs::write(&path, &text).expect("written");
+        let wanted =
+            |fingerprint| Summaries { keys: vec![keys()[0].clone()], rows: rows.clone(), fingerprint };
+        assert_eq!(read_summary(&path).expect("read"), wanted(Some("f0".into())));
+        // As it was written before there were fingerprints.
+        std::fs::write(&path, text.replace(",fingerprint", "").replace(",f0", "")).expect("written");
+        assert_eq!(read_summary(&path).expect("read"), wanted(None));
+        std::fs::write(&path, text.replacen(",f0", ",f1", 1)).expect("written");
+        let error = read_summary(&path).expect_err("two sweeps").to_string();
+        assert!(error.contains("line 3: the fingerprint is `f0`, before it was `f1`"), "{error}");
     }
 }

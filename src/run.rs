@@ -1,13 +1,18 @@
 //! The whole job behind `floe run`: pre-train, fine-tune by every method, evaluate, report.
 
+pub mod extend;
+pub mod several;
+
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::eval::{self, Evaluator};
+use crate::eval::{self, Evaluator, Row};
+use crate::fingerprint::Identity;
 use crate::gpu::Engine;
 use crate::kernels::Tuning;
 use crate::methods;
 use crate::metrics::MetricsLog;
-use crate::model::{ParamTable, Plan};
+use crate::model::{self, Plan};
+use crate::params::ParamTable;
 use crate::profile::Profile;
 use crate::report::{self, PRETRAINED};
 use crate::rng::{self, Stream};
@@ -18,7 +23,6 @@ use log::info;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// A device and how kernels split their work on it.
@@ -46,18 +50,22 @@ pub struct Experiment {
     pub table: ParamTable,
     /// `pretrained`, then the methods, with what each trains on.
     pub plans: Vec<(String, Plan)>,
+    /// What its results say that they were made from.
+    pub identity: Identity,
 }
 
 impl Experiment {
     /// Reads the data and resolves every method, so that a mistake shows before any work is done.
     pub fn open(config: Config) -> Result<Self> {
         let problem = tasks::open(&config)?;
-        let table = ParamTable::new(&config.model, problem.dim + 2);
+        config.validate_width("configuration", problem.dim + 2)?;
+        let table = model::table(&config.model, problem.dim + 2);
         let mut plans = vec![(PRETRAINED.to_string(), methods::pretraining(&config, &table, &problem))];
         for method in &config.methods {
             plans.push((method.name.clone(), methods::finetuning(&config, method, &table, &problem)?));
         }
-        Ok(Experiment { config, problem, table, plans })
+        let identity = Identity::new(config.to_toml()?, vec![problem.read.clone()]);
+        Ok(Experiment { config, problem, table, plans, identity })
     }
 
     /// Parameters before the first step: N(0, init_std²), by the seed.
@@ -67,25 +75,24 @@ impl Experiment {
         normals.into_iter().map(|x| (x * self.config.model.init_std) as f32).collect()
     }
 
-    /// Checks every phase against the device's limits, running nothing.
+    /// Checks every phase, and the evaluation, against the device's limits, running nothing.
     ///
     /// # Errors
     /// [`Error::Limit`] with the kernel and the limit.
     pub fn check(&self, machine: Machine) -> Result<()> {
-        let stop = AtomicBool::new(false);
-        let trainer = self.trainer(machine, &stop);
-        self.plans.iter().try_for_each(|(_, plan)| trainer.check(plan))
+        let trainer = self.trainer(machine);
+        self.plans.iter().try_for_each(|(_, plan)| trainer.check(&[plan]))?;
+        self.evaluator(machine).check()
     }
 
     /// The trainer of this experiment on a device.
-    pub fn trainer<'a>(&'a self, machine: Machine<'a>, stop: &'a AtomicBool) -> Trainer<'a> {
+    pub fn trainer<'a>(&'a self, machine: Machine<'a>) -> Trainer<'a> {
         Trainer {
             engine: machine.engine,
             tuning: machine.tuning,
             model: &self.config.model,
             table: &self.table,
             record: &self.config.record,
-            stop,
             keep_going: false,
             profile: machine.profile,
         }
@@ -100,6 +107,14 @@ impl Experiment {
             table: &self.table,
             problem: &self.problem,
         }
+    }
+
+    /// What its models are compared with.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn references(&self) -> Result<Vec<Row>> {
+        eval::references(&self.config, &self.problem, &self.table, &self.plans)
     }
 }
 
@@ -129,26 +144,25 @@ pub fn run(
     experiment: &Experiment,
     machine: Machine,
     dir: &RunDir,
-    stop: &AtomicBool,
     progress: &mut dyn Progress,
 ) -> Result<()> {
     let began = Instant::now();
-    let trainer = experiment.trainer(machine, stop);
+    let trainer = experiment.trainer(machine);
     info!("{}", experiment.problem.description);
     let note = |phases: &[PhaseInfo], wall_s| {
         dir.write_info(&run_info(experiment, machine, phases.to_vec(), wall_s))
     };
     let (known, mut phases) = (dir.phases(), Vec::new());
-    if known.is_empty() {
-        // From the first step on it is known which variant to resume with.
-        note(&[], 0.0)?;
-    }
+    // From the first step on it is known what is run, and which variant to resume with.
+    note(&known, known.iter().map(|phase| phase.wall_s).sum())?;
     let mut models: Vec<(String, Vec<f32>)> = Vec::new();
     let mut earlier = 0.0;
     for (name, plan) in &experiment.plans {
         let path = dir.checkpoint(name);
+        let start = models.first().map_or_else(|| experiment.init(), |(_, pretrained)| pretrained.clone());
+        let identity = experiment.identity.from(&start);
         if path.exists() {
-            models.push((name.clone(), rundir::load_model(&path, &experiment.table)?));
+            models.push((name.clone(), rundir::load_finished(&path, &experiment.table, &identity, name)?));
             info!("{name}: finished before");
             let noted = known.iter().find(|phase| phase.method == *name).cloned();
             let unknown = || phase_info(name, plan, &State::fresh(Vec::new()), experiment.table.len());
@@ -159,14 +173,13 @@ pub fn run(
             remove(&dir.state(name))?;
             continue;
         }
-        let start = models.first().map_or_else(|| experiment.init(), |(_, pretrained)| pretrained.clone());
-        let (state, before) = phase(experiment, &trainer, dir, (name, plan), start, progress)?;
+        let (state, before) = phase(experiment, &trainer, dir, (name, plan, &identity), start, progress)?;
         earlier += before;
         let info = phase_info(name, plan, &state, experiment.table.len());
         phases.push(info.clone());
         // Before the model, which is what tells that the phase is finished.
         note(&phases, earlier + began.elapsed().as_secs_f64())?;
-        rundir::save_model(&path, &experiment.table, &state, &experiment.config.to_toml()?, &info)?;
+        rundir::save_model(&path, &experiment.table, &state, &identity, &info)?;
         remove(&dir.state(name))?;
         models.push((name.clone(), state.params));
     }
@@ -180,19 +193,13 @@ fn phase(
     experiment: &Experiment,
     trainer: &Trainer,
     dir: &RunDir,
-    (name, plan): (&str, &Plan),
+    (name, plan, identity): (&str, &Plan, &Identity),
     start: Vec<f32>,
     progress: &mut dyn Progress,
 ) -> Result<(State, f64)> {
     let state_path = dir.state(name);
-    let config = experiment.config.to_toml()?;
-    let job = Job {
-        phase: phase_of(name),
-        method: name,
-        plan,
-        state_path: Some(state_path.clone()),
-        config: &config,
-    };
+    let job =
+        Job { phase: phase_of(name), method: name, plan, state_path: Some(state_path.clone()), identity };
     let state = if state_path.exists() {
         let state = train::load_state(&state_path, &job, &experiment.table)?;
         info!("{name}: going on at step {} of {}", state.step, plan.steps);
@@ -200,8 +207,9 @@ fn phase(
     } else {
         State::fresh(start)
     };
-    // Later phases than this one have not begun, so their lines are left over from nothing.
-    let done: Vec<&String> = experiment.plans.iter().map(|(n, _)| n).take_while(|n| *n != name).collect();
+    // Lines of phases that are neither finished nor this one are left over from nothing.
+    let done: Vec<&String> =
+        experiment.plans.iter().map(|(n, _)| n).filter(|n| dir.checkpoint(n).exists()).collect();
     let mut log = MetricsLog::open(&dir.metrics(), |line| {
         done.contains(&&line.method) || (line.method == name && line.step < state.step)
     })?;
@@ -218,8 +226,10 @@ fn evaluate(
     let began = Instant::now();
     let evaluator = experiment.evaluator(machine);
     let rows = evaluator.models(models)?;
-    dir.write("eval.csv", &eval::to_csv(&rows))?;
-    dir.write("baselines.csv", &eval::to_csv(&eval::references(&experiment.config, &experiment.problem)))?;
+    let fingerprint = experiment.identity.short();
+    let table = |rows: &[Row]| eval::to_csv(rows.iter().map(|row| (row, fingerprint.as_str())));
+    dir.write("eval.csv", &table(&rows))?;
+    dir.write("baselines.csv", &table(&experiment.references()?))?;
     let wall_s = began.elapsed().as_secs_f64();
     info!("evaluated {} models in {wall_s:.1} s", models.len());
     Ok(PhaseInfo {
@@ -252,6 +262,7 @@ pub fn variant(machine: Machine) -> BTreeMap<&'static str, serde_json::Value> {
         ("subgroup", tuning.subgroup.into()),
         ("group", tuning.group.into()),
         ("resident", tuning.resident.into()),
+        ("compile", tuning.compile.into()),
         ("fused", tuning.fused.into()),
         ("moments", tuning.moments.into()),
     ]
@@ -264,6 +275,7 @@ fn run_info(experiment: &Experiment, machine: Machine, phases: Vec<PhaseInfo>, w
         device: machine.engine.adapter().clone(),
         variant: variant(machine),
         seed: experiment.config.seed,
+        identity: experiment.identity.record(),
         wall_s,
         phases,
         task: task_facts(experiment),

@@ -1,23 +1,57 @@
-//! The run directory: what `floe run` writes and others read.
+//! The run directory: what `floe run` and `floe sweep` write and others read.
 
-use crate::checkpoint::{self, Checkpoint, atomic_write, remove_torn};
-use crate::config::{self, Config};
-use crate::error::{Error, Result};
+use crate::bounded;
+use crate::checkpoint::{self, Checkpoint, MOMENTS, atomic_write, remove_torn};
+use crate::error::{Error, Result, shown};
+use crate::fingerprint::{self, Identity};
 use crate::gpu::AdapterSummary;
-use crate::model::ParamTable;
+use crate::lock::Lock;
+use crate::params::ParamTable;
 use crate::train::{self, State};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+mod compare;
+
+pub use compare::{Found, load_finished, same_but_steps};
 
 const CONFIG: &str = "config.toml";
 const SWEEP: &str = "sweep.toml";
+/// What is done with a directory that may hold something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Open {
+    /// It must hold none of floe's files.
+    New,
+    /// What it holds is gone on with, if it is of the same experiment.
+    Resume,
+    /// The same, but phases may have become longer.
+    Extend,
+}
 
 /// A run's files, or a sweep's.
 #[derive(Clone, Debug)]
 pub struct RunDir {
     root: PathBuf,
+    /// No other process writes here as long as one of these lives; none where nothing is written.
+    _lock: Option<Arc<Lock>>,
 }
+
+/// What a run, a sweep or a report writes at a directory's top.
+pub const FILES: [&str; 11] = [
+    CONFIG,
+    SWEEP,
+    "run.json",
+    "sweep.json",
+    "metrics.jsonl",
+    "eval.csv",
+    "baselines.csv",
+    "results.csv",
+    "summary.csv",
+    "report.html",
+    "trace.json",
+];
 
 /// `run.json`.
 #[derive(Clone, Debug, Serialize)]
@@ -27,6 +61,9 @@ pub struct RunInfo {
     /// How kernels split their work; part of what fixes the last bits.
     pub variant: BTreeMap<&'static str, serde_json::Value>,
     pub seed: u64,
+    /// What all of it was made from.
+    #[serde(flatten)]
+    pub identity: fingerprint::Record,
     /// Seconds, resumed parts included.
     pub wall_s: f64,
     pub phases: Vec<PhaseInfo>,
@@ -39,6 +76,9 @@ pub struct SweepInfo {
     pub floe: &'static str,
     pub device: AdapterSummary,
     pub variant: BTreeMap<&'static str, serde_json::Value>,
+    /// What all of it was made from.
+    #[serde(flatten)]
+    pub identity: fingerprint::Record,
     /// Seconds, resumed parts included.
     pub wall_s: f64,
     /// Objects `key`, `values`.
@@ -85,49 +125,82 @@ pub struct PhaseInfo {
 }
 
 impl RunDir {
-    /// Creates the directory for a run, or opens it again with `resume`.
+    /// Creates the directory for a run, or opens it again.
     ///
     /// # Errors
-    /// It can't be written; it holds a run already and `resume` is not set; it holds a run of another configuration.
-    pub fn open(root: &Path, config: &Config, resume: bool) -> Result<Self> {
-        Self::hold(root, [CONFIG, SWEEP], &config.to_toml()?, resume)
+    /// It can't be written; it holds files of a run already and is to be new; it holds a run of another
+    /// configuration or of other data.
+    pub fn open(root: &Path, identity: &Identity, how: Open) -> Result<Self> {
+        Self::hold(root, ([CONFIG, SWEEP], "run.json"), identity, how)
     }
 
-    /// [`RunDir::open`] of a sweep, whose file is `toml`.
-    pub fn open_sweep(root: &Path, toml: &str, resume: bool) -> Result<Self> {
-        Self::hold(root, [SWEEP, CONFIG], toml, resume)
+    /// [`RunDir::open`] of a sweep.
+    pub fn open_sweep(root: &Path, identity: &Identity, how: Open) -> Result<Self> {
+        Self::hold(root, ([SWEEP, CONFIG], "sweep.json"), identity, how)
     }
 
     /// The directory of what is configured by a file of the first name; those of the other have the other's.
-    fn hold(root: &Path, [own, other]: [&str; 2], text: &str, resume: bool) -> Result<Self> {
-        let dir = RunDir { root: root.to_path_buf() };
+    fn hold(
+        root: &Path,
+        ([own, other], json): ([&str; 2], &str),
+        identity: &Identity,
+        how: Open,
+    ) -> Result<Self> {
+        let create = |needed: &Path| {
+            let mend = "choose another --out";
+            std::fs::create_dir_all(needed)
+                .map_err(|e| Error::file(needed, format!("can't be created: {e}; {mend}")))
+        };
+        create(root)?;
+        // Before anything is looked at, so that of two processes one finds what the other made.
+        let dir = RunDir { root: root.to_path_buf(), _lock: Some(Arc::new(Lock::directory(root)?)) };
         let path = root.join(own);
+        let called = |file: &str| if file == SWEEP { "a sweep" } else { "a run" };
         if root.join(other).exists() {
-            let what = if other == SWEEP { "a sweep" } else { "a run" };
+            let what = called(other);
             return Err(Error::Usage(format!("{}: holds {what}; choose another --out", root.display())));
         }
-        if path.exists() {
-            if !resume {
-                let what = if own == SWEEP { "a sweep" } else { "a run" };
-                let mend = "go on with it by --resume, or choose another --out";
-                return Err(Error::Usage(format!("{}: holds {what} already; {mend}", root.display())));
-            }
-            let old = std::fs::read_to_string(&path).map_err(|e| Error::file(&path, e))?;
-            if let Some((a, b)) = config::difference(&old, text) {
-                let mend = "give the same, or choose another --out";
-                let message =
-                    format!("--resume with another configuration: there it is `{a}`, not `{b}`; {mend}");
-                return Err(Error::config(path.display().to_string(), message));
-            }
+        if how == Open::New
+            && let Some(held) = dir.held()?
+        {
+            let what = called(own);
+            let mend = "go on with it by --resume, or choose another --out";
+            return Err(Error::Usage(format!("{}: holds {what} already ({held}); {mend}", root.display())));
         }
-        for needed in [dir.root.clone(), dir.root.join("checkpoints")] {
-            std::fs::create_dir_all(&needed)
-                .map_err(|e| Error::file(&needed, format!("can't be created: {e}; choose another --out")))?;
+        if how != Open::New {
+            compare::directory(&dir, (own, json), identity, how == Open::Extend)?;
         }
-        remove_torn(&dir.root)?;
-        remove_torn(&dir.root.join("checkpoints"))?;
-        atomic_write(&path, text.as_bytes())?;
+        let checkpoints = root.join("checkpoints");
+        create(&checkpoints)?;
+        remove_torn(root, |name| FILES.contains(&name))?;
+        remove_torn(&checkpoints, |name| name.ends_with(".safetensors"))?;
+        atomic_write(&path, identity.config.as_bytes())?;
         Ok(dir)
+    }
+
+    /// A file of a run or a sweep that the directory has.
+    fn held(&self) -> Result<Option<String>> {
+        let top = FILES.into_iter().find(|name| self.root.join(name).exists());
+        if let Some(name) = top {
+            return Ok(Some(name.to_string()));
+        }
+        let checkpoints = self.root.join("checkpoints");
+        if !checkpoints.is_dir() {
+            return Ok(None);
+        }
+        for entry in std::fs::read_dir(&checkpoints).map_err(|e| Error::file(&checkpoints, e))? {
+            let name = entry.map_err(|e| Error::file(&checkpoints, e))?.file_name();
+            let name = name.to_string_lossy();
+            if name.ends_with(".safetensors") {
+                return Ok(Some(format!("checkpoints/{}", shown(&name))));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The files of a directory that may be there, to look at.
+    pub fn at(root: &Path) -> Self {
+        RunDir { root: root.to_path_buf(), _lock: None }
     }
 
     pub fn root(&self) -> &Path {
@@ -153,7 +226,7 @@ impl RunDir {
         struct Phases {
             phases: Vec<PhaseInfo>,
         }
-        let text = std::fs::read_to_string(self.root.join("run.json")).unwrap_or_default();
+        let text = bounded::text(&self.root.join("run.json"), bounded::SMALL).unwrap_or_default();
         // Times alone are lost with a file that another hand has changed.
         serde_json::from_str::<Phases>(&text).map(|info| info.phases).unwrap_or_default()
     }
@@ -191,10 +264,10 @@ pub fn begun(root: &Path) -> Option<Begun> {
     }
     let found = ["run.json", "sweep.json"].map(|name| root.join(name)).into_iter().find(|path| path.exists());
     let path = found?;
-    let text = std::fs::read_to_string(&path).ok()?;
+    let text = bounded::text(&path, bounded::TABLE).ok()?;
     match serde_json::from_str::<Info>(&text) {
         Ok(Info { variant }) => {
-            Some(Begun { variant: variant.name, chosen: variant.chosen.unwrap_or(Chosen::Default) })
+            Some(Begun { variant: shown(&variant.name), chosen: variant.chosen.unwrap_or(Chosen::Default) })
         }
         Err(_) => {
             let mend = "give that one by --variant if it was not the default";
@@ -204,24 +277,28 @@ pub fn begun(root: &Path) -> Option<Begun> {
     }
 }
 
-/// Writes a finished model, with its configuration and phase in the metadata, but no times: the same model is the same
-/// file, byte for byte.
+/// Writes a finished model with its moments, and its configuration, data and phase in the metadata, but no times: the
+/// same model is the same file, byte for byte.
 pub fn save_model(
     path: &Path,
     table: &ParamTable,
     state: &State,
-    config: &str,
+    identity: &Identity,
     info: &PhaseInfo,
 ) -> Result<()> {
     let mut checkpoint = Checkpoint { tensors: train::tensors(table, &state.params), ..Default::default() };
+    // Moments may overflow where the weights do not; those are of no use to anyone.
+    if !state.moments.is_empty() && state.moments.iter().all(|x| x.is_finite()) {
+        checkpoint.tensors.insert(MOMENTS.into(), train::moments(&state.moments, info.trained));
+    }
     let pairs = [
-        ("config", config.to_string()),
         ("phase", info.phase.clone()),
         ("method", info.method.clone()),
         ("steps", info.steps.to_string()),
         ("trained", info.trained.to_string()),
     ];
     checkpoint.metadata = pairs.map(|(k, v)| (k.to_string(), v)).into();
+    checkpoint.metadata.extend(identity.metadata());
     checkpoint::write(path, &checkpoint)
 }
 
@@ -230,17 +307,13 @@ pub fn save_model(
 /// # Errors
 /// A file that is no floe checkpoint, or one of another shape.
 pub fn load_model(path: &Path, table: &ParamTable) -> Result<Vec<f32>> {
-    train::arena(table, &checkpoint::read(path)?, path)
+    compare::arena(path, table, checkpoint::read(path)?)
 }
 
-/// The configuration that a checkpoint was made with.
-///
-/// # Errors
-/// A file that is no floe checkpoint, or holds none.
-pub fn config_of(path: &Path) -> Result<String> {
-    let mut checkpoint = checkpoint::read(path)?;
-    checkpoint
-        .metadata
-        .remove("config")
-        .ok_or_else(|| Error::file(path, "holds no configuration; name a preset or file as well"))
+fn read_if_there(path: &Path) -> Result<Option<String>> {
+    match bounded::text(path, bounded::SMALL) {
+        Ok(text) => Ok(Some(text)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::file(path, e)),
+    }
 }

@@ -16,24 +16,17 @@ use crate::train::Progress;
 use batch::Trained;
 use log::info;
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// Runs a sweep that passes [`Members::check`] into a directory, or goes on with it.
 ///
-/// A model whose loss is no longer finite is noted and has no checkpoint; the others go on.
+/// A model whose loss or parameters are no longer finite is noted and has no checkpoint; the others go on.
 ///
 /// # Errors
 /// Whatever stops it. Batches that are finished stay, and `--resume` goes on behind them.
-pub fn run(
-    members: &Members,
-    machine: Machine,
-    dir: &RunDir,
-    stop: &AtomicBool,
-    progress: &mut dyn Progress,
-) -> Result<()> {
+pub fn run(members: &Members, machine: Machine, dir: &RunDir, progress: &mut dyn Progress) -> Result<()> {
     let began = Instant::now();
-    let batches = members.batches(machine);
+    let batches = members.batches(machine)?;
     let (earlier, mut trained) = batch::finished(members, &batches, dir)?;
     info!(
         "{} models in {} batches: {}",
@@ -55,7 +48,7 @@ pub fn run(
             machine,
             (number + 1, &name, batch),
             dir,
-            (stop, &mut log, progress),
+            (&mut log, progress),
             &mut trained,
         )?;
         notes.retain(|old| old["number"] != note["number"]);
@@ -67,8 +60,9 @@ pub fn run(
     let rows = evaluate(members, machine, &trained)?;
     info!("evaluated {} models in {:.1} s", members.list.len(), since.elapsed().as_secs_f64());
     let keys: Vec<String> = members.axes.iter().map(|axis| axis.key.clone()).collect();
-    dir.write("results.csv", &results::results_csv(&keys, &rows))?;
-    dir.write("summary.csv", &results::summary_csv(&keys, &results::summarise(&keys, &rows)))?;
+    let fingerprint = members.identity.short();
+    dir.write("results.csv", &results::results_csv(&keys, &rows, &fingerprint))?;
+    dir.write("summary.csv", &results::summary_csv(&keys, &results::summarise(&keys, &rows), &fingerprint))?;
     let all: Vec<Option<Trained>> = trained.into_iter().map(Some).collect();
     write_info(members, machine, dir, &all, &notes, earlier + began.elapsed().as_secs_f64())?;
     report::sweep::write(dir.root())
@@ -91,7 +85,7 @@ fn evaluate(members: &Members, machine: Machine, trained: &[Trained]) -> Result<
                 (0..=experiment.config.eval.shots).map(move |shots| (test.name.to_string(), shots))
             });
             let lost = |(task, shots)| {
-                let (mean, stderr) = (f64::NAN, f64::NAN);
+                let (mean, stderr) = (f64::NAN, None);
                 Row { model: model.clone(), task, shots, mean, stderr, exact: None }
             };
             rows.insert(model.clone(), points.map(lost).collect());
@@ -128,6 +122,7 @@ fn write_info(
         Some(serde_json::json!({
             "model": member.model, "method": member.method, "values": member.values,
             "steps": member.plan.steps, "trained": member.plan.train.len(),
+            "fingerprint": members.experiments[member.experiment].identity.short(),
             "parameters": members.experiments[member.experiment].table.len(),
             "checkpoint": trained.diverged.is_none().then(|| format!("checkpoints/{}.safetensors", member.file)),
             "diverged_at": trained.diverged,
@@ -138,6 +133,7 @@ fn write_info(
         floe: env!("CARGO_PKG_VERSION"),
         device: machine.engine.adapter().clone(),
         variant: run::variant(machine),
+        identity: members.identity.record(),
         wall_s,
         axes: axes.collect(),
         members: list.collect(),

@@ -1,11 +1,14 @@
-//! Sources of prompts. A task is one file here and one line in [`open`].
+//! Sources of prompts. A task is a file here, a kind of [`Task`] and an arm in [`open`].
 
 pub mod baselines;
+mod covariance;
+mod input;
 pub mod regression;
 pub mod tables;
 
 use crate::config::{Config, Task};
 use crate::error::Result;
+use crate::fingerprint::Data;
 use crate::law::Law;
 use crate::rng::{Stream, key};
 use std::collections::BTreeMap;
@@ -25,6 +28,8 @@ pub struct Problem {
     pub facts: BTreeMap<String, serde_json::Value>,
     /// What is known of the data beyond samples of it.
     pub known: Known,
+    /// What was read of it.
+    pub read: Data,
 }
 
 /// A group of tasks that models are tested on.

@@ -12,7 +12,7 @@ mod tests;
 
 use crate::config::Theta;
 use crate::error::{Error, Result};
-use crate::linalg::{apply, cholesky, dot, product, trace, transpose};
+use crate::linalg::{apply, dot, product, semidefinite, trace, transpose};
 
 pub use bayes::bayes;
 pub use optima::{mean_square, pretrained, zs_all, zs_value, zsfs_value};
@@ -30,10 +30,12 @@ impl Setting {
     /// `dim` covariates with covariance `cov` [dim, dim], noise variance `noise`.
     ///
     /// # Errors
-    /// [`Error::Config`] where `cov` has another size or is not symmetric and positive definite, or `noise`
+    /// [`Error::Config`] where `cov` has another size or is not symmetric or has a negative eigenvalue, or `noise`
     /// is negative or not finite.
     pub fn new(dim: usize, noise: f64, cov: Vec<f64>) -> Result<Self> {
-        let bad = |field: &str, message: String| Err(Error::config(field, message));
+        fn bad<T>(field: &str, message: String) -> Result<T> {
+            Err(Error::config(field, message))
+        }
         if dim == 0 {
             return bad("task.dim", "must be at least 1".into());
         }
@@ -52,15 +54,10 @@ impl Setting {
                 }
             }
         }
-        let mut factor = cov.clone();
-        if let Err(pivot) = cholesky(&mut factor, dim) {
-            let mend = "give a matrix whose eigenvalues are all above 0";
-            let what = format!("is not positive definite (pivot {}); {mend}", pivot + 1);
-            return bad("task.covariance", what);
-        }
-        for i in 0..dim {
-            factor[i * dim + i + 1..(i + 1) * dim].fill(0.0);
-        }
+        let factor = semidefinite(&cov, dim).or_else(|least| {
+            let mend = "give a matrix whose eigenvalues are 0 or above";
+            bad("task.covariance", format!("has the negative eigenvalue {least:.3e}; {mend}"))
+        })?;
         Ok(Setting { dim, noise, cov, factor })
     }
 

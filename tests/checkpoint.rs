@@ -79,7 +79,7 @@ fn other_tools_read_the_file() {
     let (header, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
     assert_eq!(header % 8, 0);
     let metadata = metadata.metadata().as_ref().unwrap();
-    assert_eq!((metadata["format"].as_str(), metadata["version"].as_str()), ("floe", "1"));
+    assert_eq!((metadata["format"].as_str(), metadata["version"].as_str()), ("floe", "2"));
 }
 
 #[test]
@@ -111,14 +111,97 @@ fn every_truncation_is_refused() {
 }
 
 #[test]
-fn every_flipped_bit_of_the_data_is_refused() {
+fn every_flipped_bit_is_refused() {
     let (dir, _path, bytes) = written();
     let (header, _) = SafeTensors::read_metadata(&bytes).unwrap();
-    for bit in (8 + header) * 8..bytes.len() * 8 {
+    for bit in 0..bytes.len() * 8 {
         let mut torn = bytes.clone();
         torn[bit / 8] ^= 1 << (bit % 8);
-        assert!(refusal(dir.path(), &torn).contains("is torn or was altered"));
+        let reason = refusal(dir.path(), &torn);
+        assert!(bit < (8 + header) * 8 || reason.contains("is torn or was altered"), "{reason}");
     }
+}
+
+/// A file as floe wrote it before the checksum covered the header.
+fn version_one(metadata: &[(&str, &str)], data: &[f32]) -> Vec<u8> {
+    let bytes: Vec<u8> = data.iter().flat_map(|x| x.to_le_bytes()).collect();
+    let mut crc = flate2::Crc::new();
+    crc.update(&bytes);
+    let crc = format!("{:08x}", crc.sum());
+    let own = [("format", "floe"), ("version", "1"), ("crc32", crc.as_str())];
+    foreign(&[&own[..], metadata].concat(), &[("w", Dtype::F32, &bytes)])
+}
+
+#[test]
+fn the_checksum_of_old_files_is_of_the_data_alone() {
+    let (dir, path) = (tempfile::tempdir().unwrap(), PathBuf::new());
+    let path = dir.path().join(path.join("c.safetensors"));
+    let bytes = version_one(&[("config", "seed = 0")], &[1.5, 2.5]);
+    std::fs::write(&path, &bytes).unwrap();
+    assert_eq!(read(&path).unwrap().metadata, BTreeMap::from([("config".into(), "seed = 0".into())]));
+    let mut torn = bytes;
+    *torn.last_mut().unwrap() ^= 1;
+    assert!(refusal(dir.path(), &torn).contains("is torn or was altered"));
+    let unsigned = foreign(&[("format", "floe"), ("version", "2")], &[("w", Dtype::F32, &[0; 4])]);
+    assert!(refusal(dir.path(), &unsigned).contains("instead of none"), "a new file has a checksum");
+}
+
+#[test]
+fn other_floats_are_converted() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c.safetensors");
+    let own = [("format", "floe"), ("version", "1")];
+    let found = |dtype, data: &[u8]| {
+        std::fs::write(&path, foreign(&own, &[("w", dtype, data)])).unwrap();
+        read(&path).map(|c| c.tensors["w"].data.clone()).map_err(|e| one_line(&e, &path))
+    };
+    assert_eq!(found(Dtype::F16, &[0x00, 0x3e, 0x01, 0x00]).unwrap(), [1.5, 5.9604645e-8]);
+    assert_eq!(found(Dtype::BF16, &[0xc0, 0x3f, 0x80, 0x7f][..2]).unwrap(), [1.5]);
+    assert_eq!(found(Dtype::F64, &1.1f64.to_le_bytes()).unwrap(), [1.1f32]);
+    let refused = |found: Result<Vec<f32>, String>, says: &str| {
+        let reason = found.unwrap_err();
+        assert!(reason.contains(says), "{reason:?} does not say {says:?}");
+    };
+    let wide = [1.0f64.to_le_bytes(), 1e39f64.to_le_bytes()].concat();
+    refused(found(Dtype::F64, &wide), "tensor `w` has 1e39 at entry 1, which is beyond f32");
+    refused(found(Dtype::F64, &f64::NAN.to_le_bytes()), "tensor `w` has NaN at entry 0");
+    refused(found(Dtype::BF16, &[0x80, 0x7f]), "tensor `w` has inf at entry 0");
+    refused(found(Dtype::I64, &[0; 8]), "tensor `w` is I64; floe reads F32, F16, BF16 and F64");
+    refused(found(Dtype::BOOL, &[0]), "tensor `w` is BOOL");
+}
+
+#[test]
+fn names_that_stand_twice_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let entry = |at: usize| format!(r#"{{"dtype":"F32","shape":[1],"data_offsets":[{at},{}]}}"#, at + 4);
+    for header in [
+        format!(r#"{{"__metadata__":{{"format":"floe","version":"1"}},"w":{0},"w":{0}}}"#, entry(0)),
+        format!(r#"{{"__metadata__":{{"format":"floe","version":"1","format":"floe"}},"w":{}}}"#, entry(0)),
+        format!(
+            r#"{{"w":{},"__metadata__":{{}},"__metadata__":{{"format":"floe","version":"1"}}}}"#,
+            entry(0)
+        ),
+    ] {
+        let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[0; 4]].concat();
+        assert!(refusal(dir.path(), &bytes).contains("twice"), "{header}");
+    }
+}
+
+#[test]
+fn what_a_file_says_reaches_no_terminal_raw() {
+    let dir = tempfile::tempdir().unwrap();
+    let red = "\u{1b}[31mred\nline2\u{202e}";
+    for own in [
+        [("format", "floe"), ("version", "1"), ("crc32", red)],
+        [("format", "floe"), ("version", red), ("crc32", "")],
+    ] {
+        let bytes = foreign(&own, &[("w", Dtype::F32, &[0; 4])]);
+        let reason = refusal(dir.path(), &bytes);
+        assert!(!reason.contains(|c: char| c.is_control() || c == '\u{202e}'), "{reason:?}");
+    }
+    let bytes = foreign(&[("format", "floe"), ("version", "1")], &[(red, Dtype::F32, &[0; 4])]);
+    let reason = refusal(dir.path(), &bytes);
+    assert!(reason.contains("\\u{1b}[31mred\\nline2\\u{202e}"), "{reason:?}");
 }
 
 #[test]
@@ -135,12 +218,12 @@ fn foreign_files_are_refused_with_the_reason() {
         (foreign(&[("format", "pt")], &[("w", Dtype::F32, &[0; 4])]), "no `format: floe`"),
         (foreign(&[("format", "floe")], &[]), "version is missing"),
         (
-            foreign(&[("format", "floe"), ("version", "2\n")], &[]),
-            "version is 2 , and this floe reads version 1",
+            foreign(&[("format", "floe"), ("version", "3\n")], &[]),
+            "version is 3\\n, and this floe reads versions 1 and 2",
         ),
-        (foreign(&floe, &[("w", Dtype::F64, &[0; 8])]), "tensor `w` is F64"),
+        (foreign(&floe, &[("w", Dtype::I32, &[0; 4])]), "tensor `w` is I32"),
         (foreign(&floe, &[("w", Dtype::F32, &nan)]), "tensor `w` has NaN at entry 0"),
-        (foreign(&floe, &[("a\nb", Dtype::F32, &[0; 4])]), "name holds control characters"),
+        (foreign(&floe, &[("a\nb", Dtype::F32, &[0; 4])]), "`a\\nb`, holds control characters"),
     ];
     for (bytes, says) in cases {
         let reason = refusal(dir.path(), bytes);

@@ -1,8 +1,8 @@
 //! The experiment file: presets, files, overrides, and what a mistake is told.
 
 use floe::config::{
-    Config, Covariance, Loss, Method, Optimizer, PRESETS, Pretrain, QueryKey, Regression, Rule, Schedule,
-    Tables, Task, Theta, load, preset, resolve_text,
+    Config, Covariance, Loss, Method, Optimizer, PRESETS, Pretrain, Regression, Rule, Schedule, Tables, Task,
+    Theta, load, resolve_text,
 };
 use proptest::prelude::*;
 use std::path::PathBuf;
@@ -37,95 +37,6 @@ fn expect(text: &str, overrides: &[&str], parts: &[&str]) {
 /// A method, as text.
 fn method(more: &str) -> String {
     format!("[[methods]]\nname = \"a\"\nloss = \"zs\"\ntrain = [\"*\"]\n{more}\n")
-}
-
-/// Every key of a table, by path; a list of tables is its elements' keys.
-fn keys(value: &toml::Value, path: &str, out: &mut Vec<String>) {
-    let join = |key: &str| if path.is_empty() { key.to_string() } else { format!("{path}.{key}") };
-    match value {
-        toml::Value::Table(table) => table.iter().for_each(|(k, v)| keys(v, &join(k), out)),
-        toml::Value::Array(list) if list.iter().any(toml::Value::is_table) => {
-            list.iter().for_each(|v| keys(v, path, out));
-        }
-        _ => out.push(path.to_string()),
-    }
-}
-
-fn keys_of(text: &str) -> Vec<String> {
-    let mut out = Vec::new();
-    keys(&toml::Value::Table(text.parse().unwrap()), "", &mut out);
-    out.sort();
-    out.dedup();
-    out
-}
-
-/// What makes a preset an experiment for `floe run`.
-fn plain(preset: &str) -> Vec<String> {
-    if preset == "paper-sweep" { sets(&["sweep={}"]) } else { Vec::new() }
-}
-
-#[test]
-fn presets_load_and_name_every_key() {
-    assert_eq!(
-        PRESETS.iter().map(|p| p.name).collect::<Vec<_>>(),
-        ["paper", "paper-qkv", "tables", "paper-sweep"]
-    );
-    for preset in PRESETS {
-        let config = load(preset.name, &plain(preset.name)).unwrap_or_else(|e| panic!("{e}"));
-        assert!(!preset.about.is_empty() && !preset.about.contains('\n'));
-        // Every key that the resolved configuration has is written out in the preset, and no other.
-        let mut keys = keys_of(preset.toml);
-        keys.retain(|key| !key.starts_with("sweep."));
-        assert_eq!(keys, keys_of(&config.to_toml().unwrap()), "{}", preset.name);
-        // A method's optional keys are explained.
-        for word in ["steps, lr ", "[methods.optimizer]", "weight ", "schedule "] {
-            assert!(preset.toml.contains(word), "{}: {word}", preset.name);
-        }
-        for (number, line) in preset.toml.lines().enumerate() {
-            assert!(line.len() <= 120, "{}:{}: a line of {}", preset.name, number + 1, line.len());
-        }
-    }
-}
-
-/// Each setting of a preset has its comment above it, but for the second optimizer, which repeats the first, and the
-/// methods, whose keys are explained together.
-#[test]
-fn presets_explain_every_key() {
-    for preset in PRESETS {
-        let head = preset.toml.split("[[methods]]").next().unwrap();
-        let (mut section, mut above) = ("", "");
-        for line in head.lines() {
-            if line.starts_with('[') {
-                section = line;
-            } else if line.contains(" = ") && !line.starts_with('#') && section != "[finetune.optimizer]" {
-                assert!(above.starts_with('#'), "{}: no comment above `{line}`", preset.name);
-            }
-            above = line;
-        }
-    }
-}
-
-#[test]
-fn the_paper_preset_is_the_default_and_six_methods() {
-    let paper = load("paper", &[]).unwrap();
-    assert_eq!(Config { methods: Vec::new(), ..paper.clone() }, Config::default());
-    let names: Vec<&str> = paper.methods.iter().map(|m| m.name.as_str()).collect();
-    assert_eq!(names, ["zs-all", "zs-qk", "zs-v", "zsfs-all", "zsfs-qk", "zsfs-v"]);
-    for method in &paper.methods {
-        let zs_only = method.name.starts_with("zs-");
-        assert_eq!(method.loss, if zs_only { Loss::Zs } else { Loss::ZsFs });
-        assert_eq!(method.schedule, if zs_only { Schedule::Constant } else { Schedule::Linear });
-    }
-
-    let qkv = load("paper-qkv", &[]).unwrap();
-    assert_eq!(qkv.model.qk, QueryKey::Separate);
-    let trained: Vec<&str> = qkv.methods.iter().map(|m| m.train[0].as_str()).collect();
-    assert_eq!(trained, ["*", "*.q", "*.k", "*.v", "*", "*.q", "*.k", "*.v"]);
-
-    let tables = load("tables", &[]).unwrap();
-    assert!(matches!(&tables.task, Task::Tables(t) if t.path == PathBuf::new() && t.log1p.len() == 5));
-    assert_eq!(tables.pretrain.optimizer.rule, Rule::Adam);
-    assert!(preset("tables").is_some() && preset("table").is_none());
 }
 
 #[test]
@@ -286,7 +197,8 @@ fn values_are_in_range() {
         "task.noise=inf",
         "task.pool=0",
         "task.covariance.diagonal=[1, 2]",
-        "task.covariance.diagonal=[1, 1, 1, 1, 0]",
+        "task.covariance.diagonal=[1, 1, 1, 1, -1]",
+        "task.covariance.diagonal=[0, 0, 0, 0, 0]",
         "task.covariance.diagonal=[1, 1, 1, 1, nan]",
         "task.covariance.file=",
         "pretrain.steps=0",
@@ -326,11 +238,32 @@ fn values_are_in_range() {
         "methods.a.schedule=linear",
         "methods.a.optimizer.lr=0",
         "methods.a.name=x/y",
+        "methods.a.name=.x",
         "methods.a.name=pretrained",
         "methods.a.name=Pretrained",
         "methods.a.name=",
         "methods.a.name=..",
         "methods.a.name=ä",
+        // Files of another phase, of another name, or of none on other systems.
+        "methods.a.name=x.state",
+        "methods.a.name=x.STATE",
+        "methods.a.name=.state",
+        "methods.a.name=a.",
+        "methods.a.name=-a",
+        "methods.a.name=a/../b",
+        "methods.a.name=a\\b",
+        "methods.a.name='a '",
+        "methods.a.name=con",
+        "methods.a.name=Nul.x",
+        "methods.a.name=COM1",
+        "methods.a.name=lpt9.a.b",
+        "methods.a.name=\"a\\u0000\"",
+        "methods.a.name=\"a\\u001b[31m\"",
+        "methods.a.name=\"a\\u202e\"",
+        concat!(
+            "methods.a.name=a23456789012345678901234567890123456789012345678901234567890",
+            "12345678901234567890123456789012345678901"
+        ),
     ] {
         let key = set.split('=').next().unwrap();
         let key = key
@@ -360,6 +293,13 @@ fn values_are_in_range() {
     expect(&(method("") + &method("")), &[], &["a.toml:7:", "`methods.#2.name`", "earlier method"]);
     expect(&(method("") + &method("").replace("\"a\"", "\"A\"")), &[], &["`methods.#2.name`"]);
     expect(&method("lr = 0.1\noptimizer = {}"), &[], &["`methods.a.lr`"]);
+    // What was made under such a name before stays readable.
+    let old = method("").replace("\"a\"", "\"x.state\"");
+    assert!(floe::config::resolve_text("a.toml", &old, &[]).is_err());
+    assert_eq!(floe::config::resolve_made("a.toml", &old, &[]).unwrap().methods[0].name, "x.state");
+    for name in ["x.states", "state", "console", "com", "com12", "a.con", "A-1_b.c", "nul-1"] {
+        assert_eq!(read(&method(""), &[&format!("methods.a.name={name}")]).methods[0].name, name);
+    }
 }
 
 #[test]
@@ -421,15 +361,6 @@ fn files_keep_their_paths_and_reproduce_from_a_run_directory() {
     assert_eq!(load(dir.path().to_str().unwrap(), &[]).unwrap_err().exit_code(), 2);
 }
 
-#[test]
-fn resolved_presets_read_back_the_same() {
-    for preset in PRESETS {
-        let changed = sets(&["seed=3", "model.layers=2", "methods.zs-v.lr=0.25"]);
-        let config = load(preset.name, &[plain(preset.name), changed].concat()).unwrap();
-        assert_eq!(read(&config.to_toml().unwrap(), &[]), config, "{}", preset.name);
-    }
-}
-
 fn optimizers() -> impl Strategy<Value = Optimizer> {
     let rule = prop_oneof![Just(Rule::Sgd), Just(Rule::Adam), Just(Rule::AdamW)];
     (rule, schedules(), 1e-6..10.0, 0.0..0.99, [0.0..0.99, 0.0..0.99], 1e-10..1e-2, 0.0..1.0, 0.0..5.0)
@@ -437,6 +368,7 @@ fn optimizers() -> impl Strategy<Value = Optimizer> {
             rule,
             lr,
             lr_schedule,
+            warmup: 0,
             momentum,
             betas,
             eps,
@@ -555,4 +487,29 @@ proptest! {
             prop_assert_eq!((e.exit_code(), e.to_string().lines().count()), (2, 1), "{}", set);
         }
     }
+}
+
+#[test]
+fn a_warm_up_leaves_steps_to_train() {
+    let refused = |sets: &[&str]| {
+        load("paper", &sets.iter().map(|s| s.to_string()).collect::<Vec<_>>()).unwrap_err().to_string()
+    };
+    let message = refused(&["pretrain.optimizer.warmup=5000"]);
+    assert!(
+        message.contains("`pretrain.optimizer.warmup` leaves no step after the warm-up: 5000 of 5000"),
+        "{message}"
+    );
+    assert!(
+        refused(&["finetune.optimizer.warmup=4000", "methods.zs-v.steps=100"])
+            .contains("`methods.zs-v.steps`")
+    );
+    assert!(
+        refused(&["methods.zs-v.optimizer={warmup=9}", "methods.zs-v.steps=9"])
+            .contains("`methods.zs-v.optimizer.warmup`")
+    );
+    assert!(refused(&["pretrain.optimizer.warmup=-1"]).contains("pretrain.optimizer.warmup"));
+    let sets =
+        ["pretrain.optimizer.warmup=4999", "methods.zs-v.optimizer={warmup=8}", "methods.zs-v.steps=9"];
+    let config = load("paper", &sets.map(String::from)).unwrap();
+    assert_eq!(config.pretrain.optimizer.warmup, 4999);
 }

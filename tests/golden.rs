@@ -4,7 +4,8 @@ use floe::config::{Loss, Model, Optimizer, QueryKey, Rule, Schedule};
 use floe::gpu;
 use floe::kernels::{Source, Tuning, VARIANTS};
 use floe::law::{Law, Pool, Regression, ThetaLaw};
-use floe::model::{ParamTable, Plan, Start, Stepper};
+use floe::model::{self, Plan, Start, Stepper};
+use floe::params::{ParamTable, Spans};
 use floe::reference::prompts::{self, Drawn};
 use floe::reference::{masked_update, transformer};
 
@@ -15,9 +16,13 @@ struct Run {
     start: Vec<f32>,
 }
 
+fn elements(ascending: impl Iterator<Item = usize>) -> Spans {
+    ascending.map(|i| i..i + 1).collect()
+}
+
 fn run(model: Model, loss: Loss, optimizer: Optimizer, theta: ThetaLaw, pool: Option<Pool>) -> Run {
     let law = Regression { key: 11, dim: 3, noise: 0.3, theta, factor: None, pool };
-    let table = ParamTable::new(&model, 5);
+    let table = model::table(&model, 5);
     let plan = Plan {
         law: Law::Regression(law),
         loss,
@@ -27,7 +32,7 @@ fn run(model: Model, loss: Loss, optimizer: Optimizer, theta: ThetaLaw, pool: Op
         batch: 40,
         shots: 4,
         optimizer,
-        train: (0..table.len() as u32).filter(|i| i % 5 != 0).collect(),
+        train: elements((0..table.len()).filter(|i| i % 5 != 0)),
     };
     let start = (0..table.len()).map(|i| ((i * 41 % 29) as f32 - 14.0) * 0.02).collect();
     Run { model, plan, table, start }
@@ -38,7 +43,7 @@ fn by_reference(run: &Run, tuning: &Tuning) -> (Vec<f64>, Vec<[f64; 3]>) {
     let (plan, width) = (&run.plan, 5);
     let tensor = run.model.heads * width * width;
     let mut params: Vec<f64> = run.start.iter().map(|&x| x as f64).collect();
-    let train: Vec<usize> = plan.train.iter().map(|&i| i as usize).collect();
+    let train: Vec<usize> = plan.train.elements().collect();
     let mut moments = vec![0.0; train.len() * if plan.optimizer.rule == Rule::Sgd { 1 } else { 2 }];
     let mut log = Vec::new();
     let together = Source::new(&plan.law).by_moments(plan.shots, tuning);
@@ -112,7 +117,8 @@ fn twelve_steps_are_those_of_the_reference() {
     let deep = Model { layers: 2, heads: 2, ..Model::default() };
     let fixed = ThetaLaw::Fixed(vec![0.6, -0.48, 0.64]);
     let pool = Some(Pool { key: 5, size: 1000 });
-    let tuning = Tuning::of(engine.adapter());
+    // Many steps in a launch however few there are, and a launch or more a step.
+    let tuning = Tuning { compile: 0.0, ..Tuning::of(engine.adapter()) };
     // Four shots are drawn one by one, twelve by their moments.
     let long = |mut run: Run| {
         run.plan.shots = 12;
@@ -138,6 +144,7 @@ fn twelve_steps_are_those_of_the_reference() {
             let moved =
                 expected.iter().zip(&run.start).map(|(e, s)| (e - *s as f64).abs()).fold(0.0, f64::max);
             assert!(moved > 0.01, "the steps do something: {moved}");
+            assert_eq!((params.len(), metrics.len()), (expected.len(), log.len()));
             for (i, (found, expected)) in params.iter().zip(&expected).enumerate() {
                 assert!(
                     (*found as f64 - expected).abs() < 2e-5,
@@ -168,18 +175,19 @@ fn models_trained_together_are_those_trained_alone() {
         let theta = ThetaLaw::Fixed(vec![0.6, -0.48, 0.64]);
         let base = run(model, Loss::ZsFs, Optimizer { rule, ..Optimizer::default() }, theta, pool);
         let mut runs = Vec::new();
-        for m in 0..5u32 {
+        for m in 0..5usize {
             let mut plan = base.plan.clone();
             plan.optimizer.lr = 0.01 * (1.0 + m as f64);
             plan.optimizer.clip = 0.2 * m as f64;
             plan.weight = 0.3 * m as f64;
             plan.schedule = if m == 2 { Schedule::Constant } else { Schedule::Linear };
-            plan.train.retain(|i| m == 0 || (i + m) % 4 != 0 || (m == 3 && *i < 25));
+            let kept = |i: &usize| m == 0 || !(i + m).is_multiple_of(4) || (m == 3 && *i < 25);
+            plan.train = elements(plan.train.elements().filter(kept));
             let start: Vec<f32> = base.start.iter().map(|x| x * (1.0 + 0.1 * m as f32)).collect();
             runs.push((plan, start));
         }
         for variant in VARIANTS.iter().filter(|v| v.fits(engine.adapter())) {
-            let tuning = Tuning::named(variant.name, engine.adapter()).unwrap();
+            let tuning = Tuning { compile: 0.0, ..Tuning::named(variant.name, engine.adapter()).unwrap() };
             let trained = |members: &[&(Plan, Vec<f32>)]| {
                 let members: Vec<(&Plan, Start)> = members
                     .iter()
@@ -214,7 +222,7 @@ fn models_trained_together_are_those_trained_alone() {
 fn running_twice_gives_the_same_bits_however_steps_are_submitted() {
     let engine = gpu::open("auto").unwrap_or_else(|e| panic!("{e}"));
     let run = run(Model::default(), Loss::Fs, Optimizer::default(), ThetaLaw::Sphere, None);
-    let own = Tuning::of(engine.adapter());
+    let own = Tuning { compile: 0.0, ..Tuning::of(engine.adapter()) };
     for tuning in [own, Tuning { resident: 0.0, ..own }] {
         let bits = |chunks: &[u64]| {
             let start = Start { params: &run.start, moments: &[], step: 0 };
@@ -232,4 +240,22 @@ fn running_twice_gives_the_same_bits_however_steps_are_submitted() {
         assert_eq!(whole, bits(&[12]));
         assert_eq!(whole, bits(&[1, 4, 7]));
     }
+}
+
+#[test]
+fn many_steps_run_in_a_launch_only_where_all_of_them_repay_its_compilation() {
+    let run = run(Model::default(), Loss::Zs, Optimizer::default(), ThetaLaw::Sphere, None);
+    let processor = VARIANTS.iter().find(|v| v.name == "cpu").unwrap();
+    let kernel = |steps: u64, start: u64, tuning: &Tuning| {
+        let mut plan = run.plan.clone();
+        plan.steps = steps;
+        let start = Start { params: &run.start, moments: &[], step: start };
+        let stepper = Stepper::new(&run.model, &run.table, &plan, start, 1, tuning);
+        stepper.recording.dispatches[0].program.kernel
+    };
+    assert_eq!(kernel(20, 0, processor), "prompt_step");
+    assert_eq!(kernel(100_000, 0, processor), "prompt_train");
+    assert_eq!(kernel(20, 0, &Tuning { compile: 0.0, ..*processor }), "prompt_train");
+    // What is resumed behind its last step but one goes on in the form it began with.
+    assert_eq!(kernel(100_000, 99_999, processor), "prompt_train");
 }

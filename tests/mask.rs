@@ -1,13 +1,18 @@
 //! Train masks: what each pattern selects, and what a mistaken one is told.
 
 use floe::config::{Model, QueryKey};
-use floe::model::params::ParamTable;
-use floe::optim::mask::resolve;
+use floe::model;
+use floe::params::{ParamTable, mask};
 use proptest::prelude::*;
 
 /// Two layers of two heads with 3×3 matrices: 9 elements a head, 18 a parameter, 72 in all (merged).
 fn table(qk: QueryKey) -> ParamTable {
-    ParamTable::new(&Model { layers: 2, heads: 2, qk, ..Model::default() }, 3)
+    model::table(&Model { layers: 2, heads: 2, qk, ..Model::default() }, 3)
+}
+
+/// What patterns select, as elements.
+fn resolve(patterns: &[String], table: &ParamTable) -> floe::Result<Vec<u32>> {
+    Ok(mask::resolve(patterns, table)?.elements().map(|e| e as u32).collect())
 }
 
 fn list(patterns: &[&str]) -> Vec<String> {
@@ -116,7 +121,7 @@ fn mistakes_are_told() {
 
 #[test]
 fn many_names_are_listed_in_part() {
-    let deep = ParamTable::new(&Model { layers: 50, ..Model::default() }, 3);
+    let deep = model::table(&Model { layers: 50, ..Model::default() }, 3);
     let text = resolve(&list(&["nothing"]), &deep).unwrap_err().to_string();
     assert!(text.contains("100 in all") && !text.contains("layers.30"), "{text}");
 }

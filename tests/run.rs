@@ -29,7 +29,7 @@ fn models() -> Vec<&'static str> {
 fn rows(path: &Path) -> Vec<Vec<String>> {
     let text = read(path);
     let (header, rows) = text.split_once('\n').expect("a header");
-    assert_eq!(header, "model,task,shots,mean,stderr,exact");
+    assert_eq!(header, "model,task,shots,mean,stderr,exact,fingerprint");
     rows.lines().map(|line| line.split(',').map(String::from).collect()).collect()
 }
 
@@ -284,8 +284,9 @@ fn single_steps_give_what_the_run_gives() {
     // The same as the method, said on the command line.
     let by_pattern = at("by-pattern");
     succeed("finetune --train *.v --loss zs", &[&from[..], &out(&by_pattern)].concat());
-    let by_pattern = floe::checkpoint::read(&by_pattern).unwrap();
-    assert_eq!(by_pattern.tensors, model(paper(), "zs-v").tensors);
+    let of_run = paper().join("checkpoints/zs-v.safetensors");
+    let [by_pattern, of_run] = [by_pattern, of_run].map(|path| floe::checkpoint::read(&path).unwrap());
+    assert_eq!(by_pattern.tensors, of_run.tensors, "moments among them");
 
     let files = [text(at("pretrained")), text(at("zs-v"))];
     let printed = succeed("eval", &files).out;
@@ -329,6 +330,24 @@ fn sampled_errors_lie_at_the_exact_risks() {
 }
 
 #[test]
+fn sampled_errors_lie_at_the_exact_risks_where_the_covariance_has_no_inverse() {
+    let dir = tempfile::tempdir().unwrap();
+    let (sigma, model, csv) =
+        (dir.path().join("s.csv"), dir.path().join("m.safetensors"), dir.path().join("e.csv"));
+    std::fs::write(&sigma, "1 -0.5\n-0.5 0.25\n").unwrap();
+    let flat = ["--set".to_string(), format!("task.covariance.file={}", sigma.display())];
+    succeed("pretrain", &[&tiny("paper")[..], &flat, &out(&model)].concat());
+    let line = "eval --set eval.prompts=20000 --set eval.seeds=2";
+    succeed(line, &[&[text(&model)][..], &out(&csv)].concat());
+    let rows = rows(&csv);
+    assert_eq!(rows.len(), 3 * 4);
+    for row in &rows {
+        let (mean, stderr, exact) = (number(&row[3]), number(&row[4]), number(&row[5]));
+        assert!((mean - exact).abs() <= 5.0 * stderr && stderr < 0.05 * exact, "{row:?}");
+    }
+}
+
+#[test]
 fn profiling_changes_no_bit_and_writes_a_trace() {
     let dir = shared("run-profile");
     let said = succeed("run --profile", &[&tiny("paper")[..], &out(&dir)].concat());
@@ -362,4 +381,37 @@ fn every_variant_runs_and_is_recorded() {
     }
     let none = say("run --variant fast", &tiny("paper"));
     none.refuses(2, &["--variant `fast`", "cpu-lane"]);
+}
+
+#[test]
+fn a_learning_rate_warms_up_and_then_follows_its_schedule() {
+    let dir = shared("run-warmup");
+    let sets = [
+        "pretrain.optimizer.warmup=10",
+        "record.every=1",
+        "finetune.optimizer.lr_schedule=linear",
+        "finetune.optimizer.warmup=5",
+        "methods=[{name=\"own\",loss=\"zs\",train=[\"*\"],optimizer={lr=0.5,warmup=4}},{name=\"all\",loss=\"zs\",train=[\"*\"]}]",
+    ];
+    let sets = sets.iter().flat_map(|set| ["--set".to_string(), set.to_string()]);
+    succeed("run", &[tiny("paper"), sets.collect(), out(&dir).to_vec()].concat());
+    let text = read(dir.join("metrics.jsonl"));
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let rates = |method: &str| -> Vec<f64> {
+        lines.iter().filter(|l| l["method"] == method).map(|l| l["lr"].as_f64().unwrap()).collect()
+    };
+    let near = |found: Vec<f64>, expected: &dyn Fn(f64) -> f64| {
+        assert_eq!(found.len(), 20);
+        for (t, rate) in found.into_iter().enumerate() {
+            assert!((rate - expected(t as f64)).abs() < 1e-12, "step {t}: {rate}");
+        }
+    };
+    near(rates("pretrained"), &|t| 0.01 * (t / 10.0).min(1.0));
+    near(rates("all"), &|t| if t < 5.0 { 0.01 * t / 5.0 } else { 0.01 * (19.0 - t) / 14.0 });
+    near(rates("own"), &|t| 0.5 * (t / 4.0).min(1.0));
+    // Nothing moves at a rate of 0.
+    let loss =
+        |step: usize| lines.iter().filter(|l| l["method"] == "own").nth(step).unwrap()["grad_norm"].clone();
+    assert!(loss(0).as_f64().unwrap() > 0.0);
 }

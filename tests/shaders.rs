@@ -1,15 +1,43 @@
-//! naga reads every program that a parity case launches and compares it with what the host declares of it.
+//! naga reads every program that a parity case launches, compares it with what the host declares of it, and translates it
+//! for every backend.
 
 use floe::gpu::{Access, Program};
 use floe::kernels::{KERNELS, VARIANTS};
+use naga::back::{hlsl, msl, spv};
+use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use naga::{AddressSpace, StorageAccess};
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
+use std::thread;
 
-/// Every program of every case of every variant, by key.
-fn programs() -> BTreeMap<u64, Program> {
+/// A program as naga reads it.
+struct Parsed {
+    program: Program,
+    module: naga::Module,
+    info: naga::valid::ModuleInfo,
+}
+
+/// Every program of every case of every variant, once: naga takes the longer, the more one function does.
+static PROGRAMS: LazyLock<Vec<Parsed>> = LazyLock::new(|| {
     let cases = VARIANTS.iter().flat_map(|v| KERNELS.iter().flat_map(|k| (k.cases)(v)));
     let dispatches = cases.flat_map(|case| case.recording.dispatches);
-    dispatches.map(|d| (d.program.key(), d.program)).collect()
+    let programs: BTreeMap<u64, Program> = dispatches.map(|d| (d.program.key(), d.program)).collect();
+    let programs: Vec<Program> = programs.into_values().collect();
+    assert!(programs.len() >= 20, "{} programs", programs.len());
+    each(&programs, |program| {
+        let (module, info) = read(program);
+        Parsed { program: program.clone(), module, info }
+    })
+});
+
+/// Does the same to each item, on all cores.
+fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = thread::available_parallelism().map_or(1, |n| n.get());
+    let share = |t: usize| items.iter().skip(t).step_by(threads).map(&work).collect::<Vec<R>>();
+    thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|t| scope.spawn(move || share(t))).collect();
+        running.into_iter().flat_map(|t| t.join().unwrap_or_else(|e| std::panic::resume_unwind(e))).collect()
+    })
 }
 
 fn read(program: &Program) -> (naga::Module, naga::valid::ModuleInfo) {
@@ -24,10 +52,7 @@ fn read(program: &Program) -> (naga::Module, naga::valid::ModuleInfo) {
 
 #[test]
 fn bindings_and_workgroups_are_what_the_host_declares() {
-    let programs = programs();
-    assert!(programs.len() >= 20, "{} programs", programs.len());
-    for program in programs.values() {
-        let (module, info) = read(program);
+    for Parsed { program, module, info } in PROGRAMS.iter() {
         let name = format!("{}::{}", program.kernel, program.entry);
         let at = module.entry_points.iter().position(|e| e.name == program.entry).expect(&name);
         let entry = &module.entry_points[at];
@@ -65,9 +90,8 @@ fn bindings_and_workgroups_are_what_the_host_declares() {
 
 #[test]
 fn the_optimizers_numbers_stand_where_the_shader_reads_them() {
-    let programs = programs();
-    let program = programs.values().find(|p| p.kernel == "masked_update").expect("a program");
-    let (module, _) = read(program);
+    let found = PROGRAMS.iter().find(|p| p.program.kernel == "masked_update");
+    let module = &found.expect("a program").module;
     let (_, hyper) = module.types.iter().find(|(_, t)| t.name.as_deref() == Some("Hyper")).expect("Hyper");
     let naga::TypeInner::Struct { members, .. } = &hyper.inner else { panic!("Hyper is no struct") };
     let found: Vec<(u32, &str)> =
@@ -81,11 +105,222 @@ fn the_optimizers_numbers_stand_where_the_shader_reads_them() {
 #[test]
 fn no_loop_starts_at_a_variable() {
     // Mesa 22.3 miscompiles them when it unrolls (docs/LOG.md).
-    for program in programs().values() {
+    let mut loops = 0;
+    for Parsed { program, .. } in PROGRAMS.iter() {
         for line in program.wgsl.lines().filter(|l| l.contains("for (var ")) {
+            loops += 1;
             let start = line.split(" = ").nth(1).and_then(|s| s.split(';').next()).unwrap_or("");
             let strided = line.contains("+= LANES") || line.contains("+= WG");
             assert!(start == "0u" || strided, "{}: {line}", program.kernel);
+        }
+    }
+    assert!(loops > 100, "{loops} loops are found");
+}
+
+/// What `create_shader_module_trusted` without checks leaves of them, on every backend.
+const UNCHECKED: BoundsCheckPolicies = BoundsCheckPolicies {
+    index: BoundsCheckPolicy::Unchecked,
+    buffer: BoundsCheckPolicy::Unchecked,
+    image_load: BoundsCheckPolicy::Unchecked,
+    binding_array: BoundsCheckPolicy::Unchecked,
+};
+
+/// Built-in functions over a subgroup.
+const SUMS: [&str; 4] = ["subgroupAdd(", "subgroupShuffle(", "subgroupShuffleXor(", "subgroupBroadcast("];
+
+impl Parsed {
+    fn name(&self) -> String {
+        format!("{}::{}", self.program.kernel, self.program.entry)
+    }
+
+    fn place(index: u32) -> naga::ResourceBinding {
+        naga::ResourceBinding { group: 0, binding: index }
+    }
+
+    fn stage(&self) -> (naga::ShaderStage, String) {
+        (naga::ShaderStage::Compute, self.program.entry.to_string())
+    }
+
+    /// Whether it takes sums over a subgroup, which is offered where the backend has them alone.
+    fn sums(&self) -> bool {
+        let code =
+            |line: &str| line.split("//").next().is_some_and(|code| SUMS.iter().any(|f| code.contains(f)));
+        self.program.wgsl.lines().any(code)
+    }
+}
+
+/// As wgpu's Vulkan backend writes it, with what it tells naga of the device: subgroup operations only where they are used.
+fn spirv(parsed: &Parsed) {
+    use spv::Capability::*;
+    let mut capabilities = vec![Shader, Matrix, Sampled1D, Image1D, ImageQuery, DerivativeControl];
+    capabilities.push(StorageImageExtendedFormats);
+    if parsed.sums() {
+        capabilities.extend([GroupNonUniform, GroupNonUniformVote, GroupNonUniformArithmetic]);
+        capabilities.extend([GroupNonUniformBallot, GroupNonUniformShuffle, GroupNonUniformShuffleRelative]);
+    }
+    let bindings = parsed.program.bindings.iter().zip(0..).map(|(b, binding)| {
+        (Parsed::place(b.index), spv::BindingInfo { descriptor_set: 0, binding, binding_array_size: None })
+    });
+    let options = spv::Options {
+        lang_version: (1, 3),
+        flags: spv::WriterFlags::LABEL_VARYINGS | spv::WriterFlags::FORCE_POINT_SIZE,
+        fake_missing_bindings: false,
+        binding_map: bindings.collect(),
+        capabilities: Some(capabilities.into_iter().collect()),
+        bounds_check_policies: UNCHECKED,
+        force_loop_bounding: false,
+        emit_int_div_checks: false,
+        ..spv::Options::default()
+    };
+    let (shader_stage, entry_point) = parsed.stage();
+    let stage = spv::PipelineOptions { shader_stage, entry_point };
+    let words = spv::write_vec(&parsed.module, &parsed.info, &options, Some(&stage));
+    let words = words.unwrap_or_else(|e| panic!("{}: SPIR-V: {e}", parsed.name()));
+    assert_eq!((words[0], words[1]), (0x0723_0203, 0x0001_0300), "{}", parsed.name());
+}
+
+/// As wgpu's Metal backend writes it, for the oldest language of what floe runs on (macOS 12).
+fn metal(parsed: &Parsed) {
+    let target = |(b, slot): (&floe::gpu::Binding, u8)| {
+        let mutable = b.access == Access::ReadWrite;
+        (Parsed::place(b.index), msl::BindTarget { buffer: Some(slot), mutable, ..Default::default() })
+    };
+    let count = parsed.program.bindings.len() as u8;
+    // Metal has 31 slots, and the last one taken holds the lengths of arrays.
+    assert!(count < 31, "{}: {count} buffers", parsed.name());
+    let resources = msl::EntryPointResources {
+        resources: parsed.program.bindings.iter().zip(0..).map(target).collect(),
+        sizes_buffer: Some(count),
+        ..Default::default()
+    };
+    let options = msl::Options {
+        lang_version: (2, 4),
+        per_entry_point_map: [(parsed.program.entry.to_string(), resources)].into(),
+        fake_missing_bindings: false,
+        bounds_check_policies: UNCHECKED,
+        zero_initialize_workgroup_memory: true,
+        force_loop_bounding: false,
+        emit_int_div_checks: false,
+        ..Default::default()
+    };
+    let stage = msl::PipelineOptions { entry_point: Some(parsed.stage()), ..Default::default() };
+    let written = msl::write_string(&parsed.module, &parsed.info, &options, &stage);
+    let (text, told) = written.unwrap_or_else(|e| panic!("{}: MSL: {e}", parsed.name()));
+    let name = told.entry_point_names[0].as_ref().unwrap_or_else(|e| panic!("{}: MSL: {e}", parsed.name()));
+    assert!(text.contains(&format!("kernel void {name}(")), "{}: MSL", parsed.name());
+}
+
+/// As wgpu's DirectX 12 backend writes it for a compiler's shader model.
+fn directx(parsed: &Parsed, shader_model: hlsl::ShaderModel) {
+    let (mut registers, mut bindings) = ([0; 3], hlsl::BindingMap::default());
+    for b in &parsed.program.bindings {
+        // Constants, read-only and writable buffers are counted apart.
+        let register = &mut registers[b.access as usize];
+        bindings
+            .insert(Parsed::place(b.index), hlsl::BindTarget { register: *register, ..Default::default() });
+        *register += 1;
+    }
+    let constants = hlsl::BindTarget { register: registers[Access::Uniform as usize], ..Default::default() };
+    let options = hlsl::Options {
+        shader_model,
+        binding_map: bindings,
+        fake_missing_bindings: false,
+        special_constants_binding: Some(constants),
+        zero_initialize_workgroup_memory: true,
+        restrict_indexing: false,
+        force_loop_bounding: false,
+        ..Default::default()
+    };
+    let stage = hlsl::PipelineOptions { entry_point: Some(parsed.stage()) };
+    let mut text = String::new();
+    let written = hlsl::Writer::new(&mut text, &options, &stage).write(&parsed.module, &parsed.info, None);
+    let told = written.unwrap_or_else(|e| panic!("{}: HLSL: {e}", parsed.name()));
+    let name = told.entry_point_names[0].as_ref().unwrap_or_else(|e| panic!("{}: HLSL: {e}", parsed.name()));
+    let workgroup = format!("[numthreads({}, 1, 1)]", parsed.program.workgroup);
+    assert!(text.contains(&workgroup) && text.contains(&format!("void {name}(")), "{}: HLSL", parsed.name());
+    assert_eq!(
+        text.contains("Wave"),
+        parsed.sums(),
+        "{}: wave intrinsics need shader model 6",
+        parsed.name()
+    );
+}
+
+#[test]
+fn every_program_translates_for_vulkan_metal_and_directx() {
+    assert!(PROGRAMS.iter().any(Parsed::sums), "a program with sums over a subgroup");
+    each(&PROGRAMS, |parsed| {
+        spirv(parsed);
+        metal(parsed);
+        directx(parsed, hlsl::ShaderModel::V6_0);
+        // Without dxcompiler.dll there is FXC, which stops at 5.1; wgpu then offers no subgroup operations.
+        if !parsed.sums() {
+            directx(parsed, hlsl::ShaderModel::V5_1);
+        }
+    });
+}
+
+/// Expressions that read a float of a uniform and take its bits for an integer. Small integers are subnormal floats, which
+/// some GPUs take for 0 on the way.
+fn floats_taken_for_integers(module: &naga::Module) -> usize {
+    use naga::{Expression as E, ScalarKind, TypeInner};
+    let functions = module.functions.iter().map(|(_, f)| f);
+    let all = functions.chain(module.entry_points.iter().map(|e| &e.function));
+    let mut found = 0;
+    for function in all {
+        let uniform = |mut at: naga::Handle<E>| loop {
+            at = match function.expressions[at] {
+                E::Load { pointer } => pointer,
+                E::Access { base, .. } | E::AccessIndex { base, .. } => base,
+                E::Swizzle { vector, .. } => vector,
+                E::GlobalVariable(global) => {
+                    let global = &module.global_variables[global];
+                    let mut ty = &module.types[global.ty].inner;
+                    while let TypeInner::Array { base, .. } = ty {
+                        ty = &module.types[*base].inner;
+                    }
+                    let kind = ty.scalar_kind();
+                    return global.space == AddressSpace::Uniform
+                        && kind.is_none_or(|k| k == ScalarKind::Float);
+                }
+                _ => return false,
+            }
+        };
+        let bits = |e: &E| match *e {
+            E::As { expr, kind, convert: None } => kind != ScalarKind::Float && uniform(expr),
+            _ => false,
+        };
+        found += function.expressions.iter().filter(|(_, e)| bits(e)).count();
+    }
+    found
+}
+
+#[test]
+fn no_integer_travels_as_a_float() {
+    let of = |text: &str| floats_taken_for_integers(&naga::front::wgsl::parse_str(text).unwrap());
+    let kernel = "@group(0) @binding(0) var<uniform> task: array<vec4f, 2>;
+        @group(0) @binding(1) var<storage, read_write> out: array<u32>;
+        @compute @workgroup_size(1) fn main(@builtin(local_invocation_index) i: u32) { ";
+    for bad in ["out[0] = bitcast<u32>(task[0].y);", "out[0] = bitcast<vec4u>(task[i])[i];"] {
+        assert_eq!(of(&format!("{kernel}{bad} }}")), 1, "{bad}");
+    }
+    for good in ["out[0] = u32(task[0].y);", "let x = task[0].x + 1.0; out[0] = bitcast<u32>(x);"] {
+        assert_eq!(of(&format!("{kernel}{good} }}")), 0, "{good}");
+    }
+    for Parsed { program, module, .. } in PROGRAMS.iter() {
+        assert_eq!(floats_taken_for_integers(module), 0, "{}", program.kernel);
+    }
+}
+
+#[test]
+fn functions_are_of_a_size_that_compilers_take() {
+    // naga's front end takes time that grows with the square of a function's expressions (docs/LOG.md).
+    for Parsed { program, module, .. } in PROGRAMS.iter() {
+        let entries = module.entry_points.iter().map(|e| (&e.name, &e.function));
+        let named = module.functions.iter().filter_map(|(_, f)| f.name.as_ref().map(|name| (name, f)));
+        for (name, function) in entries.chain(named) {
+            let count = function.expressions.len();
+            assert!(count < 12_000, "{}: `{name}` has {count} expressions", program.kernel);
         }
     }
 }

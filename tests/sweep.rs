@@ -140,7 +140,9 @@ fn a_model_of_a_sweep_is_that_of_a_run() {
             method => format!("{method},seed=1,finetune.optimizer.lr=0.05"),
         };
         let (a, b) = (model(&alone, method), model(sweep(), &file));
+        assert_eq!(a.tensors.len(), b.tensors.len());
         for (name, tensor) in &a.tensors {
+            assert_eq!(tensor.shape, b.tensors[name].shape);
             for (x, y) in tensor.data.iter().zip(&b.tensors[name].data) {
                 assert!((x - y).abs() < 1e-5, "{method}, {name}: {x}, {y}");
             }
@@ -175,7 +177,7 @@ fn a_checkpoint_of_a_sweep_can_be_evaluated_and_fine_tuned() {
     std::fs::create_dir_all(&dir).unwrap();
     let file = sweep().join("checkpoints/both,seed=1,finetune.optimizer.lr=0.01.safetensors");
     let said = succeed("eval", &[text(&file)]);
-    let again = said.out.lines().nth(1).unwrap().split(',').nth_back(2).unwrap().to_string();
+    let again = said.out.lines().nth(1).unwrap().split(',').nth_back(3).unwrap().to_string();
     let results = rows(sweep().join("results.csv"));
     let row = results.iter().find(|r| cell(r, "model") == "both/seed=1/finetune.optimizer.lr=0.01").unwrap();
     let (a, b): (f64, f64) = (again.parse().unwrap(), cell(row, "mean").parse().unwrap());
@@ -216,6 +218,9 @@ fn a_model_that_diverges_is_noted_and_stops_no_other() {
     }
     let results = rows(dir.join("results.csv"));
     assert!(
+        results.iter().any(|r| cell(r, "mean") == "NaN") && results.iter().any(|r| cell(r, "mean") != "NaN")
+    );
+    assert!(
         results.iter().all(|r| (cell(r, "finetune.optimizer.lr") == "1e30") == (cell(r, "mean") == "NaN"))
     );
     let summary = rows(dir.join("summary.csv"));
@@ -247,7 +252,7 @@ fn a_sweep_goes_on_behind_its_finished_batches_with_the_same_bits() {
     ] {
         std::fs::remove_file(dir.join(lost)).unwrap();
     }
-    let torn = dir.join("checkpoints/.both,seed=1.safetensors.abc.tmp");
+    let torn = dir.join("checkpoints/.both,seed=1.safetensors.abcdEF12.floe-tmp");
     std::fs::write(&torn, "a write that was killed").unwrap();
     let untouched = dir.join("checkpoints/zs-all,seed=0,finetune.optimizer.lr=0.05.safetensors");
     let before = std::fs::metadata(&untouched).unwrap().modified().unwrap();
@@ -302,5 +307,61 @@ fn runs_and_sweeps_do_not_mix_in_a_directory() {
     say("sweep", &args(&dir, &AXES)).refuses(2, &["holds a run", "another --out"]);
     let other =
         ["--resume", "--set", "sweep.seed=[0, 2]", "--set", "sweep.finetune.optimizer.lr=[0.01, 0.05]"];
-    say("sweep", &args(sweep(), &other)).refuses(2, &["another configuration"]);
+    say("sweep", &args(sweep(), &other)).refuses(2, &["is of another experiment: ", " there, ", " here"]);
+}
+
+/// Loss and gradient of the last step are finite, the parameters that it leaves are not.
+#[test]
+fn a_model_that_overflows_in_its_last_step_stops_no_other() {
+    let (dir, alone) = (shared("sweep-overflow"), shared("sweep-overflow-alone"));
+    let wild =
+        ["--set", "model.init_std=2.0", "--set", "finetune.steps=1", "--set", "finetune.optimizer.clip=0"];
+    let axes =
+        ["--set", "sweep.finetune.optimizer.lr=[3e38, 0.01]", "--set", "sweep.only=[\"zs-all\", \"zs-v\"]"];
+    succeed("sweep", &args(&dir, &[&wild[..], &axes].concat()));
+    for member in members(&dir) {
+        let name = member["model"].as_str().unwrap();
+        let lost = name.ends_with("3e38");
+        assert_eq!(member["diverged_at"], if lost { Value::from(0) } else { Value::Null }, "{name}");
+        assert_eq!(member["checkpoint"].is_null(), lost, "{name}");
+    }
+    let results = rows(dir.join("results.csv"));
+    let lost = |row: &&Vec<(String, String)>| cell(row, "model").ends_with("3e38");
+    assert_eq!(results.iter().filter(lost).count(), 2 * 3 * 4);
+    assert!(results.iter().filter(lost).all(|row| cell(row, "mean") == "NaN"));
+    let bytes = |name: &str| std::fs::read(dir.join(name)).unwrap();
+    let before = bytes("results.csv");
+    succeed("sweep", &[text(&dir), "--resume".into()]);
+    assert!(bytes("results.csv") == before, "what was lost stays lost");
+
+    // Alone it is an error, and what was finished stays.
+    let said = say("run", &args(&alone, &[&wild[..], &["--set", "finetune.optimizer.lr=3e38"]].concat()));
+    said.refuses(1, &["finetune `zs-all`", "overflows at step 0", "lower the learning rate (now 3e38)"]);
+    assert!(alone.join("checkpoints/pretrained.safetensors").exists());
+    assert!(read(alone.join("metrics.jsonl")).contains("\"method\":\"zs-all\""));
+}
+
+/// Weights that are finite, but whose errors single precision can't hold.
+#[test]
+fn a_model_whose_errors_overflow_stops_no_other() {
+    let dir = shared("sweep-errors");
+    let axes = [
+        "--set",
+        "finetune.steps=1",
+        "--set",
+        "finetune.optimizer.clip=0",
+        "--set",
+        "sweep.only=[\"zs-all\"]",
+    ];
+    succeed(
+        "sweep",
+        &args(&dir, &[&axes[..], &["--set", "sweep.finetune.optimizer.lr=[1e30, 0.01]"]].concat()),
+    );
+    assert!(members(&dir).iter().all(|member| !member["checkpoint"].is_null()));
+    for row in rows(dir.join("results.csv")) {
+        let wild = cell(&row, "model").ends_with("1e30") || cell(&row, "model").ends_with("1e+30");
+        let (mean, stderr): (f64, f64) =
+            (cell(&row, "mean").parse().unwrap(), cell(&row, "stderr").parse().unwrap());
+        assert_eq!(mean.is_finite() && stderr.is_finite(), !wild, "{row:?}");
+    }
 }

@@ -284,6 +284,7 @@ proptest! {
         for cell in &sweep.cells {
             let place = |(axis, value): (&floe::config::Axis, &String)| axis.values.iter().position(|v| v == value);
             let places: Vec<usize> = sweep.axes.iter().zip(&cell.values).filter_map(place).collect();
+            prop_assert_eq!((cell.values.len(), places.len()), (sweep.axes.len(), sweep.axes.len()));
             prop_assert!(last.is_none_or(|last| last < places), "the first axis is slowest");
             last = Some(places);
             let overrides: Vec<String> =

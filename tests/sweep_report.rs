@@ -58,7 +58,7 @@ impl Sweep {
                     task,
                     shots,
                     mean,
-                    stderr: 0.001,
+                    stderr: Some(0.001),
                     exact: None,
                 });
             }
@@ -88,8 +88,9 @@ impl Sweep {
         let toml = self.methods.iter().map(method).collect::<String>() + "[sweep]\n" + &sweep;
         fs::write(self.dir.join("sweep.toml"), toml).unwrap();
         fs::write(self.dir.join("sweep.json"), json.to_string()).unwrap();
-        fs::write(self.dir.join("results.csv"), results_csv(&keys, &self.rows)).unwrap();
-        fs::write(self.dir.join("summary.csv"), summary_csv(&keys, &summarise(&keys, &self.rows))).unwrap();
+        fs::write(self.dir.join("results.csv"), results_csv(&keys, &self.rows, "f0")).unwrap();
+        fs::write(self.dir.join("summary.csv"), summary_csv(&keys, &summarise(&keys, &self.rows), "f0"))
+            .unwrap();
         self.dir
     }
 }
@@ -193,7 +194,7 @@ fn the_papers_sweep() {
         let svg = figure(&dir, stem);
         assert!(!svg.contains("NaN") && svg.contains("<title") && !svg.contains("-2147483648"), "{stem}");
     }
-    contains(&html, &["One setting had seeds that diverged: it is the mean of the others"]);
+    contains(&html, &["One setting had seeds that diverged: it is the mean of the others", "Pareto", "±"]);
     // Only what is on the front is named in the figure.
     let svg = figure(&dir, "pareto");
     let front: Vec<&str> =
@@ -296,13 +297,7 @@ fn a_sweep_in_which_everything_diverged() {
         sweep.model("zs-v", &[Some(seed)], [[f64::NAN; 2]; 2]);
     }
     let html = page(&sweep.save());
-    contains(
-        &html,
-        &[
-            "A model diverged at every setting",
-            "4 models diverged: pretrained (2 of 2 seeds)".split(": p").next().unwrap(),
-        ],
-    );
+    contains(&html, &["A model diverged at every setting", "4 models diverged"]);
     assert!(!html.contains("Pareto"));
 }
 
@@ -420,7 +415,7 @@ fn errors_name_the_file_the_line_and_the_mend() {
     );
     contains(
         &spoil("summary.csv", "pretrained,,target,1,", "pretrained,target,1,"),
-        &["line 3: 7 fields, the header has 8"],
+        &["line 3: 8 fields, the header has 9"],
     );
     contains(
         &spoil("summary.csv", "finetune.optimizer.lr", "model.heads"),

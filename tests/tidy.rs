@@ -5,76 +5,146 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The modules from the bottom up, a row a room, and what each uses of the others. Uses point to rows above (lower
-/// rooms) or sideways, never down the list.
+/// rooms) or sideways, never down the list and never in a circle.
 const ROOMS: &[&[(&str, &[&str])]] = &[
     &[
         ("error", &[]),
+        ("interrupt", &["error"]),
         ("shape", &[]),
         ("rng", &[]),
         ("chi", &[]),
         ("linalg", &[]),
         ("splitmix", &[]),
         ("compare", &[]),
+        ("bounded", &[]),
+        ("escape", &[]),
+        ("lock", &["error"]),
+        ("bounded", &[]),
     ],
-    &[("law", &["rng"]), ("config", &["error"]), ("results", &["error"])],
+    &[("law", &["rng"]), ("config", &["bounded", "error"]), ("results", &["error"]), ("params", &["error"])],
+    &[("fingerprint", &["config", "error"])],
     // The only room that names wgpu.
-    &[("gpu", &["error"])],
+    &[("gpu", &["error", "interrupt"])],
     // The CPU's word for word of the kernels. Parity cases and tests alone use it.
     &[("reference", &["chi", "config", "law", "rng"])],
     &[("kernels", &["chi", "config", "error", "gpu", "law", "reference", "rng", "shape"])],
     &[
-        ("model", &["config", "error", "gpu", "kernels", "law", "optim", "shape"]),
-        ("optim", &["config", "error", "model"]),
+        ("optim", &["config"]),
+        ("model", &["config", "error", "gpu", "kernels", "law", "optim", "params", "shape"]),
         ("checkpoint", &["error"]),
-        ("metrics", &["checkpoint", "error"]),
+        ("metrics", &["bounded", "checkpoint", "error"]),
         // Neither kernels nor model: a task is a law.
-        ("tasks", &["config", "error", "law", "linalg", "rng", "splitmix"]),
-        ("theory", &["config", "error", "linalg", "splitmix"]),
+        ("tasks", &["config", "error", "fingerprint", "interrupt", "law", "linalg", "rng", "splitmix"]),
+        ("theory", &["config", "error", "interrupt", "linalg", "splitmix"]),
     ],
-    &[("methods", &["config", "error", "model", "optim", "tasks"]), ("profile", &["gpu"])],
+    &[("methods", &["config", "error", "model", "params", "tasks"]), ("profile", &["gpu"])],
     &[
         ("check", &["compare", "error", "gpu", "kernels"]),
-        ("train", &["checkpoint", "config", "error", "gpu", "kernels", "metrics", "model", "profile"]),
+        (
+            "train",
+            &[
+                "checkpoint",
+                "config",
+                "error",
+                "fingerprint",
+                "gpu",
+                "interrupt",
+                "kernels",
+                "metrics",
+                "model",
+                "params",
+                "profile",
+                "shape",
+            ],
+        ),
         (
             "eval",
-            &["config", "error", "gpu", "kernels", "law", "linalg", "model", "shape", "tasks", "theory"],
+            &[
+                "config",
+                "error",
+                "gpu",
+                "interrupt",
+                "kernels",
+                "law",
+                "linalg",
+                "model",
+                "params",
+                "results",
+                "shape",
+                "tasks",
+                "theory",
+            ],
         ),
         // From files alone.
-        ("report", &["checkpoint", "config", "error", "results"]),
+        ("report", &["bounded", "checkpoint", "config", "error", "escape", "fingerprint", "results"]),
     ],
-    &[("rundir", &["checkpoint", "config", "error", "gpu", "model", "train"])],
+    &[("rundir", &["bounded", "checkpoint", "error", "fingerprint", "gpu", "lock", "params", "train"])],
     &[(
         "run",
         &[
-            "config", "error", "eval", "gpu", "kernels", "methods", "metrics", "model", "profile", "report",
-            "rng", "rundir", "tasks", "train",
+            "checkpoint",
+            "config",
+            "error",
+            "eval",
+            "fingerprint",
+            "gpu",
+            "kernels",
+            "methods",
+            "metrics",
+            "model",
+            "params",
+            "profile",
+            "report",
+            "rng",
+            "rundir",
+            "tasks",
+            "train",
         ],
     )],
     &[
         (
             "sweep",
-            &["config", "error", "eval", "metrics", "model", "report", "results", "run", "rundir", "train"],
+            &[
+                "bounded",
+                "config",
+                "error",
+                "eval",
+                "fingerprint",
+                "interrupt",
+                "metrics",
+                "model",
+                "report",
+                "results",
+                "run",
+                "rundir",
+                "train",
+            ],
         ),
-        ("probe", &["checkpoint", "config", "error", "gpu", "kernels", "model", "run"]),
-        ("tune", &["bench", "checkpoint", "error", "gpu", "kernels"]),
-        ("bench", &["check", "config", "error", "gpu", "kernels", "model", "run"]),
+        ("probe", &["checkpoint", "config", "error", "gpu", "kernels", "model", "params", "run"]),
+        ("tune", &["bench", "bounded", "checkpoint", "error", "gpu", "kernels"]),
+        ("bench", &["check", "config", "error", "gpu", "interrupt", "kernels", "model", "run"]),
     ],
     &[(
         "cli",
         &[
             "bench",
+            "bounded",
             "check",
             "checkpoint",
             "compare",
             "config",
             "error",
+            "escape",
             "eval",
             "gpu",
+            "interrupt",
             "kernels",
+            "lock",
             "metrics",
             "model",
             "probe",
             "report",
+            "results",
             "run",
             "rundir",
             "sweep",
@@ -220,6 +290,37 @@ fn dependencies_point_down_only() {
         let allowed: BTreeSet<String> = allowed.iter().map(|a| a.to_string()).collect();
         assert_eq!(used[*name], allowed, "the table of this test lists what {name} uses, and no more");
     }
+}
+
+/// A way from a module back to itself, if there is one.
+fn circle<'a>(uses: &BTreeMap<&'a str, &[&'a str]>) -> Option<Vec<&'a str>> {
+    // What uses nothing that is left is in no circle; what stays when there is no such module leads into one.
+    let mut left: BTreeMap<&str, Vec<&str>> =
+        uses.iter().map(|(name, used)| (*name, used.to_vec())).collect();
+    while let Some(free) =
+        left.iter().find(|(_, used)| !used.iter().any(|u| left.contains_key(u))).map(|(n, _)| *n)
+    {
+        left.remove(free);
+    }
+    let mut way = vec![*left.keys().next()?];
+    loop {
+        let last = way[way.len() - 1];
+        let next = *left[last].iter().find(|used| left.contains_key(*used))?;
+        way.push(next);
+        if let Some(start) = way[..way.len() - 1].iter().position(|name| *name == next) {
+            return Some(way.split_off(start));
+        }
+    }
+}
+
+#[test]
+fn no_circle_within_a_row() {
+    let uses: BTreeMap<&str, &[&str]> = ROOMS.iter().flat_map(|row| row.iter().copied()).collect();
+    assert_eq!(circle(&uses), None, "modules that need each other are one, or have a third below both");
+    let small = |uses: &[(&'static str, &'static [&'static str])]| circle(&uses.iter().copied().collect());
+    assert_eq!(small(&[("a", &["b"]), ("b", &["c"]), ("c", &[])]), None);
+    assert_eq!(small(&[("a", &["b", "c"]), ("b", &["c"]), ("c", &["b"])]), Some(vec!["b", "c", "b"]));
+    assert_eq!(small(&[("a", &["a"])]), Some(vec!["a", "a"]));
 }
 
 #[test]

@@ -25,14 +25,13 @@ fn add_demonstrations() {
       }
     }
     token[0] = select(0.0, sqrt(f32(SHOTS)), k == 0u);
-    var y = moment_column[DIM] * task[1].x;
+    var y = moment_column[DIM] * task_float(4u);
     /*unroll*/ for (var i = 0u; i < DIM; i++) {
       if (i + 1u >= k) {
         var x = 0.0;
         if (COVARIANCE == 1u) {
           /*unroll*/ for (var j = 0u; j < i + 1u; j++) {
-            let at = FACTOR + i * DIM + j;
-            if (j + 1u >= k) { x += task[at / 4u][at % 4u] * moment_column[j]; }
+            if (j + 1u >= k) { x += task_float(FACTOR + i * DIM + j) * moment_column[j]; }
           }
         } else {
           x = moment_column[i];

@@ -4,8 +4,7 @@ struct Hyper { momentum: f32, beta1: f32, beta2: f32, eps: f32, decay: f32, clip
 
 // What a gradient of this norm is multiplied by.
 fn clipped(own: Hyper, norm: f32) -> f32 {
-  if (own.clip > 0.0) { return min(1.0, own.clip / (norm + 1e-6)); }
-  return 1.0;
+  return select(1.0, min(1.0, own.clip / (norm + 1e-6)), own.clip > 0.0);
 }
 
 // (parameter, first moment, second moment) after a step with the clipped gradient g; now: lr, ., 1/(1-b1^t), 1/(1-b2^t).

@@ -1,7 +1,7 @@
 // Prompts of linear regression: token (1, x, y), y = theta.x + noise. Slot 0 draws theta, slot 1 the query,
 // slot 2 + i demonstration i. Layout of `task`: key, D, pool key, pool size | noise deviation | theta [DIM] | factor.
 
-@group(0) @binding(0) var<uniform> task: array<vec4f, TASK4>;
+@group(0) @binding(0) var<uniform> task: array<vec4u, TASK4>;
 
 const BLOCKS: u32 = (DIM + 4u) / 4u;  // pcg4d calls for DIM + 1 normals
 var<private> beyond: u32;  // 0, unknown to the compiler once set: see src/kernels/unroll.rs
@@ -23,13 +23,16 @@ fn src_draw(draw: u32, prompt: u32, step: u32, key: u32) {
   }
 }
 
-fn source_width() -> u32 { return bitcast<u32>(task[0].y); }
+// A number of the task. All travel as integers: some GPUs take a small integer in a float for 0.
+fn task_float(at: u32) -> f32 { return bitcast<f32>(task[at / 4u][at % 4u]); }
+
+fn source_width() -> u32 { return task[0].y; }
 
 // Starts prompt `prompt` of step `step`.
 fn source_begin(prompt: u32, step: u32) {
-  src_counter = vec4u(0u, prompt, step, bitcast<u32>(task[0].x));
+  src_counter = vec4u(0u, prompt, step, task[0].x);
   if (FRESH == 0u) {
-    /*unroll*/ for (var i = 0u; i < DIM; i++) { src_theta[i] = task[2u + i / 4u][i % 4u]; }
+    /*unroll*/ for (var i = 0u; i < DIM; i++) { src_theta[i] = task_float(8u + i); }
     return;
   }
   src_draw(0u, prompt, step, src_counter.w);
@@ -43,19 +46,18 @@ fn source_begin(prompt: u32, step: u32) {
 fn source_token(slot: u32) {
   if (POOL == 1u) {
     let word = pcg4d(vec4u(slot, src_counter.yzw)).x;
-    src_draw(0u, below(word, bitcast<u32>(task[0].w)), 0u, bitcast<u32>(task[0].z));
+    src_draw(0u, below(word, task[0].w), 0u, task[0].z);
   } else {
     src_draw(slot + 1u, src_counter.y, src_counter.z, src_counter.w);
   }
   token[0] = 1.0;
-  var y = src_normal[DIM] * task[1].x;
+  var y = src_normal[DIM] * task_float(4u);
   /*unroll*/ for (var i = 0u; i < DIM; i++) {
     var x = 0.0;
     if (COVARIANCE == 1u) {
       // x = F g with F the lower Cholesky factor, row i at FACTOR + i * DIM.
       /*unroll*/ for (var j = 0u; j < i + 1u; j++) {
-        let at = FACTOR + i * DIM + j;
-        x += task[at / 4u][at % 4u] * src_normal[j];
+        x += task_float(FACTOR + i * DIM + j) * src_normal[j];
       }
     } else {
       x = src_normal[i];

@@ -2,7 +2,7 @@
 // prompt picks the group, word 1 + slot the row among those not yet taken. Slots must be asked for in order.
 // Layout of `task`: key, D, groups. Rows are ROW4 vec4: features, target, padding.
 
-@group(0) @binding(0) var<uniform> task: array<vec4f, TASK4>;
+@group(0) @binding(0) var<uniform> task: array<vec4u, TASK4>;
 @group(0) @binding(10) var<storage, read> rows: array<vec4f>;    // [R, ROW4]
 @group(0) @binding(11) var<storage, read> groups: array<vec2u>;  // first row, rows
 
@@ -11,11 +11,11 @@ var<private> src_counter: vec4u;
 var<private> src_group: vec2u;
 var<private> src_taken: array<u32, SLOTS>;  // ascending
 
-fn source_width() -> u32 { return bitcast<u32>(task[0].y); }
+fn source_width() -> u32 { return task[0].y; }
 
 fn source_begin(prompt: u32, step: u32) {
-  src_counter = vec4u(0u, prompt, step, bitcast<u32>(task[0].x));
-  src_group = groups[below(pcg4d(src_counter).x, bitcast<u32>(task[0].z))];
+  src_counter = vec4u(0u, prompt, step, task[0].x);
+  src_group = groups[below(pcg4d(src_counter).x, task[0].z)];
 }
 
 // Fills `token` (its last entry with the true y) for slot 0 (the query) or 1 + i (demonstration i).

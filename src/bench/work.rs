@@ -3,7 +3,8 @@
 use super::SAMPLES;
 use crate::config;
 use crate::error::Result;
-use crate::gpu::{Engine, Launch, Recording};
+use crate::gpu::{Engine, Launch, Program, Recording};
+use crate::interrupt;
 use crate::kernels::{KERNELS, Tuning};
 use crate::model::{Start, Stepper};
 use crate::run::{Experiment, Machine};
@@ -13,8 +14,6 @@ use std::time::Instant;
 /// A sample repeats its launches until it takes about so many milliseconds, or so many launches.
 const SAMPLE_MS: f64 = 20.0;
 const MOST: u64 = 256;
-/// Steps that the schedule of a timed step has: it starts again before a sample would run past it.
-const STEPS: u64 = 16 * MOST;
 
 /// Something to time, as often as one likes.
 pub struct Work {
@@ -49,7 +48,8 @@ enum Job {
 impl Work {
     /// Wall time of one launch in milliseconds, of `times` launches in a submission.
     pub fn time(&self, engine: &Engine, times: u64) -> Result<f64> {
-        let at = self.restart(engine, times)?;
+        interrupt::check(|| format!("the timing of {}", self.name))?;
+        let at = self.next(times);
         let began = Instant::now();
         match &self.job {
             Job::Launch(recording) => {
@@ -57,7 +57,9 @@ impl Work {
                 engine.wait()?;
             }
             Job::Step { stepper, .. } => {
-                stepper.submit(engine, at, times)?;
+                for from in (0..times).step_by(MOST as usize) {
+                    stepper.submit(engine, at + from, (times - from).min(MOST))?;
+                }
                 engine.wait()?;
             }
             Job::Evaluation { experiment, params, tuning } => {
@@ -80,6 +82,16 @@ impl Work {
         Ok(enough(self.time(engine, several)?))
     }
 
+    /// The programs that it launches, in order; none of an evaluation, whose kernel is timed by itself.
+    pub(super) fn programs(&self) -> Vec<Program> {
+        let recording = match &self.job {
+            Job::Launch(recording) => recording,
+            Job::Step { stepper, .. } => &stepper.recording,
+            Job::Evaluation { .. } => return Vec::new(),
+        };
+        recording.dispatches.iter().map(|d| d.program.clone()).collect()
+    }
+
     /// Milliseconds of some launches by the device's clock, ascending; none where it has no clock or no one recording.
     pub(super) fn device(&self, engine: &Engine) -> Result<Vec<f64>> {
         let (launches, each, steps) = match &self.job {
@@ -87,9 +99,10 @@ impl Work {
                 (engine.submit_timed(recording, SAMPLES as u64)?, recording.dispatches.len(), 1)
             }
             Job::Step { stepper, .. } => {
-                let count = SAMPLES as u64 * stepper.steps;
-                let at = self.restart(engine, count)?;
-                let launches = stepper.submit_timed(engine, at, count)?;
+                let mut launches = Vec::new();
+                for _ in 0..SAMPLES {
+                    launches.extend(stepper.submit_timed(engine, self.next(stepper.steps), stepper.steps)?);
+                }
                 (launches, stepper.recording.dispatches.len(), stepper.steps)
             }
             Job::Evaluation { .. } => return Ok(Vec::new()),
@@ -100,17 +113,10 @@ impl Work {
         Ok(sums)
     }
 
-    /// The step that `times` more go on from. Sees that they stay within the schedule: kernels look it up unchecked.
-    fn restart(&self, engine: &Engine, times: u64) -> Result<u64> {
-        let Job::Step { stepper, taken } = &self.job else { return Ok(0) };
-        assert!(times <= STEPS, "{times} steps of {} in a sample", self.name);
-        let mut at = taken.get();
-        if at + times > STEPS {
-            engine.write(&stepper.state, &vec![0u32; stepper.places.len()])?;
-            at = 0;
-        }
-        taken.set(at + times);
-        Ok(at)
+    /// The step that `times` more go on from.
+    fn next(&self, times: u64) -> u64 {
+        let Job::Step { taken, .. } = &self.job else { return 0 };
+        taken.replace(taken.get() + times)
     }
 }
 
@@ -135,7 +141,7 @@ pub fn steps(experiment: &Experiment, models: usize, tuning: &Tuning) -> Vec<Wor
     let init = experiment.init();
     let of = |(method, plan): &(String, crate::model::Plan)| {
         let mut plan = plan.clone();
-        plan.steps = STEPS;
+        plan.steps = u32::MAX.into();
         let start = Start { params: &init, moments: &[], step: 0 };
         let members = vec![(&plan, start); models];
         let (model, table) = (&experiment.config.model, &experiment.table);
@@ -176,7 +182,7 @@ pub fn paper(sets: &[&str]) -> Result<Experiment> {
     Experiment::open(config::load("paper", &sets)?)
 }
 
-/// All that `floe bench` and `cargo bench` time one by one.
+/// All that `floe bench` and `cargo bench` time one by one, not in pairs.
 pub fn all(tuning: &Tuning) -> Result<Vec<Work>> {
     let mut all = kernels(tuning);
     all.extend(steps(&paper(&[])?, 1, tuning));

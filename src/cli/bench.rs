@@ -1,10 +1,15 @@
 //! `floe bench`
 
+mod compiled;
+
+use super::places::Places;
 use super::source::Device;
-use super::{print, table};
+use super::{print, print_json, table};
 use crate::bench::{self, Report};
-use crate::checkpoint::atomic_write;
+use crate::bounded;
+use crate::checkpoint::{atomic_write, check_writable};
 use crate::error::{Error, Result};
+use crate::results::{CsvText, number};
 use std::path::{Path, PathBuf};
 
 /// Time every kernel and whole training steps, against what the device can do at best
@@ -22,26 +27,61 @@ pub struct Args {
     /// Print ratios to the figures of an earlier --json
     #[arg(long, value_name = "OLD.json")]
     compare: Option<PathBuf>,
+    /// Run nothing: show what the device's driver makes of the kernels (registers, spills, instructions), on any Vulkan
+    /// device that tells, also one that isn't there (Mesa's RADV_FORCE_FAMILY=gfx1100). The variant is `gpu` if not given
+    #[arg(long, conflicts_with = "compare")]
+    compiled: bool,
     #[command(flatten)]
     device: Device,
 }
 
 pub fn run(args: Args) -> Result<()> {
+    check_places(args.compare.as_deref(), [("--json", json_file(&args)), ("--csv", args.csv.as_deref())])?;
+    if args.compiled {
+        return compiled::run(&args);
+    }
     let old = args.compare.as_deref().map(load).transpose()?;
     let (engine, tuning) = args.device.open()?;
     let report = bench::run(&engine, &tuning, &args.only)?;
-    let json = serde_json::to_string_pretty(&report).map_err(|e| Error::Usage(e.to_string()))? + "\n";
-    if args.json.as_deref() == Some(Path::new("-")) {
-        print(&json);
-    } else {
-        print(&text(&report, old.as_ref()));
-        args.json.map_or(Ok(()), |path| atomic_write(&path, json.as_bytes()))?;
+    let written = Written { report: &report, text: text(&report, old.as_ref()), csv: csv(&report) };
+    written.out(&args)
+}
+
+/// Where JSON goes, if not to standard output.
+fn json_file(args: &Args) -> Option<&Path> {
+    args.json.as_deref().filter(|path| *path != Path::new("-"))
+}
+
+/// A report in its three forms.
+struct Written<'a, R> {
+    report: &'a R,
+    text: String,
+    csv: String,
+}
+
+impl<R: serde::Serialize> Written<'_, R> {
+    /// To the files that are asked for, then to standard output, which may have no room.
+    fn out(&self, args: &Args) -> Result<()> {
+        let json = serde_json::to_string_pretty(self.report).map_err(|e| Error::Usage(e.to_string()))? + "\n";
+        json_file(args).map_or(Ok(()), |path| atomic_write(path, json.as_bytes()))?;
+        args.csv.as_ref().map_or(Ok(()), |path| atomic_write(path, self.csv.as_bytes()))?;
+        if args.json.is_some() && json_file(args).is_none() {
+            return print_json(&json);
+        }
+        print(&self.text)
     }
-    args.csv.map_or(Ok(()), |path| atomic_write(&path, csv(&report).as_bytes()))
+}
+
+/// Before minutes of measuring.
+fn check_places(compare: Option<&Path>, files: [(&str, Option<&Path>); 2]) -> Result<()> {
+    let read = compare.map_or(Places::default(), |path| Places::default().read("--compare", path));
+    let written = files.iter().filter_map(|(what, path)| Some((what, (*path)?)));
+    written.clone().fold(read, |all, (what, path)| all.write(what, path)).check()?;
+    written.map(|(_, path)| path).try_for_each(check_writable)
 }
 
 fn load(path: &Path) -> Result<Report> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+    let text = bounded::text(path, bounded::SMALL).map_err(|e| Error::file(path, e))?;
     let message = "is no output of `floe bench --json`";
     serde_json::from_str(&text).map_err(|e| Error::file(path, format!("{message}: {e}")))
 }
@@ -134,23 +174,27 @@ fn together(report: &Report) -> String {
 }
 
 fn csv(report: &Report) -> String {
-    let mut out =
-        "name,ms,ms_min,ms_max,device_ms,gflops,gbytes_s,roof_percent,trained,optimizer_bytes\n".to_string();
+    let mut table = CsvText::new([
+        "name",
+        "ms",
+        "ms_min",
+        "ms_max",
+        "device_ms",
+        "gflops",
+        "gbytes_s",
+        "roof_percent",
+        "trained",
+        "optimizer_bytes",
+    ]);
     for f in &report.figures {
-        let some = |x: Option<String>| x.unwrap_or_default();
-        out += &format!(
-            "\"{}\",{},{},{},{},{},{},{},{},{}\n",
-            f.name,
-            f.ms,
-            f.ms_min,
-            f.ms_max,
-            some(f.device_ms.map(|x| x.to_string())),
-            f.gflops,
-            f.gbytes_s,
-            f.roof,
-            some(f.trained.map(|x| x.to_string())),
-            some(f.optimizer_bytes.map(|x| x.to_string())),
+        let whole = |x: Option<usize>| x.map(|x| x.to_string()).unwrap_or_default();
+        let [ms, low, high] = [f.ms, f.ms_min, f.ms_max].map(|x| x.to_string());
+        let [gflops, gbytes_s, roof] = [f.gflops, f.gbytes_s, f.roof].map(|x| x.to_string());
+        let [device, trained, bytes] = [number(f.device_ms), whole(f.trained), whole(f.optimizer_bytes)];
+        table.row(
+            [&f.name, &ms, &low, &high, &device, &gflops, &gbytes_s, &roof, &trained, &bytes]
+                .map(String::as_str),
         );
     }
-    out
+    table.text()
 }

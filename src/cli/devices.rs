@@ -27,10 +27,9 @@ pub fn run(_: Args) -> Result<()> {
             if a.features.is_empty() { "-".into() } else { a.features.join(" ") },
         ]);
     }
-    print(&table(&rows));
+    print(&table(&rows))?;
     print(
         "\nstorage: largest storage binding; bindings: storage buffers a kernel; shared: workgroup memory;\n\
          workgroup: invocations a workgroup; features: optional ones that floe uses. `--device` takes # or a part of a name.\n",
-    );
-    Ok(())
+    )
 }

@@ -1,23 +1,23 @@
 //! `floe eval`
 
+use super::places::Places;
 use super::print;
-use super::source::{Device, config_of};
+use super::source::{Borrowed, Device};
 use crate::checkpoint::{atomic_write, check_writable};
 use crate::error::Result;
 use crate::eval::to_csv;
+use crate::run::several::{self, Model};
 use crate::run::{Experiment, Machine};
-use crate::rundir;
 use std::path::PathBuf;
 
-/// Test error of checkpoints at every shot count, as CSV
+/// Test error of checkpoints at every shot count, as CSV: each on the task of its own experiment
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Checkpoints of one experiment; the first one's configuration is used
+    /// Checkpoints, of one experiment or of several
     #[arg(required = true, value_name = "FILE.safetensors")]
     models: Vec<PathBuf>,
-    /// Change a key of the experiment, for instance `--set eval.prompts=1000`
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    sets: Vec<String>,
+    #[command(flatten)]
+    borrowed: Borrowed,
     /// File to write; standard output if not given
     #[arg(long, value_name = "FILE.csv")]
     out: Option<PathBuf>,
@@ -26,21 +26,25 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<()> {
-    let experiment = Experiment::open(config_of(&args.models[0], &args.sets)?)?;
+    let mut experiments: Vec<Experiment> = Vec::new();
     let mut models = Vec::new();
-    for path in &args.models {
-        let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-        models.push((stem, rundir::load_model(path, &experiment.table)?));
+    for (path, name) in args.models.iter().zip(several::names(&args.models)) {
+        let (own, found) = args.borrowed.open(path, &mut experiments)?;
+        let params = found.arena(&experiments[own].table)?;
+        models.push(Model { name, experiment: own, params });
     }
-    args.out.as_deref().map_or(Ok(()), check_writable)?;
+    if let Some(out) = &args.out {
+        let models = args.models.iter().fold(Places::default(), |all, path| all.read("a checkpoint", path));
+        let all = experiments.iter().fold(models, |all, experiment| all.read_data(&experiment.config));
+        all.write("--out", out).check()?;
+        check_writable(out)?;
+    }
     let (engine, tuning) = args.device.open()?;
-    let evaluator = experiment.evaluator(Machine::new(&engine, tuning));
-    let rows = evaluator.models(&models)?;
+    let rows = several::test(&experiments, models, Machine::new(&engine, tuning))?;
+    let signs: Vec<String> = experiments.iter().map(|experiment| experiment.identity.short()).collect();
+    let text = to_csv(rows.iter().map(|(own, row)| (row, signs[*own].as_str())));
     match args.out {
-        Some(path) => atomic_write(&path, to_csv(&rows).as_bytes()),
-        None => {
-            print(&to_csv(&rows));
-            Ok(())
-        }
+        Some(path) => atomic_write(&path, text.as_bytes()),
+        None => print(&text),
     }
 }

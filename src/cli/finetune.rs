@@ -1,22 +1,24 @@
 //! `floe finetune`
 
+use super::places::Places;
+use super::print;
 use super::progress::Show;
-use super::source::{Device, config_of, state_beside};
-use super::{print, stop_flag};
-use crate::checkpoint::check_writable;
+use super::source::{Borrowed, Device, state_beside};
+use crate::checkpoint::{check_writable, remove_torn};
 use crate::config::{Loss, Method, Schedule};
 use crate::error::{Error, Result};
+use crate::lock::Lock;
 use crate::metrics::MetricsLog;
 use crate::model::Plan;
-use crate::run::{Experiment, Machine, phase_info, phase_of};
-use crate::rundir::{self, Begun, Chosen};
-use crate::train::{Job, State, load_state, variant_of};
+use crate::run::{Experiment, Machine, extend, phase_info, phase_of};
+use crate::rundir::{self, Begun, Chosen, Found};
+use crate::train::{Job, State, load_state, step_of, variant_of};
 use std::path::{Path, PathBuf};
 
 /// Fine-tune a checkpoint by one method
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Checkpoint to start from; the experiment is the one it was made in
+    /// Checkpoint to start from; the experiment is the one it was made in, unless --config names another
     #[arg(long, value_name = "FILE.safetensors")]
     from: PathBuf,
     /// A method of the experiment
@@ -28,17 +30,27 @@ pub struct Args {
     /// With --train: the loss, `zs`, `fs` or `zs+fs` (few-shot weight falling linearly from 1 to 0)
     #[arg(long, default_value = "zs", value_parser = parse_loss, conflicts_with = "method")]
     loss: Loss,
-    /// Change a key of the experiment, for instance `--set finetune.optimizer.lr=0.003`
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    sets: Vec<String>,
+    #[command(flatten)]
+    borrowed: Borrowed,
     /// Checkpoint to write
     #[arg(long, value_name = "FILE.safetensors")]
     out: PathBuf,
     #[command(flatten)]
     device: Device,
-    /// Go on from the state that an interrupted fine-tuning left beside the checkpoint
+    #[command(flatten)]
+    again: Again,
+}
+
+/// Whether training goes on with what is there.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Again {
+    /// Go on from the state that an interrupted command left beside the checkpoint
     #[arg(long)]
-    resume: bool,
+    pub resume: bool,
+    /// Train the finished checkpoint --out for longer (--set finetune.steps=…, pretrain.steps=…), from its weights and
+    /// moments, with its schedules drawn out
+    #[arg(long)]
+    pub extend: bool,
 }
 
 fn parse_loss(text: &str) -> std::result::Result<Loss, String> {
@@ -51,7 +63,10 @@ fn parse_loss(text: &str) -> std::result::Result<Loss, String> {
 }
 
 pub fn run(args: Args) -> Result<()> {
-    let mut config = config_of(&args.from, &args.sets)?;
+    let places = Places::default().read("--from", &args.from).write("--out", &args.out);
+    places.write("the training state beside --out", &state_beside(&args.out)?).check()?;
+    let found = Found::read(&args.from)?;
+    let mut config = args.borrowed.config(&found)?;
     let name = match &args.method {
         Some(name) => name.clone(),
         None => {
@@ -76,35 +91,45 @@ pub fn run(args: Args) -> Result<()> {
         let names: Vec<&str> = experiment.plans[1..].iter().map(|(n, _)| n.as_str()).collect();
         return Err(Error::Usage(format!("no method `{name}`; there are {}", names.join(", "))));
     };
-    let params = rundir::load_model(&args.from, &experiment.table)?;
-    train_to(&experiment, (name, plan), params, &args.out, args.resume, &args.device)
+    args.borrowed.check(&found, &experiment)?;
+    let params = found.arena(&experiment.table)?;
+    let places = Places::default().read("--from", &args.from);
+    train_to(&experiment, (name, plan), params, (&args.out, places), args.again, &args.device)
 }
 
-/// Trains one phase from `params` into the checkpoint `out`.
+/// Trains one phase from `params` into the checkpoint `out`; `places` has what else the command reads.
 pub fn train_to(
     experiment: &Experiment,
     (name, plan): (&str, &Plan),
     params: Vec<f32>,
-    out: &Path,
-    resume: bool,
+    (out, places): (&Path, Places),
+    again: Again,
     device: &Device,
 ) -> Result<()> {
+    let state_path = state_beside(out)?;
+    let places = places.read_data(&experiment.config).write("--out", out);
+    places.write("the training state beside --out", &state_path).check()?;
     check_writable(out)?;
-    let state_path = state_beside(out);
-    let config = experiment.config.to_toml()?;
+    let _lock = Lock::file(&state_path)?;
+    clear(out, &state_path, again.resume)?;
+    let identity = experiment.identity.from(&params);
     let job = Job {
         phase: phase_of(name),
         method: name,
         plan,
         state_path: Some(state_path.clone()),
-        config: &config,
+        identity: &identity,
     };
-    let state = if resume { load_state(&state_path, &job, &experiment.table)? } else { State::fresh(params) };
-    let begun = if resume { variant_of(&state_path)? } else { None };
+    let state = match again {
+        Again { resume: true, .. } => load_state(&state_path, &job, &experiment.table)?,
+        Again { extend: true, .. } => extend::state(experiment, out, (name, plan), &identity)?,
+        _ => State::fresh(params),
+    };
+    let begun = if again.resume { variant_of(&state_path)? } else { None };
     let begun = begun.map(|variant| Begun { variant, chosen: Chosen::Default });
     let (engine, tuning, _) = device.open_for(begun)?;
-    let trainer = experiment.trainer(Machine::new(&engine, tuning), stop_flag());
-    trainer.check(plan)?;
+    let trainer = experiment.trainer(Machine::new(&engine, tuning));
+    trainer.check(&[plan])?;
     let state = match trainer.run(&job, state, &mut MetricsLog::none(), &mut Show::new()) {
         Err(Error::Interrupted(at)) => {
             let mend = "the checkpoint is saved, go on with the same command and --resume";
@@ -113,9 +138,22 @@ pub fn train_to(
         other => other?,
     };
     let info = phase_info(name, plan, &state, experiment.table.len());
-    rundir::save_model(out, &experiment.table, &state, &config, &info)?;
+    rundir::save_model(out, &experiment.table, &state, &identity, &info)?;
     // The state is of no more use, and may never have been written.
     let _ = std::fs::remove_file(&state_path);
-    print(&format!("{}\n", out.display()));
-    Ok(())
+    print(&format!("{}\n", out.display()))
+}
+
+/// Sees that only floe's own files are replaced beside `out`, and removes what a killed process left half-written.
+fn clear(out: &Path, state: &Path, resume: bool) -> Result<()> {
+    if !resume && state.exists() {
+        let message = "is in the way: a training state is kept there, and this is none of floe's; move it, or choose \
+                       another --out";
+        let step = step_of(state).map_err(|_| Error::file(state, message))?;
+        log::warn!("{}: training starts again, and what was kept at step {step} is dropped", state.display());
+    }
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let (out_name, state_name) = (name(out), name(state));
+    let directory = state.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    remove_torn(directory, |name| name == out_name || name == state_name)
 }

@@ -16,6 +16,5 @@ pub fn run(args: Args) -> Result<()> {
         let names: Vec<&str> = PRESETS.iter().map(|p| p.name).collect();
         return Err(Error::Usage(format!("no preset `{}`; there are {}", args.preset, names.join(", "))));
     };
-    print(found.toml);
-    Ok(())
+    print(found.toml)
 }

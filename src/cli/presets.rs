@@ -10,6 +10,5 @@ pub struct Args {}
 
 pub fn run(_: Args) -> Result<()> {
     let rows: Vec<Vec<String>> = PRESETS.iter().map(|p| vec![p.name.into(), p.about.into()]).collect();
-    print(&table(&rows));
-    Ok(())
+    print(&table(&rows))
 }

@@ -1,5 +1,6 @@
 //! Progress of training: a bar on a terminal, log lines elsewhere.
 
+use crate::escape;
 use crate::metrics::Line;
 use crate::train::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -36,7 +37,7 @@ impl Show {
             if let Ok(style) = ProgressStyle::with_template(style) {
                 bar.set_style(style);
             }
-            bar.set_prefix(line.method.clone());
+            bar.set_prefix(escape::line(&line.method).into_owned());
             bar.reset_eta();
             let now = Instant::now();
             self.phase = Some(Phase { method: line.method.clone(), bar, began: now, from: done, said: now });

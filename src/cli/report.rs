@@ -1,7 +1,8 @@
 //! `floe report`
 
-use super::print;
+use super::{hear_signals, print};
 use crate::error::Result;
+use crate::lock::Lock;
 use crate::report;
 use std::path::PathBuf;
 
@@ -14,10 +15,14 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<()> {
-    match report::sweep::is_sweep(&args.dir) {
-        true => report::sweep::write(&args.dir)?,
-        false => report::write(&args.dir)?,
-    }
-    print(&format!("{}\n", args.dir.join("report.html").display()));
-    Ok(())
+    // Not while a run writes there. What is no directory is told by what can't be read in it.
+    let _lock = if args.dir.is_dir() { Some(Lock::directory(&args.dir)?) } else { None };
+    let drawn = match report::sweep::is_sweep(&args.dir) {
+        true => report::sweep::draw(&args.dir)?,
+        false => report::draw(&args.dir)?,
+    };
+    // From here on Ctrl-C waits: what is left takes a moment.
+    hear_signals();
+    drawn.save()?;
+    print(&format!("{}\n", args.dir.join("report.html").display()))
 }

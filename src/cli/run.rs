@@ -1,11 +1,12 @@
 //! `floe run`
 
+use super::places::Places;
 use super::progress::Show;
 use super::source::{Device, Source};
-use super::{print, stop_flag, table};
+use super::{print, table};
 use crate::error::{Error, Result};
 use crate::run::{self, Experiment, Machine};
-use crate::rundir::{self, RunDir};
+use crate::rundir::{self, Open, RunDir};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,10 @@ pub struct Args {
     /// Go on with an interrupted run of the same configuration
     #[arg(long)]
     resume: bool,
+    /// Go on with a run whose phases are to be longer now (--set pretrain.steps=…): each from its weights and moments,
+    /// with its schedules drawn out; what starts from a longer phase is trained again
+    #[arg(long)]
+    extend: bool,
     /// Time every launch of training: prints a table, and writes a trace for Perfetto as `trace.json`
     #[arg(long)]
     profile: bool,
@@ -29,16 +34,29 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<()> {
     let config = args.source.load()?;
-    let out = directory(args.out, &args.source, args.resume, "run")?;
+    let going_on = args.resume || args.extend;
+    let out = directory(args.out, &args.source, going_on, "run")?;
     let experiment = Experiment::open(config)?;
-    let begun = if args.resume { rundir::begun(&out) } else { None };
+    Places::default().read_data(&experiment.config).write_run(&out).check()?;
+    let begun = if going_on { rundir::begun(&out) } else { None };
     let (engine, tuning, chosen) = args.device.open_for(begun)?;
     let profile = RefCell::default();
     let timing = args.profile.then_some(&profile);
     let machine = Machine { chosen, profile: timing, ..Machine::new(&engine, tuning) };
     experiment.check(machine)?;
-    let dir = RunDir::open(&out, &experiment.config, args.resume)?;
-    let outcome = run::run(&experiment, machine, &dir, stop_flag(), &mut Show::new());
+    let how = match (args.extend, args.resume) {
+        (true, _) => Open::Extend,
+        (false, true) => Open::Resume,
+        (false, false) => Open::New,
+    };
+    if args.extend {
+        run::extend::check(&experiment, &RunDir::at(&out))?;
+    }
+    let dir = RunDir::open(&out, &experiment.identity, how)?;
+    if args.extend {
+        run::extend::directory(&experiment, &dir)?;
+    }
+    let outcome = run::run(&experiment, machine, &dir, &mut Show::new());
     if let Err(Error::Interrupted(at)) = outcome {
         let again = again("run", &out);
         return Err(Error::Interrupted(format!("{at}; the checkpoint is saved, go on with `{again}`")));
@@ -50,11 +68,10 @@ pub fn run(args: Args) -> Result<()> {
             log::warn!("nothing was timed: this adapter has no timestamps, or no step was left to train");
         } else {
             dir.write("trace.json", &profile.trace())?;
-            print(&table(&profile.rows()));
+            print(&table(&profile.rows()))?;
         }
     }
-    print(&format!("{}\n", out.join("report.html").display()));
-    Ok(())
+    print(&format!("{}\n", out.join("report.html").display()))
 }
 
 /// Where a run or sweep goes: `--out`, else the directory it comes from, else `runs/<name>`.

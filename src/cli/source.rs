@@ -1,10 +1,12 @@
 //! Arguments that several commands share.
 
+use crate::checkpoint::is_special;
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
 use crate::gpu::{self, Engine};
 use crate::kernels::Tuning;
-use crate::rundir::{self, Begun, Chosen};
+use crate::run::Experiment;
+use crate::rundir::{Begun, Chosen, Found};
 use crate::tune;
 use std::path::{Path, PathBuf};
 
@@ -25,10 +27,70 @@ impl Source {
     }
 }
 
-/// The experiment of a checkpoint, changed by `--set`.
-pub fn config_of(checkpoint: &Path, sets: &[String]) -> Result<Config> {
-    let text = rundir::config_of(checkpoint)?;
-    config::resolve_text(&checkpoint.display().to_string(), &text, sets)
+/// The experiment that weights belong to.
+#[derive(Debug, clap::Args)]
+pub struct Borrowed {
+    /// The experiment of the weights, instead of the one that a checkpoint has with it: a preset, a TOML file or a run
+    /// directory. Weights that another program saved have none
+    #[arg(long, value_name = "PRESET|FILE.toml|DIR")]
+    pub config: Option<String>,
+    /// Change a key of the experiment, for instance `--set eval.prompts=1000`
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+}
+
+impl Borrowed {
+    /// Weights, and which of `experiments` is theirs; it is added if it is none of them.
+    ///
+    /// # Errors
+    /// Weights without an experiment; data that are not those that the weights were made from, where nobody asked for
+    /// others.
+    pub fn open(&self, path: &Path, experiments: &mut Vec<Experiment>) -> Result<(usize, Found)> {
+        let found = Found::read(path)?;
+        let config = self.config(&found)?;
+        let place = experiments.iter().position(|experiment| experiment.config == config);
+        let place = match place {
+            Some(place) => place,
+            None => {
+                experiments.push(Experiment::open(config)?);
+                experiments.len() - 1
+            }
+        };
+        self.check(&found, &experiments[place])?;
+        Ok((place, found))
+    }
+
+    /// The configuration of weights.
+    pub fn config(&self, found: &Found) -> Result<Config> {
+        let origin = found.path.display().to_string();
+        match (&self.config, &found.noted.config) {
+            (Some(source), _) => config::load(source, &self.sets),
+            (None, Some(text)) => config::resolve_made(&origin, text, &self.sets),
+            (None, None) => {
+                let mend = "name its experiment by --config PRESET|FILE.toml";
+                Err(Error::file(&found.path, format!("does not say which experiment it belongs to; {mend}")))
+            }
+        }
+    }
+
+    /// Holds that what is read now is what the weights were made from, unless other data were asked for.
+    pub fn check(&self, found: &Found, experiment: &Experiment) -> Result<()> {
+        let Some(how) = experiment.identity.data_differ(&found.noted) else { return Ok(()) };
+        let path = &found.path;
+        let named = |set: &String| set.trim_start().starts_with("task");
+        if self.config.is_some() || self.sets.iter().any(named) {
+            log::info!("{}: other data, as asked for: {how}", path.display());
+            return Ok(());
+        }
+        // Another seed, or prompts of other lengths, divide the same table otherwise.
+        let same =
+            found.noted.data.iter().flatten().zip(&experiment.identity.data).all(|(a, b)| a.same_bytes(b));
+        if same && !self.sets.is_empty() {
+            return Ok(());
+        }
+        let mend = "put the file back as it was, or ask for other data by --set task.…";
+        Err(Error::config(path.display().to_string(), format!("was made from other data: {how}; {mend}")))
+    }
 }
 
 /// Which device to use.
@@ -108,6 +170,24 @@ impl Device {
 }
 
 /// The resumable state beside a checkpoint.
-pub fn state_beside(checkpoint: &Path) -> PathBuf {
-    checkpoint.with_extension("state.safetensors")
+///
+/// # Errors
+/// The checkpoint has the name of such a state, or its place is no file's.
+pub fn state_beside(checkpoint: &Path) -> Result<PathBuf> {
+    let name = checkpoint.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let wrong = if name.ends_with(".state.safetensors") {
+        "is the name of a training state; choose one that does not end in `.state.safetensors`"
+    } else if is_special(checkpoint) {
+        "is no file; a checkpoint needs a place where a training state can be kept beside it"
+    } else {
+        let mut beside = checkpoint.to_path_buf();
+        // `a.1` and `a.2` have states of their own.
+        let named = checkpoint.extension().is_some_and(|ending| ending == "safetensors");
+        let whole = if named { beside.file_stem() } else { beside.file_name() };
+        let mut whole = whole.unwrap_or_default().to_os_string();
+        whole.push(".state.safetensors");
+        beside.set_file_name(whole);
+        return Ok(beside);
+    };
+    Err(Error::Usage(format!("--out {}: {wrong}", checkpoint.display())))
 }

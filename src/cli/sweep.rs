@@ -1,13 +1,14 @@
 //! `floe sweep`
 
+use super::places::Places;
+use super::print;
 use super::progress::Show;
 use super::run::{again, directory};
 use super::source::{Device, Source};
-use super::{print, stop_flag};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::run::Machine;
-use crate::rundir::{self, RunDir};
+use crate::rundir::{self, Open, RunDir};
 use crate::sweep::{self, Members};
 use std::path::PathBuf;
 
@@ -29,19 +30,20 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     let sweep = config::load_sweep(&args.source.source, &args.source.sets)?;
     let out = directory(args.out, &args.source, args.resume, "sweep")?;
-    let toml = sweep.toml.clone();
     let members = Members::open(sweep)?;
+    let data = members.experiments.iter().fold(Places::default(), |all, e| all.read_data(&e.config));
+    data.write_run(&out).check()?;
     let begun = if args.resume { rundir::begun(&out) } else { None };
     let (engine, tuning, chosen) = args.device.open_for(begun)?;
     let machine = Machine { chosen, ..Machine::new(&engine, tuning) };
     members.check(machine)?;
-    let dir = RunDir::open_sweep(&out, &toml, args.resume)?;
-    match sweep::run(&members, machine, &dir, stop_flag(), &mut Show::new()) {
+    let how = if args.resume { Open::Resume } else { Open::New };
+    let dir = RunDir::open_sweep(&out, &members.identity, how)?;
+    match sweep::run(&members, machine, &dir, &mut Show::new()) {
         Err(Error::Interrupted(at)) => {
             return Err(Error::Interrupted(format!("{at}, go on with `{}`", again("sweep", &out))));
         }
         other => other?,
     }
-    print(&format!("{}\n", out.join("report.html").display()));
-    Ok(())
+    print(&format!("{}\n", out.join("report.html").display()))
 }

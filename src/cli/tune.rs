@@ -28,16 +28,15 @@ pub fn run(args: Args) -> Result<()> {
             0 => format!("nothing is kept for {} in {}\n", key.adapter, path.display()),
             _ => format!("forgotten: {} goes by its default variant again\n", key.adapter),
         };
-        print(&said);
-        return Ok(());
+        return print(&said);
     }
     let candidates = tune::measure(&engine)?;
     let best = tune::choose(&candidates);
-    print(&text(&candidates, best));
+    print(&text(&candidates, best))?;
     if let Some(path) = path {
         let ratio = middle(&candidates[best].ratios(&candidates[0]));
         cache::keep(&path, cache::Entry { key, variant: candidates[best].variant.into(), ratio })?;
-        print(&format!("kept in {}\n", path.display()));
+        print(&format!("kept in {}\n", path.display()))?;
     }
     Ok(())
 }

@@ -3,7 +3,9 @@
 use super::schema;
 use super::sweep;
 use super::tree::{At, Complaint, Node};
+use super::words;
 use super::{Config, Covariance, Task};
+use crate::bounded;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 use toml::Value;
@@ -59,16 +61,10 @@ pub fn resolve_text(origin: &str, text: &str, sets: &[String]) -> Result<Config>
     resolve(&Text::at_hand(origin, text), sets)
 }
 
-/// The first line in which two configurations, as TOML, differ.
-pub fn difference(old: &str, new: &str) -> Option<(String, String)> {
-    let (mut a, mut b) = (old.lines(), new.lines());
-    loop {
-        match (a.next(), b.next()) {
-            (None, None) => return None,
-            (x, y) if x == y => {}
-            (x, y) => return Some((x.unwrap_or("nothing").to_string(), y.unwrap_or("nothing").to_string())),
-        }
-    }
+/// [`resolve_text`] of the configuration in a checkpoint, which names of methods that are refused today do not make
+/// unreadable.
+pub fn resolve_made(origin: &str, text: &str, sets: &[String]) -> Result<Config> {
+    resolve(&Text { made: true, ..Text::at_hand(origin, text) }, sets)
 }
 
 impl Config {
@@ -86,14 +82,33 @@ impl Config {
     }
 }
 
-fn no_source(source: &str) -> Error {
+fn no_source(source: &str, error: &std::io::Error) -> Error {
     let names: Vec<&str> = PRESETS.iter().map(|p| p.name).collect();
-    let hint = schema::closest(source, &names).map(|n| format!("did you mean `{n}`? ")).unwrap_or_default();
+    let preset =
+        words::closest(source.trim_end_matches(".toml"), &names).map(|n| format!("did you mean `{n}`? "));
+    let file = || words::missing_file(Path::new(source), error).map(|why| format!("{why}; "));
     let message = format!(
-        "no such preset or file; {hint}the presets are {}; anything else is the path of a .toml file",
+        "no such preset or file; {}the presets are {}; anything else is the path of a .toml file",
+        preset.or_else(file).unwrap_or_default(),
         names.join(", ")
     );
     Error::config(one_line(source, 200), message)
+}
+
+/// The text of a file's bytes.
+fn decode(bytes: Vec<u8>, origin: &str) -> Result<String> {
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) || bytes.get(1) == Some(&0) {
+        return Err(Error::config(
+            format!("{origin}:1"),
+            "not UTF-8 text but UTF-16; save the file as UTF-8",
+        ));
+    }
+    String::from_utf8(bytes).map_err(|e| {
+        let valid = e.utf8_error().valid_up_to();
+        let line = e.as_bytes()[..valid].iter().filter(|&&b| b == b'\n').count() + 1;
+        let what = format!("not UTF-8 text (byte 0x{:02x}; Latin-1?)", e.as_bytes()[valid]);
+        Error::config(format!("{origin}:{line}"), format!("{what}; save the file as UTF-8"))
+    })
 }
 
 /// A file's text with what errors call it.
@@ -102,6 +117,8 @@ pub(super) struct Text {
     /// Where relative paths are taken from; the current directory if there is none.
     directory: Option<PathBuf>,
     text: String,
+    /// Whether something was made by it: its methods are called what they are called.
+    made: bool,
 }
 
 impl Text {
@@ -116,21 +133,25 @@ impl Text {
                 [inside, "config.toml", "sweep.toml"].into_iter().find(|name| path.join(name).exists());
             path.push(held.unwrap_or(inside));
         }
-        let bytes = std::fs::read(&path).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => no_source(source),
-            _ => Error::config(path.display().to_string(), e),
+        let inside_of = path.parent().filter(|_| path != Path::new(source));
+        let bytes = bounded::bytes(&path, bounded::SMALL).map_err(|e| match (e.kind(), inside_of) {
+            (std::io::ErrorKind::NotFound, Some(directory)) => {
+                let mend = "give a run's or a sweep's directory, or the .toml file itself";
+                Error::config(
+                    directory.display().to_string(),
+                    format!("is a directory without {inside}; {mend}"),
+                )
+            }
+            (std::io::ErrorKind::NotFound, None) => no_source(source, &e),
+            _ => Error::config(path.display().to_string(), format!("cannot be read: {e}")),
         })?;
         let origin = path.display().to_string();
-        let text = String::from_utf8(bytes).map_err(|e| {
-            let before = &e.as_bytes()[..e.utf8_error().valid_up_to()];
-            let line = before.iter().filter(|&&b| b == b'\n').count() + 1;
-            Error::config(format!("{origin}:{line}"), "not UTF-8 text; save the file as UTF-8")
-        })?;
-        Ok(Text { origin, directory: path.parent().map(Path::to_path_buf), text })
+        let text = decode(bytes, &origin)?;
+        Ok(Text { origin, directory: path.parent().map(Path::to_path_buf), text, made: false })
     }
 
     pub fn at_hand(origin: &str, text: &str) -> Text {
-        Text { origin: origin.to_string(), directory: None, text: text.to_string() }
+        Text { origin: origin.to_string(), directory: None, text: text.to_string(), made: false }
     }
 
     /// A complaint as an error that names its place.
@@ -166,6 +187,7 @@ pub(super) struct Draft {
     pub axes: Vec<RawAxis>,
     file_kind: String,
     directory: Option<PathBuf>,
+    made: bool,
 }
 
 /// A leaf of `[sweep]` as it was given.
@@ -181,7 +203,7 @@ impl Draft {
         let sweep = tree.as_table_mut().and_then(|root| root.remove("sweep"));
         let axes = sweep.map(sweep::leaves).transpose()?.unwrap_or_default();
         let file_kind = tree.get("task.kind").and_then(Node::as_str).unwrap_or(schema::KINDS[0]).to_string();
-        let mut draft = Draft { tree, axes, file_kind, directory: text.directory.clone() };
+        let mut draft = Draft { tree, axes, file_kind, directory: text.directory.clone(), made: text.made };
         for (i, set) in sets.iter().enumerate() {
             draft.apply(set, At::Set(i))?;
         }
@@ -197,7 +219,7 @@ impl Draft {
     /// The configuration, of values that an experiment can have.
     pub fn config(&self) -> std::result::Result<Config, Complaint> {
         let config = self.unchecked()?;
-        match config.fault() {
+        match if self.made { config.old_fault() } else { config.fault() } {
             Some(fault) => Err(Complaint { at: self.tree.nearest(&fault.path), message: fault.to_string() }),
             None => Ok(config),
         }
@@ -224,7 +246,8 @@ impl Draft {
     fn apply(&mut self, set: &str, at: At) -> std::result::Result<(), Complaint> {
         let complain = |message: String| Complaint { at, message };
         let Some((key, raw)) = set.split_once('=') else {
-            return Err(complain("write it as key=value, for instance model.heads=2".into()));
+            let hint = if set.contains(':') { " (with =, not :)" } else { "" };
+            return Err(complain(format!("write it as key=value{hint}, for instance model.heads=2")));
         };
         let key = key.trim();
         check_key(key).map_err(complain)?;
@@ -243,6 +266,14 @@ pub(super) fn check_key(key: &str) -> std::result::Result<(), String> {
     let parts = || key.split('.');
     if parts().any(|part| part.is_empty() || part.chars().any(|c| c.is_control() || c.is_whitespace())) {
         return Err(format!("`{key}` is no key; a key is names with dots between, like model.heads"));
+    }
+    if key.contains(['[', ']', '/', '"', '\'']) {
+        let like = key.replace(['[', '/'], ".").replace([']', '"', '\''], "").replace("..", ".");
+        let hint = match key.starts_with("methods") {
+            true => "and a method goes by its name: methods.zs-v.lr".to_string(),
+            false => format!("like {}", like.trim_matches('.')),
+        };
+        return Err(format!("`{key}` is no key; a key is names with dots between, {hint}"));
     }
     if parts().count() > 64 {
         return Err("the key has more than 64 parts; no setting lies so deep".into());

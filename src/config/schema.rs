@@ -1,7 +1,9 @@
 //! Holds a tree against the keys and types of [`Config`], derived from the types themselves: a key is known if a
 //! complete example serialises it, and a value fits if the example still deserialises with it in place.
 
-use super::tree::{Complaint, Is, Node, label};
+use super::tree::{At, Complaint, Is, Node, label};
+use super::values::{article, plain, wrong};
+use super::words::{closest, meant};
 use super::{Config, Method, Optimizer, Regression, Tables, Task};
 use toml::{Table, Value};
 
@@ -65,8 +67,13 @@ impl Walk<'_> {
                 }
                 Ok(())
             }
-            (_, Value::Table(_)) => {
-                let message = format!("`{path}` is a table of settings, not {}", article(found));
+            (_, Value::Table(known)) => {
+                let mut message = format!("`{path}` is a table of settings, not {}", article(found));
+                if known.contains_key("rule") && found != "array" {
+                    message += &format!("; set `{path}.rule`, `{path}.lr` and the like");
+                } else if found == "array" {
+                    message += &format!("; write [{path}] once, in single brackets");
+                }
                 Err(Complaint { at: node.at, message })
             }
             (Is::Array(list), _) if list_of_tables.is_some() => {
@@ -89,24 +96,39 @@ impl Walk<'_> {
     }
 
     fn leaf(&self, node: &mut Node, like: &Value, path: &str, steps: &[String]) -> Result<(), Complaint> {
-        if let Some(bare) = node.bare.take().filter(|_| like.is_str()) {
-            // A quoted string keeps its meaning; a bare 2013 or true is a name here.
-            if node.as_str().is_none() {
-                node.is = Is::Value(Value::String(bare));
+        if like.is_str() {
+            as_typed(node);
+        }
+        let mut tried = self.fits(node, steps);
+        if let (Err(_), Is::Array(list)) = (&tried, &node.is) {
+            // Names in a list may be numbers too.
+            let mut named = Node { is: Is::Array(list.clone()), ..node.clone() };
+            if let Is::Array(list) = &mut named.is {
+                list.iter_mut().for_each(as_typed);
+            }
+            if self.fits(&named, steps).is_ok() {
+                *node = named;
+                tried = Ok(());
             }
         }
+        let Err(message) = tried else { return Ok(()) };
+        let choices = if like.is_str() { self.choices(steps) } else { Vec::new() };
+        let message = wrong(node, like, path, &plain(&message), &choices);
+        Err(Complaint { at: node.at, message: format!("`{path}`: {message}") })
+    }
+
+    /// Whether the example is still a configuration with the value in it, or serde's complaint.
+    fn fits(&self, node: &Node, steps: &[String]) -> Result<(), String> {
         let mut root = Value::Table(self.example.clone());
         *place(&mut root, steps) = node.to_value();
-        match root.try_into::<Config>() {
-            Ok(_) => Ok(()),
-            Err(e) => {
-                let mut message = format!("`{path}`: {}", plain(e.message()));
-                if path == "task.covariance" {
-                    message += r#"; give "identity", { diagonal = [1.0, 2.0, …] } or { file = "sigma.csv" }"#;
-                }
-                Err(Complaint { at: node.at, message })
-            }
-        }
+        root.try_into::<Config>().map(drop).map_err(|e| e.message().to_string())
+    }
+
+    /// The words that a key takes, if it takes only some: what serde says to one that is none.
+    fn choices(&self, steps: &[String]) -> Vec<String> {
+        let none = self.fits(&Node::string(At::Whole, "\u{1}"), steps).err().unwrap_or_default();
+        let Some((_, listed)) = none.split_once("expected") else { return Vec::new() };
+        listed.split('`').skip(1).step_by(2).map(str::to_string).collect()
     }
 
     fn unknown(&self, path: &str, key: &str, full: &str, known: &Table) -> String {
@@ -115,23 +137,51 @@ impl Walk<'_> {
         let other = KINDS.iter().find(|k| **k != self.kind);
         let other =
             other.filter(|k| path == "task" && example(k).get("task").is_some_and(|t| t.get(key).is_some()));
-        let mut elsewhere = paths(self.example);
-        elsewhere.retain(|p| p.rsplit('.').next() == Some(key));
-        let below = |p: &String| p.starts_with(&format!("{path}."));
-        if elsewhere.iter().any(below) {
-            elsewhere.retain(below);
-        }
-        let elsewhere: Vec<String> =
-            elsewhere.iter().map(|p| p.replace("methods.0", "methods.<name>")).collect();
         if let Some(other) = other {
-            message += &format!(" where task.kind is \"{}\", only where it is \"{other}\"", self.kind);
-        } else if let Some(close) = closest(key, &keys) {
-            message += &format!("; did you mean `{}`", join(path, close));
-        } else if !elsewhere.is_empty() {
-            message += &format!("; did you mean `{}`", elsewhere.join("` or `"));
+            message += &format!(
+                " where task.kind is \"{}\", only where it is \"{other}\": set task.kind, or leave it out",
+                self.kind
+            );
+        } else {
+            let here = |key: &str| vec![join(path, key)];
+            let other_word = meant(key).find(|key| known.contains_key(*key));
+            let guess = other_word.map(here).or_else(|| closest(key, &keys).map(here));
+            let guess = guess.unwrap_or_else(|| self.elsewhere(path, key));
+            if !guess.is_empty() {
+                message += &format!("; did you mean `{}`", guess.join("` or `"));
+            }
         }
         let place = if path.is_empty() { "at the top".to_string() } else { format!("under `{path}`") };
         message + &format!("; the keys {place} are {}", keys.join(", "))
+    }
+
+    /// Where a key belongs that is none at `path`: the same key, or else what its word means, or one spelt alike.
+    fn elsewhere(&self, path: &str, key: &str) -> Vec<String> {
+        let all = paths(self.example);
+        let last = |p: &String| p.rsplit('.').next().unwrap_or_default().to_string();
+        let called = |name: &str| all.iter().filter(|p| last(p) == name).cloned().collect::<Vec<String>>();
+        let names: Vec<String> = all.iter().map(last).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let alike = || closest(key, &names).filter(|_| key.len() > 3).map(called).unwrap_or_default();
+        let mut found = called(key);
+        if found.is_empty() {
+            found = meant(key).map(called).find(|found| !found.is_empty()).unwrap_or_else(alike);
+        }
+        let top = path.split('.').next().unwrap_or_default();
+        for near in [format!("{path}."), format!("{top}.")] {
+            if !path.is_empty() && found.iter().any(|p| p.starts_with(&near) || *p == top) {
+                found.retain(|p| p.starts_with(&near) || *p == top);
+            }
+        }
+        found.iter().map(|p| p.replace("methods.0", "methods.<name>")).collect()
+    }
+}
+
+/// Takes a number, date or truth value for the text that was typed.
+fn as_typed(node: &mut Node) {
+    // A quoted string keeps its meaning; a bare 2013 or true is a name here.
+    if let Some(bare) = node.bare.take().filter(|_| node.as_str().is_none()) {
+        node.is = Is::Value(Value::String(bare));
     }
 }
 
@@ -152,15 +202,20 @@ fn place<'v>(mut value: &'v mut Value, steps: &[String]) -> &'v mut Value {
     value
 }
 
-/// Every leaf's path, with `0` for a list's only element.
+/// Every key's path, tables before what is in them, with `0` for a list's only element.
 pub(super) fn paths(table: &Table) -> Vec<String> {
     fn visit(value: &Value, path: &str, out: &mut Vec<String>) {
+        out.push(path.to_string());
         match value {
             Value::Table(table) => table.iter().for_each(|(k, v)| visit(v, &join(path, k), out)),
             Value::Array(list) if list.first().is_some_and(Value::is_table) => {
-                visit(&list[0], &join(path, "0"), out);
+                list[0]
+                    .as_table()
+                    .into_iter()
+                    .flatten()
+                    .for_each(|(k, v)| visit(v, &format!("{path}.0.{k}"), out));
             }
-            _ => out.push(path.to_string()),
+            _ => {}
         }
     }
     let mut out = Vec::new();
@@ -174,69 +229,14 @@ pub(super) fn check_kind(kind: &Node) -> Result<&str, Complaint> {
         Some(known) => Ok(known),
         None => {
             let given = kind.as_str().map_or_else(|| article(kind.kind()), |k| format!("\"{k}\""));
-            let message = format!("`task.kind` is \"{}\", not {given}", KINDS.join("\" or \""));
+            let near = kind.as_str().and_then(|k| closest(k, &KINDS));
+            let hint = near.map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default();
+            let message = format!("`task.kind` is \"{}\", not {given}{hint}", KINDS.join("\" or \""));
             Err(Complaint { at: kind.at, message })
         }
     }
 }
 
-/// The candidate that a word was probably meant to be.
-pub(super) fn closest<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str> {
-    let length = word.chars().count();
-    if length > 64 {
-        return None;
-    }
-    let near = candidates.iter().map(|c| (distance(word, c), *c)).min()?;
-    (near.0 <= (length / 3).max(1)).then_some(near.1)
-}
-
-/// Letters to insert, leave out, replace or swap with their neighbour (optimal string alignment).
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let above = &rows[i - 1];
-            let mut least =
-                (above[j] + 1).min(row[j - 1] + 1).min(above[j - 1] + usize::from(a[i - 1] != b[j - 1]));
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                least = least.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(least);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
-}
-
 fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_string() } else { format!("{path}.{key}") }
-}
-
-fn article(kind: &str) -> String {
-    match kind {
-        "integer" | "array" => format!("an {kind}"),
-        _ => format!("a {kind}"),
-    }
-}
-
-/// serde's message in a user's words.
-fn plain(message: &str) -> String {
-    let mut out = message.trim().replace('\n', " ");
-    for (rust, words) in [
-        ("expected usize", "expected a whole number, 0 or more"),
-        ("expected u64", "expected a whole number, 0 or more"),
-        ("expected f64", "expected a number"),
-        ("invalid length", "wrong length"),
-        ("expected fewer elements in array", "expected fewer elements"),
-        ("expected a sequence", "expected a list in [ ]"),
-        ("unknown variant", "no such choice:"),
-        ("missing field", "a method needs"),
-        ("invalid type: ", ""),
-        ("invalid value: ", ""),
-    ] {
-        out = out.replace(rust, words);
-    }
-    out
 }

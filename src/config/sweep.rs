@@ -2,8 +2,8 @@
 
 use super::Config;
 use super::load::{Draft, RawAxis, Text, check_key};
-use super::schema;
 use super::tree::{At, Complaint, Is, Node};
+use super::words;
 use crate::error::Result;
 use std::collections::BTreeSet;
 use toml::{Table, Value};
@@ -194,7 +194,7 @@ fn keep_methods(draft: &mut Draft, only: &Node) -> Outcome<()> {
         };
         if !names.contains(&wanted) {
             let hint =
-                schema::closest(wanted, &names).map(|n| format!("did you mean `{n}`? ")).unwrap_or_default();
+                words::closest(wanted, &names).map(|n| format!("did you mean `{n}`? ")).unwrap_or_default();
             let message =
                 format!("names `{wanted}`, which is no method; {hint}there are {}", names.join(", "));
             return Err(complain(node.at, message));

@@ -1,8 +1,10 @@
 //! The experiment file as a tree in which every value remembers the line or `--set` it came from.
 
+use super::slips::slip;
+use super::words::closest;
 use std::collections::BTreeMap;
-use toml::Value;
 use toml::de::{DeTable, DeValue};
+use toml::{Spanned, Value};
 
 /// Where a value came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +38,7 @@ pub(super) struct Node {
     pub is: Is,
     /// Byte offset of the key in its text, which tells the order in which keys were written.
     pub start: usize,
-    /// The bare text of a scalar `--set`, which is the value where a string is wanted: `task.target=2013`.
+    /// A scalar as it was typed, which is the value where a string is wanted: `task.target=2013`.
     pub bare: Option<String>,
 }
 
@@ -65,9 +67,11 @@ impl Node {
     pub fn parse(text: &str) -> Result<Self, Complaint> {
         let root = DeTable::parse(text).map_err(|e| {
             let start = e.span().map_or(text.len(), |s| s.start);
-            Complaint { at: At::Line(line(text, start)), message: syntax(&e) }
+            let at = line(text, start);
+            let typed = text.lines().nth(at - 1).unwrap_or_default();
+            Complaint { at: At::Line(at), message: syntax(&e, typed) }
         })?;
-        from_table(root.get_ref(), At::Line(1), &|start| At::Line(line(text, start)))
+        from_table(root.get_ref(), At::Line(1), &Source { text, place: &|start| At::Line(line(text, start)) })
     }
 
     /// The value of a `--set`: TOML, or else the bare words as a string.
@@ -75,11 +79,14 @@ impl Node {
         let raw = raw.trim();
         match DeValue::parse(raw) {
             Ok(value) => {
-                let mut node = from_value(value.get_ref(), at, &|_| at)?;
+                let mut node = from_value(&value, at, &Source { text: raw, place: &|_| at })?;
                 node.bare = matches!(node.is, Is::Value(_)).then(|| raw.to_string());
                 Ok(node)
             }
-            Err(e) if raw.starts_with(['[', '{', '"', '\'']) => Err(Complaint { at, message: syntax(&e) }),
+            Err(e) if raw.starts_with(['[', '{', '"', '\'']) => {
+                let mend = "quote the whole for the shell: --set 'KEY=VALUE'";
+                Err(Complaint { at, message: format!("{}; {mend}", syntax(&e, raw)) })
+            }
             Err(_) => Ok(Node::string(at, raw)),
         }
     }
@@ -173,7 +180,12 @@ impl Node {
                         } else {
                             format!("it has {}", names.join(", "))
                         };
-                        let message = format!("`{path}` begins with no name that the list has; {known}");
+                        let word = path.split('.').next().unwrap_or(path);
+                        let all: Vec<&str> = names.iter().map(String::as_str).collect();
+                        let hint =
+                            closest(word, &all).map(|n| format!("did you mean `{n}`? ")).unwrap_or_default();
+                        let message =
+                            format!("`{path}` begins with no name that the list has; {hint}{known}");
                         Err(Complaint { at, message })
                     }
                 }
@@ -247,23 +259,31 @@ fn line(text: &str, offset: usize) -> usize {
     text.as_bytes()[..offset.min(text.len())].iter().filter(|&&b| b == b'\n').count() + 1
 }
 
-fn syntax(e: &toml::de::Error) -> String {
-    format!("not valid TOML: {}", e.message())
+/// A parser's complaint about the line `typed`, with what probably happened.
+fn syntax(e: &toml::de::Error, typed: &str) -> String {
+    format!("not valid TOML: {}{}", e.message().trim().replace('\n', " "), slip(e.message(), typed))
 }
 
-fn from_table(table: &DeTable, at: At, place: &dyn Fn(usize) -> At) -> Result<Node, Complaint> {
+/// A text and where its bytes are.
+struct Source<'a> {
+    text: &'a str,
+    place: &'a dyn Fn(usize) -> At,
+}
+
+fn from_table(table: &DeTable, at: At, source: &Source) -> Result<Node, Complaint> {
     let mut map = BTreeMap::new();
     for (key, value) in table.iter() {
         let start = key.span().start;
-        let node = from_value(value.get_ref(), place(start), place)?;
+        let node = from_value(value, (source.place)(start), source)?;
         map.insert(key.get_ref().to_string(), Node { start, ..node });
     }
     Ok(Node::new(at, Is::Table(map)))
 }
 
-fn from_value(value: &DeValue, at: At, place: &dyn Fn(usize) -> At) -> Result<Node, Complaint> {
-    let value = match value {
-        DeValue::String(s) => Value::String(s.to_string()),
+fn from_value(value: &Spanned<DeValue>, at: At, source: &Source) -> Result<Node, Complaint> {
+    let span = value.span();
+    let scalar = match value.get_ref() {
+        DeValue::String(s) => return Ok(Node::string(at, s.to_string())),
         DeValue::Boolean(b) => Value::Boolean(*b),
         DeValue::Datetime(d) => Value::Datetime(*d),
         DeValue::Integer(i) => match i64::from_str_radix(i.as_str(), i.radix()) {
@@ -279,10 +299,11 @@ fn from_value(value: &DeValue, at: At, place: &dyn Fn(usize) -> At) -> Result<No
         },
         DeValue::Array(list) => {
             let list: Result<Vec<Node>, Complaint> =
-                list.iter().map(|v| from_value(v.get_ref(), place(v.span().start), place)).collect();
+                list.iter().map(|v| from_value(v, (source.place)(v.span().start), source)).collect();
             return Ok(Node::new(at, Is::Array(list?)));
         }
-        DeValue::Table(table) => return from_table(table, at, place),
+        DeValue::Table(table) => return from_table(table, at, source),
     };
-    Ok(Node::new(at, Is::Value(value)))
+    let bare = source.text.get(span).map(str::to_string);
+    Ok(Node { bare, ..Node::new(at, Is::Value(scalar)) })
 }

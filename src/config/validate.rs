@@ -21,6 +21,20 @@ type Check = std::result::Result<(), Fault>;
 /// Most steps of a phase: a step's number is a 32-bit counter of the random numbers.
 const MOST: u64 = u32::MAX as u64;
 
+/// Most layers or heads, and parameters. A kernel keeps a model in registers, or near them; no device has room for as
+/// many, and this much is little memory for what is made ready before a device is asked.
+const MOST_BLOCKS: u64 = 1024;
+const MOST_PARAMETERS: u64 = 1 << 22;
+
+/// Most covariates: two matrices of (d + 2)² parameters.
+const MOST_DIM: usize = 1446;
+
+/// Most methods.
+const MOST_METHODS: usize = 1000;
+
+/// Most demonstrations of an evaluation: errors at each count are sums of every invocation's own.
+const MOST_SHOTS: usize = 1 << 16;
+
 impl Config {
     /// Every value is one that an experiment can have.
     ///
@@ -32,7 +46,17 @@ impl Config {
 
     /// The first value that is off.
     pub(super) fn fault(&self) -> Option<Fault> {
+        self.old_fault().or_else(|| self.check_reserved().err())
+    }
+
+    /// The first value that is off in a configuration that something was made by: files were named by it then.
+    pub(super) fn old_fault(&self) -> Option<Fault> {
         self.check().err()
+    }
+
+    fn check_reserved(&self) -> Check {
+        let mut numbered = self.methods.iter().enumerate();
+        numbered.try_for_each(|(i, method)| check_reserved(&format!("methods.#{}.name", i + 1), &method.name))
     }
 
     fn check(&self) -> Check {
@@ -67,11 +91,12 @@ impl Config {
             let what = format!("{batch} prompts of {shots} + 1 tokens of {width} numbers");
             fits(&format!("{phase}.batch"), &what, &[batch as u64, shots as u64 + 1, width])?;
             optimizer.check(&format!("{phase}.optimizer"))?;
+            warms_up(&format!("{phase}.optimizer.warmup"), optimizer, steps)?;
         }
         count("eval.prompts", self.eval.prompts as u64)?;
         count("eval.seeds", self.eval.seeds as u64)?;
-        if self.eval.shots as u64 >= MOST {
-            return fail("eval.shots", format!("is {}; below {MOST}", self.eval.shots));
+        if self.eval.shots > MOST_SHOTS {
+            return fail("eval.shots", format!("is {}; at most {MOST_SHOTS}", self.eval.shots));
         }
         let (prompts, shots) = (self.eval.prompts as u64, self.eval.shots as u64);
         let what = format!("{prompts} prompts of {shots} + 1 tokens of {width} numbers");
@@ -79,6 +104,21 @@ impl Config {
         count("record.every", self.record.every)?;
         count("record.checkpoint_every", self.record.checkpoint_every)?;
         self.check_methods()
+    }
+
+    /// Parameters of all the models that it trains, of tokens of `width`: pre-trained and by each method.
+    pub fn parameters(&self, width: usize) -> u128 {
+        let matrices = if self.model.qk == QueryKey::Merged { 2 } else { 3 };
+        let (layers, heads, width) = (self.model.layers as u128, self.model.heads as u128, width as u128);
+        (1 + self.methods.len() as u128) * layers * heads * matrices * width * width
+    }
+
+    /// [`Config::validate`] of what depends on the width of tokens, which a table alone may tell.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn validate_width(&self, origin: &str, width: usize) -> Result<()> {
+        self.check_model(width as u64).map_err(|fault| Error::config(origin, fault))
     }
 
     fn check_model(&self, width: u64) -> Check {
@@ -91,10 +131,29 @@ impl Config {
         };
         let (layers, heads) = (self.model.layers as u64, self.model.heads as u64);
         let what = format!("{layers} layers of {heads} heads with {matrices} matrices of {width} × {width}");
-        fits("model.layers", &what, &[layers, heads, matrices, width, width])
+        for (path, value) in [("model.layers", layers), ("model.heads", heads)] {
+            if value > MOST_BLOCKS {
+                return fail(
+                    path,
+                    format!("is {value}; at most {MOST_BLOCKS}, since kernels are written out for each"),
+                );
+            }
+        }
+        let total = [layers, heads, matrices, width, width].iter().try_fold(1u64, |n, f| n.checked_mul(*f));
+        match total.is_some_and(|total| total <= MOST_PARAMETERS) {
+            true => Ok(()),
+            false => fail(
+                "model.layers",
+                format!("is too large: {what} are more than {MOST_PARAMETERS} parameters"),
+            ),
+        }
     }
 
     fn check_methods(&self) -> Check {
+        if self.methods.len() > MOST_METHODS {
+            let count = self.methods.len();
+            return fail("methods", format!("are {count}; at most {MOST_METHODS}: split the experiment"));
+        }
         for (i, method) in self.methods.iter().enumerate() {
             // By number, since the name may be the very thing that is off.
             let place = format!("methods.#{}", i + 1);
@@ -106,7 +165,13 @@ impl Config {
                     format!("is \"{}\", but an earlier method is called \"{}\"", method.name, other.name);
                 return fail(format!("{place}.name"), format!("{message}; names differ, not only in case"));
             }
-            method.check(&format!("methods.{}", method.name))?;
+            let path = format!("methods.{}", method.name);
+            method.check(&path)?;
+            let steps = method.steps.unwrap_or(self.finetune.steps);
+            match &method.optimizer {
+                Some(own) => warms_up(&format!("{path}.optimizer.warmup"), own, steps)?,
+                None => warms_up(&format!("{path}.steps"), &self.finetune.optimizer, steps)?,
+            }
         }
         Ok(())
     }
@@ -130,9 +195,37 @@ fn check_name(path: &str, name: &str) -> Check {
     fail(path, wrong)
 }
 
+/// A name of which files are to be made is no other file's, and a file's on every system.
+fn check_reserved(path: &str, name: &str) -> Check {
+    let wrong = if name.starts_with('-') || name.ends_with('.') {
+        "a name does not begin with a dash or end with a dot, since it names a file"
+    } else if name.to_ascii_lowercase().ends_with(".state") {
+        "a name does not end in `.state`, which is how training states are named; choose another"
+    } else if is_device(name) {
+        "Windows takes that for a device and not a file; choose another name"
+    } else {
+        return Ok(());
+    };
+    fail(path, format!("is \"{name}\"; {wrong}"))
+}
+
+/// Whether Windows takes a file of that name, whatever its ending, for a device.
+fn is_device(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default().to_ascii_lowercase();
+    let numbered = |kind: &str| {
+        stem.strip_prefix(kind).is_some_and(|n| n.len() == 1 && n.as_bytes()[0].is_ascii_digit())
+    };
+    ["con", "prn", "aux", "nul"].contains(&stem.as_str()) || numbered("com") || numbered("lpt")
+}
+
 impl Regression {
     fn check(&self) -> Check {
         count("task.dim", self.dim as u64)?;
+        if self.dim > MOST_DIM {
+            let message =
+                format!("is {}; at most {MOST_DIM}, or a matrix would have too many numbers", self.dim);
+            return fail("task.dim", message);
+        }
         not_negative("task.noise", self.noise)?;
         count("task.pool", self.pool as u64)?;
         let what = format!("{} pairs of {} + 1 numbers", self.pool, self.dim);
@@ -145,7 +238,14 @@ impl Regression {
                     let message = format!("has a diagonal of {} numbers; task.dim asks for", diagonal.len());
                     return fail(path, format!("{message} {}", self.dim));
                 }
-                diagonal.iter().try_for_each(|v| positive(path, *v))
+                diagonal.iter().try_for_each(|v| not_negative(path, *v))?;
+                match diagonal.iter().any(|v| *v > 0.0) {
+                    true => Ok(()),
+                    false => fail(
+                        path,
+                        "is all zero, so every x would be 0; give some covariate a variance".into(),
+                    ),
+                }
             }
             Covariance::File(path) if path.as_os_str().is_empty() => {
                 fail("task.covariance", "has an empty file name; give the path of a d×d CSV file".into())
@@ -165,6 +265,18 @@ impl Tables {
         }
         if self.log1p.contains(&self.task_column) {
             return fail("task.log1p", "has the task column in it, which holds names".into());
+        }
+        for (i, name) in self.features.iter().enumerate() {
+            let why = match name {
+                name if name.is_empty() => "has an empty name in it; name columns",
+                name if *name == self.task_column => {
+                    "has the task column in it, which holds names; leave it out"
+                }
+                name if *name == self.target_column => "has the column to predict in it; leave it out",
+                name if self.features[..i].contains(name) => "has a column twice; leave one out",
+                _ => continue,
+            };
+            return fail("task.features", format!("{why} (\"{name}\")"));
         }
         share("task.heldout", self.heldout)?;
         share("task.target_test", self.target_test)
@@ -213,6 +325,18 @@ impl Method {
             }
         }
         self.optimizer.as_ref().map_or(Ok(()), |o| o.check(&format!("{path}.optimizer")))
+    }
+}
+
+/// The learning rate is up before the phase is over.
+fn warms_up(path: &str, optimizer: &Optimizer, steps: u64) -> Check {
+    match optimizer.warmup {
+        0 => Ok(()),
+        warmup if warmup < steps => Ok(()),
+        warmup => fail(
+            path,
+            format!("leaves no step after the warm-up: {warmup} of {steps} steps; warm up for fewer"),
+        ),
     }
 }
 

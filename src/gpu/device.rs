@@ -1,6 +1,6 @@
 //! Which adapters there are, and which one to use.
 
-use super::Engine;
+use super::{Engine, manifest, rounds};
 use crate::error::{Error, Result};
 use serde::Serialize;
 use wgpu::{Backends, DeviceType, Features};
@@ -32,19 +32,17 @@ pub struct AdapterSummary {
     /// Invocations in a subgroup, where subgroup operations are offered and all are of one size.
     #[serde(skip)]
     pub subgroup: Option<u32>,
+    /// Most times that the loops of an invocation go round between them before the driver ends them all: measured when the
+    /// adapter is opened, and what Mesa 22's llvmpipe makes before that.
+    #[serde(skip)]
+    pub loops: u64,
 }
 
 /// Optional features and the names they are shown under.
 const USED: &[(Features, &str)] =
     &[(Features::TIMESTAMP_QUERY, "timestamps"), (Features::SUBGROUP, "subgroups")];
 
-/// Most times that llvmpipe lets the loops of an invocation go round between them before it ends them all.
-pub const SOFTWARE_LOOPS: u64 = 65_000;
-
-const INSTALL: &str = "no Vulkan, Metal or DX12 adapter was found. Install a driver: \
-     Debian/Ubuntu `apt install mesa-vulkan-drivers`, Fedora `dnf install mesa-vulkan-drivers`, \
-     Arch `pacman -S vulkan-swrast` (or your GPU's vulkan-* package), macOS 12 or later (Metal is built in), \
-     Windows 10 or later (update the GPU driver; WARP is the software fallback)";
+const NONE: &str = "no Vulkan, Metal or DX12 adapter was found";
 
 fn instance() -> wgpu::Instance {
     let mut desc = wgpu::InstanceDescriptor::new_without_display_handle();
@@ -53,7 +51,14 @@ fn instance() -> wgpu::Instance {
 }
 
 fn enumerate() -> Vec<wgpu::Adapter> {
-    pollster::block_on(instance().enumerate_adapters(Backends::all()))
+    let all = pollster::block_on(instance().enumerate_adapters(Backends::all()));
+    // Another driver than the one meant may have been found.
+    if !all.is_empty()
+        && let Some(wrong) = manifest::complaint(false)
+    {
+        log::warn!("{wrong}");
+    }
+    all
 }
 
 impl AdapterSummary {
@@ -72,6 +77,7 @@ impl AdapterSummary {
             storage_buffers: limits.max_storage_buffers_per_shader_stage,
             workgroup_bytes: limits.max_compute_workgroup_storage_size,
             invocations: limits.max_compute_invocations_per_workgroup,
+            loops: rounds::LEAST,
             features: USED.iter().filter(|(f, _)| offered.contains(*f)).map(|(_, name)| *name).collect(),
         }
     }
@@ -89,7 +95,7 @@ impl AdapterSummary {
 pub fn adapters() -> Result<Vec<AdapterSummary>> {
     let all = enumerate();
     if all.is_empty() {
-        return Err(Error::NoDevice(INSTALL.into()));
+        return Err(Error::NoDevice(manifest::explain(NONE)));
     }
     Ok(all.iter().map(AdapterSummary::of).collect())
 }
@@ -112,7 +118,7 @@ fn rank(kind: DeviceType) -> u32 {
 pub fn open(select: &str) -> Result<Engine> {
     let all = enumerate();
     if all.is_empty() {
-        return Err(Error::NoDevice(INSTALL.into()));
+        return Err(Error::NoDevice(manifest::explain(NONE)));
     }
     let position = if select == "auto" {
         (0..all.len()).min_by_key(|&i| rank(all[i].get_info().device_type))

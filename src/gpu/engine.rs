@@ -1,9 +1,11 @@
 //! Executes recordings on one wgpu device.
 
-use super::{Access, AdapterSummary, Buffer, Dispatch, Program, Recording, SOFTWARE_LOOPS};
+use super::{Access, AdapterSummary, Buffer, Dispatch, Program, Recording, rounds};
 use crate::error::{Error, Result};
-use std::cell::RefCell;
+use crate::interrupt::{self, Compiling};
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 /// The first thing that went wrong on the device; wgpu reports from its own threads.
@@ -35,6 +37,8 @@ impl Fault {
 struct Pipeline {
     pipeline: wgpu::ComputePipeline,
     layout: wgpu::BindGroupLayout,
+    /// It has been launched. Some drivers compile a kernel no sooner than that.
+    launched: Cell<bool>,
 }
 
 /// A device with its buffers and compiled kernels.
@@ -45,11 +49,12 @@ pub struct Engine {
     limits: wgpu::Limits,
     fault: Fault,
     buffers: RefCell<HashMap<u64, (Buffer, wgpu::Buffer)>>,
-    pipelines: RefCell<HashMap<u64, Arc<Pipeline>>>,
+    /// By program, and whether its indexes go unchecked.
+    pipelines: RefCell<HashMap<(u64, bool), Rc<Pipeline>>>,
 }
 
 /// A launch made ready: bind group, pipeline, workgroups.
-type Ready = (wgpu::BindGroup, Arc<Pipeline>, [u32; 2]);
+type Ready = (wgpu::BindGroup, Rc<Pipeline>, [u32; 2]);
 
 /// When a launch ran, by the device's clock.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -92,7 +97,7 @@ impl Engine {
             }
         });
         let limits = device.limits();
-        Ok(Engine {
+        let mut engine = Engine {
             device,
             queue,
             summary,
@@ -100,7 +105,14 @@ impl Engine {
             fault,
             buffers: RefCell::default(),
             pipelines: RefCell::default(),
-        })
+        };
+        engine.summary.loops = rounds::measure(&engine)?;
+        Ok(engine)
+    }
+
+    /// Takes it that an invocation's loops go round at most so often between them, whatever was measured.
+    pub fn assume_loops(&mut self, rounds: u64) {
+        self.summary.loops = rounds;
     }
 
     pub fn adapter(&self) -> &AdapterSummary {
@@ -184,15 +196,40 @@ impl Engine {
     /// A limit the adapter doesn't offer, with the kernel's name; a device failure.
     pub fn submit(&self, recording: &Recording, times: u64) -> Result<()> {
         let launches = self.launches(recording)?;
+        let mut rounds = times;
+        if times > 0 && launches.iter().any(|(_, pipeline, _)| !pipeline.launched.get()) {
+            self.first_round(recording, &launches)?;
+            rounds -= 1;
+        }
+        let all: Vec<&Ready> = (0..rounds).flat_map(|_| &launches).collect();
+        if all.is_empty() { self.fault.check() } else { self.submit_launches(&all) }
+    }
+
+    /// The launches of a recording, each a submission that is waited for, since drivers compile kernels as they meet
+    /// them: Ctrl-C is heard between two kernels. Only a recording's last launch may change what outlives it.
+    fn first_round(&self, recording: &Recording, launches: &[Ready]) -> Result<()> {
+        for (launch, dispatch) in launches.iter().zip(&recording.dispatches) {
+            if launch.1.launched.get() {
+                self.submit_launches(&[launch])?;
+                continue;
+            }
+            interrupt::check(|| compilation(dispatch.program.kernel))?;
+            let _compiling = Compiling::begin();
+            self.submit_launches(&[launch])?;
+            self.wait()?;
+            launch.1.launched.set(true);
+        }
+        Ok(())
+    }
+
+    fn submit_launches(&self, launches: &[&Ready]) -> Result<()> {
         let mut encoder = self.device.create_command_encoder(&Default::default());
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());
-            for _ in 0..times {
-                for (group, pipeline, groups) in &launches {
-                    pass.set_pipeline(&pipeline.pipeline);
-                    pass.set_bind_group(0, group, &[]);
-                    pass.dispatch_workgroups(groups[0], groups[1], 1);
-                }
+            for (group, pipeline, groups) in launches {
+                pass.set_pipeline(&pipeline.pipeline);
+                pass.set_bind_group(0, group, &[]);
+                pass.dispatch_workgroups(groups[0], groups[1], 1);
             }
         }
         self.queue.submit([encoder.finish()]);
@@ -263,7 +300,7 @@ impl Engine {
         self.sweep();
         let launch = |dispatch: &Dispatch| {
             self.check_limits(dispatch)?;
-            let pipeline = self.pipeline(&dispatch.program)?;
+            let pipeline = self.pipeline(&dispatch.program, dispatch.is_own())?;
             Ok((self.bind(dispatch, &pipeline)?, pipeline, dispatch.groups))
         };
         recording.dispatches.iter().map(launch).collect()
@@ -323,19 +360,27 @@ impl Engine {
         self.buffers.borrow_mut().retain(|_, (handle, _)| !handle.is_last());
     }
 
-    fn pipeline(&self, program: &Program) -> Result<Arc<Pipeline>> {
-        if let Some(made) = self.pipelines.borrow().get(&program.key()) {
+    fn pipeline(&self, program: &Program, own: bool) -> Result<Rc<Pipeline>> {
+        if let Some(made) = self.pipelines.borrow().get(&(program.key(), own)) {
             return Ok(made.clone());
         }
+        interrupt::check(|| compilation(program.kernel))?;
+        let _compiling = Compiling::begin();
         let module = {
             let descriptor = wgpu::ShaderModuleDescriptor {
                 label: Some(program.kernel),
                 source: wgpu::ShaderSource::Wgsl(program.wgsl.as_str().into()),
             };
-            // SAFETY: the shaders are floe's own. Every index is bounded by a constant or a compared count, and
-            // every loop by a constant or a uniform count; parity runs with poisoned outputs and canaries.
-            unsafe {
-                self.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())
+            if own {
+                // SAFETY: the text, its buffers and the number of workgroups were put together by a kernel of floe's own.
+                // Every index is bounded by a constant or a compared count, and every loop by a constant or a uniform
+                // count; parity runs with poisoned outputs and canaries.
+                unsafe {
+                    self.device
+                        .create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())
+                }
+            } else {
+                self.device.create_shader_module(descriptor)
             }
         };
         let entries: Vec<wgpu::BindGroupLayoutEntry> = program
@@ -373,8 +418,8 @@ impl Engine {
             cache: None,
         });
         self.fault.check()?;
-        let made = Arc::new(Pipeline { pipeline, layout });
-        self.pipelines.borrow_mut().insert(program.key(), made.clone());
+        let made = Rc::new(Pipeline { pipeline, layout, launched: Cell::new(false) });
+        self.pipelines.borrow_mut().insert((program.key(), own), made.clone());
         Ok(made)
     }
 
@@ -388,7 +433,6 @@ impl Engine {
         };
         let storage = program.bindings.iter().filter(|b| b.access != Access::Uniform).count() as u64;
         let smaller = "lower `batch`, the shots or the model's size";
-        let rounds = if self.summary.is_software() { SOFTWARE_LOOPS } else { u64::MAX };
         let table = [
             (
                 "workgroup memory in bytes",
@@ -427,7 +471,7 @@ impl Engine {
                 limits.max_uniform_buffer_binding_size,
                 "lower the model's size",
             ),
-            ("loop iterations an invocation", program.loops, rounds, smaller),
+            ("loop iterations an invocation", program.loops, self.summary.loops, smaller),
         ];
         for (limit, need, have, mend) in table {
             if need > have {
@@ -443,4 +487,9 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Where an interruption is heard.
+fn compilation(kernel: &str) -> String {
+    format!("the compilation of kernel `{kernel}`")
 }

@@ -173,6 +173,22 @@ pub struct Dispatch {
     pub buffers: Vec<Buffer>,
     /// Workgroups in x and y.
     pub groups: [u32; 2],
+    /// What a kernel of floe's own put together; none of what came in by [`Recording::dispatch`].
+    seal: Option<u64>,
+}
+
+impl Dispatch {
+    /// Whether it is, unaltered, a kernel's of floe's own with that kernel's buffers: it runs without checks of indexes.
+    pub fn is_own(&self) -> bool {
+        self.seal == Some(self.print())
+    }
+
+    fn print(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.buffers.iter().for_each(|buffer| buffer.id().hash(&mut hasher));
+        (self.program.key, &self.program.bindings, self.groups).hash(&mut hasher);
+        hasher.finish()
+    }
 }
 
 /// Launches in order; each sees what the ones before it wrote.
@@ -182,13 +198,24 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Appends a launch of `groups` workgroups in x and y.
+    /// Appends a launch of `groups` workgroups in x and y. Its indexes are checked on the device: one out of bounds reads
+    /// or writes some element of the same buffer or array, or nothing.
+    ///
+    /// # Panics
+    /// If the buffers are not one per binding.
+    pub fn dispatch(&mut self, program: Program, buffers: Vec<Buffer>, groups: [u32; 2]) {
+        assert_eq!(buffers.len(), program.bindings.len(), "bindings of kernel `{}`", program.kernel);
+        self.dispatches.push(Dispatch { program, buffers, groups, seal: None });
+    }
+
+    /// The same of a kernel of floe's own, whose indexes are known to be in bounds: none is checked.
     ///
     /// # Panics
     /// If the buffers are not one per binding: a bug in a kernel's `record`.
-    pub fn dispatch(&mut self, program: Program, buffers: Vec<Buffer>, groups: [u32; 2]) {
-        assert_eq!(buffers.len(), program.bindings.len(), "bindings of kernel `{}`", program.kernel);
-        self.dispatches.push(Dispatch { program, buffers, groups });
+    pub(crate) fn launch(&mut self, program: Program, buffers: Vec<Buffer>, groups: [u32; 2]) {
+        self.dispatch(program, buffers, groups);
+        let own = self.dispatches.last_mut().expect("the one just made");
+        own.seal = Some(own.print());
     }
 
     /// Appends another recording.

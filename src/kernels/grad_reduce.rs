@@ -27,7 +27,7 @@ pub fn record(r: &Reduce, partials: &Buffer, grads: &Buffer, tuning: &Tuning) ->
     let parts = [include_str!("../../shaders/grad_reduce.wgsl")];
     let program = program("grad_reduce", "grad_reduce", &parts, consts, bindings, tuning.workgroup, 0);
     let mut recording = Recording::default();
-    recording.dispatch(program, vec![partials.clone(), grads.clone()], [tuning.groups(r.models * r.rows), 1]);
+    recording.launch(program, vec![partials.clone(), grads.clone()], [tuning.groups(r.models * r.rows), 1]);
     recording
 }
 

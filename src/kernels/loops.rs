@@ -1,7 +1,8 @@
 //! How many times an invocation of a program goes round loops, counted from its text.
 //!
-//! Mesa's llvmpipe ends every loop of an invocation, without a word, once they have gone round 65,535 times between
-//! them (`LP_MAX_TGSI_LOOP_ITERATIONS`). So the work of an invocation is bounded here before anything runs.
+//! llvmpipe of Mesa 22 ends every loop of an invocation, without a word, once they have gone round 65,535 times between
+//! them (`LP_MAX_TGSI_LOOP_ITERATIONS`). So the work of an invocation is bounded here before anything runs, by what the
+//! adapter was found to make (`gpu/rounds.rs`).
 
 use super::unroll::{constants, evaluate, matching};
 use std::collections::HashMap;

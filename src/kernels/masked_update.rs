@@ -1,6 +1,6 @@
 //! `masked_update`: one optimizer step on the trained elements.
 
-use super::case::{Bench, Case, values, wide};
+use super::case::{Bench, Case, KEPT, values, wide};
 use super::{OPTIMIZER, Tuning, program, read, uniform, write};
 use crate::config::{Optimizer, Rule};
 use crate::gpu::{Buffer, Consts, Recording};
@@ -124,7 +124,7 @@ pub fn record(update: &Update, b: &Buffers, tuning: &Tuning) -> Recording {
     let program =
         program("masked_update", "masked_update", &parts, consts, bindings, workgroup, 4 * workgroup);
     let mut recording = Recording::default();
-    recording.dispatch(program, buffers.map(Buffer::clone).to_vec(), [update.models as u32, 1]);
+    recording.launch(program, buffers.map(Buffer::clone).to_vec(), [update.models as u32, 1]);
     recording
 }
 
@@ -262,6 +262,16 @@ impl Fixture {
         [sums[self.count] / 10.0, sums[self.count + 1] / 10.0, norm]
     }
 
+    /// Gradients after a step that sums `parts` of each itself.
+    fn sums(&self, parts: usize) -> Vec<f64> {
+        let rows = self.count + 2;
+        let own = |model: &[f64]| {
+            let sums: Vec<f64> = model.chunks(parts).map(|row| row.iter().sum()).collect();
+            sums.into_iter().chain(vec![KEPT; self.stride() - rows])
+        };
+        wide(&self.partials()).chunks(parts * rows).flat_map(own).collect()
+    }
+
     fn case(&self, tuning: &Tuning) -> Case {
         let (update, buffers) = (self.update(), self.buffers());
         let floats = |buffer: &Buffer, count: usize| -> Vec<f64> {
@@ -278,8 +288,12 @@ impl Fixture {
             "{:?}, {} of {} trained, clip {}, fused {:?}, M = {}",
             self.rule, update.trained, self.count, self.clip, self.fused, self.models
         );
-        Case::new(name, record(&update, &buffers, tuning))
-            .f32(&buffers.params, params)
+        let case = Case::new(name, record(&update, &buffers, tuning));
+        let case = match self.fused {
+            Some(parts) => case.f32(&buffers.grads, self.sums(parts)),
+            None => case.u32(&buffers.grads, buffers.grads.contents().to_vec()),
+        };
+        case.f32(&buffers.params, params)
             .f32(&buffers.moments, moments)
             .f32(&buffers.metrics, metrics)
             .u32(&buffers.state, vec![STEP as u32 + 1; self.models])

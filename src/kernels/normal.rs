@@ -17,7 +17,7 @@ pub fn record(key: u32, count: usize, words: &Buffer, normals: &Buffer, tuning: 
     let program = program("normal", "normal", &parts, consts, bindings, tuning.workgroup, 0);
     let params = Buffer::holding("normal.params", &[key, 0, 0, 0]);
     let mut recording = Recording::default();
-    recording.dispatch(
+    recording.launch(
         program,
         vec![params, words.clone(), normals.clone()],
         [(lanes / tuning.workgroup) as u32, 1],

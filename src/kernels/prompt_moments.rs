@@ -26,7 +26,7 @@ pub fn record(
     let parts = [RANDOM, source.wgsl, demonstrations, own];
     let program = program("prompt_moments", "prompt_moments", &parts, consts, bindings, tuning.workgroup, 0);
     let mut recording = Recording::default();
-    recording.dispatch(program, buffers, [tuning.groups(batch), 1]);
+    recording.launch(program, buffers, [tuning.groups(batch), 1]);
     recording
 }
 

@@ -21,7 +21,7 @@ pub fn record(
     let parts = [RANDOM, source.wgsl, include_str!("../../shaders/prompt_sample.wgsl")];
     let program = program("prompt_sample", "prompt_sample", &parts, consts, bindings, tuning.workgroup, 0);
     let mut recording = Recording::default();
-    recording.dispatch(program, buffers, [tuning.groups(batch), 1]);
+    recording.launch(program, buffers, [tuning.groups(batch), 1]);
     recording
 }
 

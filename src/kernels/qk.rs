@@ -79,7 +79,7 @@ fn record(
     let parts = [include_str!("../../shaders/qk.wgsl")];
     let program = program("qk", entry, &parts, consts, bindings, tuning.workgroup, 0);
     let mut recording = Recording::default();
-    recording.dispatch(program, buffers, [tuning.groups(shape.weights()), places.models as u32]);
+    recording.launch(program, buffers, [tuning.groups(shape.weights()), places.models as u32]);
     recording
 }
 

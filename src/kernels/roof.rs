@@ -55,7 +55,7 @@ fn record(
     let parts = [include_str!("../../shaders/roof.wgsl")];
     let program = program("roof", entry, &parts, consts, bindings, tuning.workgroup, 0);
     let mut recording = Recording::default();
-    recording.dispatch(program, vec![source.clone(), target.clone()], [tuning.groups(lanes), 1]);
+    recording.launch(program, vec![source.clone(), target.clone()], [tuning.groups(lanes), 1]);
     recording
 }
 

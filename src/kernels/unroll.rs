@@ -5,6 +5,7 @@
 //! in 22.3, miscompiles a loop that starts at an outer loop's variable. So `/*unroll*/ for (var i = A; i < B; i++)`
 //! is expanded here, where A and B are constants. The text stays valid WGSL with or without the expansion.
 
+use super::parts::{self, Scope};
 use std::collections::HashMap;
 
 const MARK: &str = "/*unroll*/ for (var ";
@@ -18,14 +19,30 @@ fn next_mark(source: &str) -> Option<(usize, &'static str)> {
 }
 
 /// Expands marked loops, outermost first, as long as a loop nest makes at most `budget` copies of its innermost
-/// body; a larger nest stays loops.
+/// body; a larger nest stays loops. Long copies become functions of their own: see [`parts`].
 ///
 /// # Panics
 /// If a marked loop is not of the form above: a bug in a shader, which every test of it shows.
 pub fn unroll(source: &str, budget: usize) -> String {
-    let mut constants = constants(source);
-    let mut out = String::with_capacity(source.len() * 4);
-    expand(source, &mut constants, budget, &mut out);
+    let mut expander = Expander {
+        constants: constants(source),
+        budget,
+        scope: Scope::default(),
+        parts: Vec::new(),
+        out: String::with_capacity(source.len() * 4),
+    };
+    let mut rest = source;
+    while let Some((head, body, behind)) = parts::function(rest) {
+        expander.scope = Scope::default();
+        expander.expand(head);
+        expander.scope = Scope::of(head);
+        expander.expand(body);
+        rest = behind;
+    }
+    expander.scope = Scope::default();
+    expander.expand(rest);
+    let Expander { mut out, parts, .. } = expander;
+    parts.iter().for_each(|part| out.push_str(part));
     out
 }
 
@@ -46,38 +63,66 @@ fn constant<'a>(line: &'a str, known: &HashMap<String, i64>) -> Option<(&'a str,
     Some((name, evaluate(rest.split(';').next()?, known)?))
 }
 
-fn expand(source: &str, constants: &mut HashMap<String, i64>, budget: usize, out: &mut String) {
-    let Some((at, mark)) = next_mark(source) else {
-        out.push_str(source);
-        return;
-    };
-    out.push_str(&source[..at]);
-    let open = at + source[at..].find('{').expect("a loop body");
-    let head = &source[at + mark.len()..open];
-    let close = open + matching(&source[open..]);
-    let body = &source[open + 1..close];
-    let mut parts = head.split([';', '=', '<']).map(str::trim);
-    let mut next = || parts.next().expect("a loop head `i = A; i < B; i++`");
-    let (name, start, again, end) = (next(), next(), next(), next());
-    assert_eq!(name, again, "loop variable in `{head}`");
-    // A bound is unknown where it is the variable of an outer loop that was too large to expand.
-    let bounds = evaluate(start, constants).zip(evaluate(end, constants));
-    let expanded = bounds.filter(|&(a, b)| mark == EACH || copies(body, constants, name, a, b) <= budget);
-    if let Some((start, end)) = expanded {
-        for i in start..end {
-            let shadowed = constants.insert(name.to_string(), i);
-            out.push_str(&format!("{{ const {name} = {i}u;"));
-            expand(body, constants, budget, out);
-            out.push_str("}\n");
-            match shadowed {
-                Some(old) => constants.insert(name.to_string(), old),
-                None => constants.remove(name),
-            };
+struct Expander {
+    constants: HashMap<String, i64>,
+    budget: usize,
+    /// What is declared where it stands, in the function at hand.
+    scope: Scope,
+    /// Functions made of copies.
+    parts: Vec<String>,
+    out: String,
+}
+
+impl Expander {
+    fn expand(&mut self, source: &str) {
+        let mut rest = source;
+        while let Some((at, mark)) = next_mark(rest) {
+            self.plain(&rest[..at]);
+            let open = at + rest[at..].find('{').expect("a loop body");
+            let head = &rest[at + mark.len()..open];
+            let close = open + matching(&rest[open..]);
+            let body = &rest[open + 1..close];
+            let mut words = head.split([';', '=', '<']).map(str::trim);
+            let mut next = || words.next().expect("a loop head `i = A; i < B; i++`");
+            let (name, start, again, end) = (next(), next(), next(), next());
+            assert_eq!(name, again, "loop variable in `{head}`");
+            // A bound is unknown where it is the variable of an outer loop that was too large to expand.
+            let bounds = evaluate(start, &self.constants).zip(evaluate(end, &self.constants));
+            let small = |a, b, known: &mut _| mark == EACH || copies(body, known, name, a, b) <= self.budget;
+            match bounds.filter(|&(a, b)| small(a, b, &mut self.constants)) {
+                Some((start, end)) => (start..end).for_each(|i| self.copy(name, i, body)),
+                None => keep(&rest[at..close + 1], &mut self.out),
+            }
+            rest = &rest[close + 1..];
         }
-    } else {
-        keep(&source[at..close + 1], out);
+        self.plain(rest);
     }
-    expand(&source[close + 1..], constants, budget, out);
+
+    fn plain(&mut self, text: &str) {
+        self.scope.read(text);
+        self.out.push_str(text);
+    }
+
+    /// A copy of a loop's body, in place or, if it is long and needs no local value, as a call.
+    fn copy(&mut self, name: &str, value: i64, body: &str) {
+        let shadowed = self.constants.insert(name.to_string(), value);
+        let (from, known) = (self.out.len(), self.scope.len());
+        self.plain(&format!("{{ const {name} = {value}u;"));
+        self.expand(body);
+        self.plain("}\n");
+        self.scope.leave(known);
+        if self.out.len() - from > parts::LONG && self.scope.hoists(&self.out[from..]) {
+            let call = format!("part_{}", self.parts.len());
+            let part = format!("fn {call}() {{{}{}}}\n", self.scope.constants(), &self.out[from..]);
+            self.parts.push(part);
+            self.out.truncate(from);
+            self.out.push_str(&format!("{call}();\n"));
+        }
+        match shadowed {
+            Some(old) => self.constants.insert(name.to_string(), old),
+            None => self.constants.remove(name),
+        };
+    }
 }
 
 /// Leaves a nest as loops whose ends the driver can't know: `beyond` is 0, but read from a buffer. With the ends known,
@@ -212,6 +257,28 @@ mod tests {
         let text = "/*each*/ for (var l = 0u; l < 3u; l++) {/*unroll*/ for (var b = 0u; b < 3u; b++) { y }}";
         let out = unroll(text, 1);
         assert_eq!((out.matches("const l").count(), out.matches("for (var b").count()), (3, 3));
+    }
+
+    #[test]
+    fn long_copies_without_locals_become_functions() {
+        let line = "total[a * D + b] += token[a]; ".repeat(60);
+        let source = |inner: &str| {
+            format!(
+                "const D: u32 = 2u;\nfn add(given: f32) {{\n  const base = 4u;\n  let local = 1.0;\n  \
+                 /*each*/ for (var a = 0u; a < D; a++) {{ let own = base; \
+                 /*unroll*/ for (var b = 0u; b < D; b++) {{ {line} {inner} }} }}\n}}\n"
+            )
+        };
+        let out = unroll(&source("t[base] = task.local;"), 9);
+        assert_eq!((out.matches("fn part_").count(), out.matches("part_").count()), (4, 8), "{out}");
+        let part = &out[out.find("fn part_3").unwrap()..];
+        assert!(part.starts_with("fn part_3() {const base = 4u;const a = 1u;{ const b = 1u;"), "{part}");
+        // A value of the function itself, or of the loop around, keeps a copy in its place.
+        for inner in ["t[0] = local;", "t[0] = given;", "return;"] {
+            assert_eq!(unroll(&source(inner), 9).matches("part_").count(), 0, "{inner}");
+        }
+        let out = unroll(&source("t[0] = f32(own);"), 9);
+        assert_eq!(out.matches("part_").count(), 4, "{out}");
     }
 
     #[test]

@@ -1,14 +1,16 @@
 //! One training step as a recording: forward and backward, reduction, masked update. No host between steps.
 
-use super::ParamTable;
+use super::Rates;
+use super::tensors::{Matrix, tensors};
 use crate::config::{self, Loss, Optimizer, QueryKey, Schedule};
 use crate::error::Result;
 use crate::gpu::{Buffer, Engine, Launch, Recording};
 use crate::kernels::masked_update::{self, NONE, Update};
 use crate::kernels::{Source, Tuning, grad_reduce, prompt_step, prompt_train, qk};
 use crate::law::Law;
-use crate::optim::schedule::factor;
+use crate::params::{Need, ParamTable, Spans};
 use crate::shape::{GradLayout, Models, Shape};
+use std::ops::Range;
 
 /// What a phase trains, on what, and how.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,22 +24,19 @@ pub struct Plan {
     pub batch: usize,
     pub shots: usize,
     pub optimizer: Optimizer,
-    /// Trained elements of the arena, ascending.
-    pub train: Vec<u32>,
+    /// Trained elements of the arena.
+    pub train: Spans,
 }
 
 impl Plan {
     /// Learning rate at step `t`.
     pub fn lr(&self, t: u64) -> f64 {
-        self.optimizer.lr * factor(self.optimizer.lr_schedule, t, self.steps)
+        Rates::of(self).lr(t)
     }
 
     /// Weight of the few-shot loss at step `t`: w_t of `zs+fs`, else 1.
     pub fn few(&self, t: u64) -> f64 {
-        match self.loss {
-            Loss::ZsFs => self.weight * factor(self.schedule, t, self.steps),
-            Loss::Zs | Loss::Fs => 1.0,
-        }
+        Rates::of(self).few(t)
     }
 
     /// Whether models trained by the two can share steps: they draw the same prompts, descend the same losses by the
@@ -56,6 +55,12 @@ pub struct Stepper {
     pub steps: u64,
     /// `[0]`: the step to stop before, if a recording makes several.
     until: Option<Buffer>,
+    /// [ring, places] numbers of the steps at hand, written anew for every submission.
+    schedule: Buffer,
+    /// What they go by, one a model.
+    rates: Vec<Rates>,
+    /// Places for models.
+    all: usize,
     /// The arenas of parameters, [M, stride].
     pub params: Buffer,
     /// [M, 1 or 2, trained]: of as many elements as the model has that trains most.
@@ -107,7 +112,7 @@ struct Sizes {
 }
 
 impl Stepper {
-    /// Steps of `plan` on `model` from `start`; the metrics ring has `ring` rows.
+    /// Steps of `plan` on `model` from `start`; the rings of metrics and schedules have `ring` rows.
     pub fn new(
         model: &config::Model,
         table: &ParamTable,
@@ -144,10 +149,14 @@ impl Stepper {
         };
         let lanes = prompt_step::lanes(&source, &step, tuning);
         let update = sizes.update(members, ring, tuning.parts(lanes), tuning);
-        let places: Vec<Vec<u32>> =
-            members.iter().enumerate().map(|(m, (plan, _))| sizes.places(table, &plan.train, m)).collect();
+        let places: Vec<Vec<u32>> = members
+            .iter()
+            .enumerate()
+            .map(|(m, (plan, _))| sizes.places(model, table, &plan.train, m))
+            .collect();
         let buffers = sizes.buffers(members, &update, &places, tuning.parts(lanes));
-        let resident = prompt_train::steps(&plan.law, &step, &update, tuning).filter(|_| !sizes.separate);
+        let resident =
+            prompt_train::steps(&plan.law, &step, &update, tuning, plan.steps).filter(|_| !sizes.separate);
         let (recording, until) = match resident {
             Some(steps) => {
                 let until = Buffer::holding("until", &[u32::MAX]);
@@ -157,12 +166,15 @@ impl Stepper {
             None => (sizes.record_step(&source, (&step, lanes), &update, &buffers, tuning), None),
         };
         let steps = resident.unwrap_or(1) as u64;
-        let masked_update::Buffers { params, moments, state, metrics, grads, .. } = buffers;
+        let masked_update::Buffers { schedule, params, moments, state, metrics, grads, .. } = buffers;
         let (moment_count, stride) = (update.moments(), sizes.params);
         Stepper {
             recording,
             steps,
             until,
+            schedule,
+            rates: members.iter().map(|(plan, _)| Rates::of(plan)).collect(),
+            all: models.places(),
             params,
             moments,
             state,
@@ -174,7 +186,7 @@ impl Stepper {
         }
     }
 
-    /// Submits `count` steps from step `at` on.
+    /// Submits `count` steps from step `at` on, no more than the rings have rows.
     ///
     /// # Errors
     /// What [`Engine::submit`] gives.
@@ -187,8 +199,15 @@ impl Stepper {
         engine.submit_timed(&self.recording, self.runs(engine, at, count)?)
     }
 
-    /// How often the recording has to run.
+    /// How often the recording has to run. Writes the numbers of its steps; the device takes them up behind the
+    /// submissions before.
     fn runs(&self, engine: &Engine, at: u64, count: u64) -> Result<u64> {
+        let ring = self.schedule.bytes() as usize / (16 * self.all);
+        assert!(
+            count as usize <= ring,
+            "{count} steps in a submission, for which schedules have {ring} rows"
+        );
+        engine.write(&self.schedule, rows(&self.rates, at..at + count, (ring, self.all)).as_flattened())?;
         if let Some(until) = &self.until {
             engine.write(until, &[(at + count) as u32])?;
         }
@@ -211,10 +230,8 @@ impl Stepper {
 impl Sizes {
     fn new(model: &config::Model, table: &ParamTable, members: &[(&Plan, Start)], tuning: &Tuning) -> Sizes {
         let shape = Shape { layers: model.layers, heads: model.heads, dim: members[0].0.law.dim() };
-        let mut touched = touched(table, &[]);
-        for (plan, _) in members {
-            touched.join(self::touched(table, &plan.train));
-        }
+        let trained = members.iter().fold(Spans::default(), |all, (plan, _)| all.union(&plan.train));
+        let touched = Touched::of(model, table, &trained);
         let separate = model.qk == QueryKey::Separate;
         let needed: Vec<bool> =
             (0..shape.layers).map(|l| touched.qk[l] || touched.q[l] || touched.k[l]).collect();
@@ -262,7 +279,7 @@ impl Sizes {
         let all = self.models.places();
         masked_update::Buffers {
             hyper: hyper(members, self.models),
-            schedule: schedule(members, self.models),
+            schedule: Buffer::words("schedule", 4 * all * update.ring),
             trained: trained(members, places, self, update.trained),
             grads: Buffer::words("grads", self.models.count * self.grads),
             params: arena(members, self),
@@ -325,12 +342,22 @@ impl Sizes {
         recording
     }
 
-    /// Place of each trained element's gradient of a model.
-    fn places(&self, table: &ParamTable, train: &[u32], model: usize) -> Vec<u32> {
-        let behind = self.separate.then_some(self.first);
-        let own = places(table, train, &self.layout, behind);
-        let shift = (model * self.grads) as u32;
-        own.into_iter().map(|place| if place == NONE { NONE } else { place + shift }).collect()
+    /// Place of each trained element's gradient of member `m`. Behind `first`, `qk_bwd` writes [L][Q | K][H, D, D].
+    fn places(&self, model: &config::Model, table: &ParamTable, train: &Spans, m: usize) -> Vec<u32> {
+        let tensor = self.shape.tensor();
+        let mut places = Vec::with_capacity(train.len());
+        for ((layer, matrix), param) in tensors(model).zip(&table.params) {
+            let place = |inside: usize| match matrix {
+                Matrix::V => self.layout.entry_v(layer, inside),
+                Matrix::Qk => self.layout.entry_qk(layer, inside),
+                Matrix::Q => Some(self.first + 2 * layer * tensor + inside),
+                Matrix::K => Some(self.first + (2 * layer + 1) * tensor + inside),
+            };
+            let own = train.within(param.place());
+            let of = |element| place(element - param.offset).map_or(NONE, |at| (m * self.grads + at) as u32);
+            places.extend(own.elements().map(of));
+        }
+        places
     }
 }
 
@@ -359,16 +386,14 @@ fn hyper(members: &[(&Plan, Start)], models: Models) -> Buffer {
     Buffer::holding("hyper", rows.as_flattened())
 }
 
-/// [steps, places] rows; those of no model are zeros.
-fn schedule(members: &[(&Plan, Start)], models: Models) -> Buffer {
-    let mut rows = vec![[0.0f32; 4]; members[0].0.steps as usize * models.places()];
-    for (t, now) in rows.chunks_mut(models.places()).enumerate() {
-        for (row, (plan, _)) in now.iter_mut().zip(members) {
-            let t = t as u64;
-            *row = masked_update::schedule_row(&plan.optimizer, t, plan.lr(t), plan.few(t));
-        }
+/// [ring, places] rows of some steps, each at its step's place in the ring; those of no model are zeros.
+fn rows(rates: &[Rates], steps: Range<u64>, (ring, places): (usize, usize)) -> Vec<[f32; 4]> {
+    let mut rows = vec![[0.0f32; 4]; ring * places];
+    for t in steps {
+        let now = &mut rows[(t % ring as u64) as usize * places..][..places];
+        now.iter_mut().zip(rates).for_each(|(row, rates)| *row = rates.row(t));
     }
-    Buffer::holding("schedule", rows.as_flattened())
+    rows
 }
 
 /// [M, longest] parameter and gradient index of each trained element.
@@ -376,8 +401,8 @@ fn trained(members: &[(&Plan, Start)], places: &[Vec<u32>], sizes: &Sizes, longe
     let mut pairs = vec![[NONE; 2]; members.len() * longest];
     for (model, (own, (plan, _))) in pairs.chunks_mut(longest).zip(members).enumerate() {
         let shift = (model * sizes.params) as u32;
-        let listed = plan.train.iter().zip(&places[model]);
-        own.iter_mut().zip(listed).for_each(|(pair, (&p, &g))| *pair = [p + shift, g]);
+        let listed = plan.train.elements().zip(&places[model]);
+        own.iter_mut().zip(listed).for_each(|(pair, (p, &g))| *pair = [p as u32 + shift, g]);
     }
     Buffer::holding("trained", pairs.as_flattened())
 }
@@ -386,56 +411,24 @@ fn trained(members: &[(&Plan, Start)], places: &[Vec<u32>], sizes: &Sizes, longe
 fn slots(members: &[(&Plan, Start)], sizes: &Sizes) -> Buffer {
     let mut words = vec![NONE; sizes.models.places() * sizes.params];
     for (own, (plan, _)) in words.chunks_mut(sizes.params).zip(members) {
-        plan.train.iter().zip(0..).for_each(|(&p, slot)| own[p as usize] = slot);
+        plan.train.elements().zip(0..).for_each(|(p, slot)| own[p] = slot);
     }
     Buffer::holding("slots", &words)
 }
 
 impl Touched {
-    /// What either touches.
-    fn join(&mut self, other: Touched) {
-        let pairs = [
-            (&mut self.v, other.v),
-            (&mut self.qk, other.qk),
-            (&mut self.q, other.q),
-            (&mut self.k, other.k),
-        ];
-        for (own, other) in pairs {
-            own.iter_mut().zip(other).for_each(|(a, b)| *a |= b);
-        }
-    }
-}
-
-fn touched(table: &ParamTable, train: &[u32]) -> Touched {
-    let layers = table.params.iter().filter(|p| p.name.ends_with(".v")).count();
-    let of = |suffix: &str| -> Vec<bool> {
-        (0..layers)
-            .map(|l| {
-                table.get(&format!("layers.{l}.attn.{suffix}")).is_some_and(|p| {
-                    let from = train.partition_point(|&e| (e as usize) < p.offset);
-                    train.get(from).is_some_and(|&e| (e as usize) < p.offset + p.len())
-                })
-            })
-            .collect()
-    };
-    Touched { v: of("v"), qk: of("qk"), q: of("q"), k: of("k") }
-}
-
-/// Place of each trained element's gradient. `separate` is where qk_bwd writes [L][Q | K][H, D, D].
-fn places(table: &ParamTable, train: &[u32], layout: &GradLayout, separate: Option<usize>) -> Vec<u32> {
-    let tensor = layout.shape.tensor();
-    let tensors = table.params.len() / layout.shape.layers;
-    train
-        .iter()
-        .map(|&element| {
-            let (which, inside) = (element as usize / tensor, element as usize % tensor);
-            let (layer, kind) = (which / tensors, which % tensors);
-            let place = match (kind, separate) {
-                (0, _) => layout.entry_v(layer, inside),
-                (_, None) => layout.entry_qk(layer, inside),
-                (kind, Some(behind)) => Some(behind + (layer * 2 + kind - 1) * tensor + inside),
+    fn of(model: &config::Model, table: &ParamTable, trained: &Spans) -> Self {
+        let none = || vec![false; model.layers];
+        let mut touched = Touched { v: none(), qk: none(), q: none(), k: none() };
+        for ((layer, matrix), param) in tensors(model).zip(&table.params) {
+            let of_kind = match matrix {
+                Matrix::V => &mut touched.v,
+                Matrix::Qk => &mut touched.qk,
+                Matrix::Q => &mut touched.q,
+                Matrix::K => &mut touched.k,
             };
-            place.map_or(NONE, |p| p as u32)
-        })
-        .collect()
+            of_kind[layer] = table.need(param, trained) != Need::None;
+        }
+        touched
+    }
 }

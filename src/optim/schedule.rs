@@ -20,9 +20,30 @@ pub fn factor(schedule: Schedule, t: u64, steps: u64) -> f64 {
     }
 }
 
+/// The factor of a learning rate that warms up: from 0 in `warmup` equal steps, then [`factor`] over the steps left.
+pub fn warmed(schedule: Schedule, warmup: u64, t: u64, steps: u64) -> f64 {
+    if t < warmup {
+        return t as f64 / warmup as f64;
+    }
+    factor(schedule, t - warmup, steps.saturating_sub(warmup))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rate_warms_up_from_nothing_and_then_goes_its_way() {
+        let curve = |schedule, warmup| [0, 1, 2, 3, 4, 5].map(|t| warmed(schedule, warmup, t, 6));
+        assert_eq!(curve(Schedule::Constant, 4), [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]);
+        assert_eq!(curve(Schedule::Linear, 1), [0.0, 1.0, 0.75, 0.5, 0.25, 0.0]);
+        assert_eq!(curve(Schedule::Linear, 5), [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]);
+        for schedule in [Schedule::Constant, Schedule::Linear, Schedule::Cosine] {
+            for t in 0..9 {
+                assert_eq!(warmed(schedule, 0, t, 6).to_bits(), factor(schedule, t, 6).to_bits());
+            }
+        }
+    }
 
     #[test]
     fn the_ends_are_one_and_zero() {

@@ -1,8 +1,11 @@
 //! A run directory in memory, as `floe run` writes it.
 
 use super::weights::{self, Weights};
+use crate::bounded::{self, Lines};
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
+use crate::fingerprint::{Identity, Noted};
+use crate::results::one_sign;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,6 +33,8 @@ pub struct RunInfo {
     pub floe: String,
     pub device: Device,
     pub seed: u64,
+    /// Of configuration and data; empty in runs from before it was written.
+    pub fingerprint: String,
     /// Seconds, resumed parts included.
     pub wall_s: f64,
     pub phases: Vec<Phase>,
@@ -86,7 +91,7 @@ pub struct Series {
     pub points: Vec<Point>,
 }
 
-/// Mean squared error at one shot count. `mean` is NaN where only the exact risk is known.
+/// Mean squared error at one shot count. `mean` is NaN where only the exact risk is known, `stderr` where there is none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
     pub shots: u32,
@@ -172,16 +177,24 @@ pub(super) fn unseen(tasks: Vec<String>) -> Option<String> {
 /// or checkpoint; the message names the file and the line. `baselines.csv` and checkpoints may be absent.
 pub fn read(dir: &Path) -> Result<RunData> {
     let config_path = dir.join("config.toml");
-    let config = toml::from_str(&text(&config_path)?)
+    let config_text = text(&config_path)?;
+    let config = toml::from_str(&config_text)
         .map_err(|e| Error::file(&config_path, e.to_string().trim_end().replace('\n', " ")))?;
     let run_path = dir.join("run.json");
-    let run = serde_json::from_str(&text(&run_path)?).map_err(|e| Error::file(&run_path, e))?;
+    let info = text(&run_path)?;
+    let run: RunInfo = serde_json::from_str(&info).map_err(|e| Error::file(&run_path, e))?;
+    let noted = Noted::of_json(&info);
+    let identity = Identity::new(config_text, noted.data.clone().unwrap_or_default());
+    agrees(&config_path, &identity, &noted, "run.json")?;
+    let signed = |name: &str| {
+        let path = dir.join(name);
+        let (series, sign) = series(&path, &text(&path)?)?;
+        signed_by(&path, sign.as_deref(), &run.fingerprint, "run.json")?;
+        Ok::<_, Error>(series)
+    };
     let curves = curves(&dir.join("metrics.jsonl"))?;
-    let eval_path = dir.join("eval.csv");
-    let eval = series(&eval_path, &text(&eval_path)?)?;
-    let baselines_path = dir.join("baselines.csv");
-    let baselines =
-        if baselines_path.exists() { series(&baselines_path, &text(&baselines_path)?)? } else { Vec::new() };
+    let eval = signed("eval.csv")?;
+    let baselines = if dir.join("baselines.csv").exists() { signed("baselines.csv")? } else { Vec::new() };
     let mut data =
         RunData { dir: dir.to_path_buf(), config, run, curves, eval, baselines, weights: Vec::new() };
     let mut models = data.models();
@@ -190,20 +203,68 @@ pub fn read(dir: &Path) -> Result<RunData> {
     for model in models {
         let path = dir.join("checkpoints").join(format!("{model}.safetensors"));
         if path.exists() && !data.weights.iter().any(|w| w.model == model) {
-            data.weights.push(weights::read(&model, &path)?);
+            data.weights.push(weights::read(&model, &path, &identity)?);
         }
     }
     Ok(data)
 }
 
+/// Holds that what a file was made from, by another that says so, is what it holds.
+pub(super) fn agrees(path: &Path, identity: &Identity, noted: &Noted, by: &str) -> Result<()> {
+    match identity.config_differs(noted, &[]) {
+        None => Ok(()),
+        Some(how) => {
+            let message =
+                format!("was altered after the run: {how}, and there is {by}; put it back as it was");
+            Err(Error::config(path.display().to_string(), message))
+        }
+    }
+}
+
+/// Holds that a table carries the fingerprint of the run that it stands beside, where both have one.
+pub(super) fn signed_by(path: &Path, sign: Option<&str>, run: &str, by: &str) -> Result<()> {
+    match sign {
+        Some(sign) if sign != run && !run.is_empty() => {
+            let (sign, run) = (shown(sign), shown(run));
+            let message = format!(
+                "is of another experiment: its fingerprint is `{sign}`, that of {by} is `{run}`; put the right file back, or run again"
+            );
+            Err(Error::file(path, message))
+        }
+        _ => Ok(()),
+    }
+}
+
 pub(super) fn text(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).map_err(|e| match e.kind() {
+    bounded::text(path, bounded::TABLE).map_err(|e| unreadable(path, e))
+}
+
+fn unreadable(path: &Path, error: std::io::Error) -> Error {
+    match error.kind() {
         std::io::ErrorKind::NotFound => {
             let message = "not found; a report needs a directory that `floe run` or `floe sweep` has written";
             Error::file(path, message)
         }
-        _ => Error::file(path, e),
-    })
+        _ => Error::file(path, error),
+    }
+}
+
+/// Most bytes of a line of `metrics.jsonl`.
+const LONGEST: u64 = 1 << 16;
+
+/// Most steps of a curve that are kept: many more than a figure has pixels.
+const MOST: usize = 1 << 16;
+
+/// Halves the steps of a curve. Of four steps in a row the lowest and the highest loss stay, so that no peak is lost.
+fn thin(steps: &mut BTreeMap<u64, Loss>) {
+    let all: Vec<Loss> = std::mem::take(steps).into_values().collect();
+    for four in all.chunks(4) {
+        let by = |a: &&Loss, b: &&Loss| a.total.total_cmp(&b.total);
+        let (low, high) = (four.iter().min_by(by), four.iter().max_by(by));
+        steps.extend(low.into_iter().chain(high).map(|loss| (loss.step, *loss)));
+    }
+    // A curve begins and ends where it did.
+    steps.extend(all.first().into_iter().chain(all.last()).map(|loss| (loss.step, *loss)));
 }
 
 /// A line of `metrics.jsonl`; keys the report does not show are ignored.
@@ -220,11 +281,17 @@ struct Line {
 fn curves(path: &Path) -> Result<Vec<Curve>> {
     let mut order: Vec<String> = Vec::new();
     let mut by_model: BTreeMap<String, BTreeMap<u64, Loss>> = BTreeMap::new();
-    for (index, line) in text(path)?.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
+    let mut lines = Lines::open(path, LONGEST).map_err(|e| unreadable(path, e))?;
+    let mut number = 0;
+    while let Some(line) = lines.next_line().map_err(|e| unreadable(path, e))? {
+        number += 1;
+        if line.trim().is_empty() {
+            continue;
+        }
         let line: Line = serde_json::from_str(line).map_err(|e| {
             let what = e.to_string();
             let what = what.split(" at line ").next().unwrap_or_default();
-            Error::file(path, format!("line {}: {what}; delete the line or resume the run", index + 1))
+            Error::file(path, format!("line {number}: {what}; delete the line or resume the run"))
         })?;
         let model = if line.phase == "pretrain" { PRETRAINED.to_string() } else { line.method };
         if !order.contains(&model) {
@@ -233,30 +300,42 @@ fn curves(path: &Path) -> Result<Vec<Curve>> {
         let nan = |v: Option<f64>| v.unwrap_or(f64::NAN);
         let loss =
             Loss { step: line.step, total: nan(line.loss), zs: nan(line.zs_loss), fs: nan(line.fs_loss) };
-        by_model.entry(model).or_default().insert(line.step, loss);
+        let steps = by_model.entry(model).or_default();
+        steps.insert(line.step, loss);
+        if steps.len() > MOST {
+            thin(steps);
+        }
     }
     let steps = |m: &String| by_model.get(m).map(|s| s.values().copied().collect()).unwrap_or_default();
     Ok(order.iter().map(|m| Curve { model: m.clone(), steps: steps(m) }).collect())
 }
 
 const COLUMNS: [&str; 6] = ["model", "task", "shots", "mean", "stderr", "exact"];
+/// Behind them, in files of a run that has one.
+const FINGERPRINT: &str = "fingerprint";
 
-fn series(path: &Path, text: &str) -> Result<Vec<Series>> {
+/// The series of a table, and its fingerprint.
+fn series(path: &Path, text: &str) -> Result<(Vec<Series>, Option<String>)> {
     let mut reader =
         csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
     let header = reader.headers().map_err(|e| Error::file(path, e))?;
-    if header.iter().ne(COLUMNS) {
-        let found = header.iter().collect::<Vec<_>>().join(",");
+    let signed = header.len() > COLUMNS.len() && header.iter().next_back() == Some(FINGERPRINT);
+    let width = COLUMNS.len() + usize::from(signed);
+    if header.iter().take(COLUMNS.len()).ne(COLUMNS) || header.len() != width {
+        let found = header.iter().map(shown).collect::<Vec<_>>().join(",");
         let need = COLUMNS.join(",");
         return Err(Error::file(path, format!("line 1: the header is `{found}`, it must be `{need}`")));
     }
-    let mut all: Vec<Series> = Vec::new();
+    let (mut all, mut sign): (Vec<Series>, Option<String>) = (Vec::new(), None);
     for record in reader.records() {
         let record = record.map_err(|e| Error::file(path, e))?;
         let line = record.position().map_or(0, csv::Position::line);
-        if record.len() != COLUMNS.len() {
-            let message = format!("line {line}: {} fields, the header has {}", record.len(), COLUMNS.len());
+        if record.len() != width {
+            let message = format!("line {line}: {} fields, the header has {width}", record.len());
             return Err(Error::file(path, message));
+        }
+        if signed {
+            one_sign(path, line, &mut sign, &record[COLUMNS.len()])?;
         }
         let point = point(path, line, &record)?;
         let (model, task) = (&record[0], &record[1]);
@@ -271,7 +350,7 @@ fn series(path: &Path, text: &str) -> Result<Vec<Series>> {
             Err(place) => points.insert(place, point),
         }
     }
-    Ok(all)
+    Ok((all, sign))
 }
 
 fn point(path: &Path, line: u64, record: &csv::StringRecord) -> Result<Point> {
@@ -294,5 +373,39 @@ fn point(path: &Path, line: u64, record: &csv::StringRecord) -> Result<Point> {
     if mean.is_none() && exact.is_none() {
         return Err(cell(3, "empty, and so is `exact`; one of them must be a number".into()));
     }
-    Ok(Point { shots, mean: mean.unwrap_or(f64::NAN), stderr: number(4)?.unwrap_or(0.0), exact })
+    Ok(Point { shots, mean: mean.unwrap_or(f64::NAN), stderr: number(4)?.unwrap_or(f64::NAN), exact })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_curve_of_any_length_keeps_its_ends_and_its_extremes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("metrics.jsonl");
+        let mut text = String::new();
+        for step in 0..300_000u64 {
+            let loss = match step {
+                123_456 => 1e6,
+                200_001 => -5.0,
+                _ => 1.0 + (step % 7) as f64,
+            };
+            text += &format!(
+                "{{\"phase\":\"pretrain\",\"method\":\"pretrained\",\"step\":{step},\"loss\":{loss}}}\n"
+            );
+        }
+        std::fs::write(&path, &text).unwrap();
+        let curves = curves(&path).unwrap();
+        let steps = &curves[0].steps;
+        assert!(steps.len() <= MOST && steps.len() > MOST / 4, "{}", steps.len());
+        assert_eq!((steps[0].step, steps[steps.len() - 1].step), (0, 299_999));
+        assert!(steps.is_sorted_by_key(|loss| loss.step));
+        for extreme in [1e6, -5.0] {
+            assert!(steps.iter().any(|loss| loss.total == extreme), "{extreme}");
+        }
+        // The line of a mistake is told as before.
+        std::fs::write(&path, "{\"phase\":\"pretrain\",\"method\":\"a\",\"step\":0}\n\n{\n").unwrap();
+        assert!(super::curves(&path).unwrap_err().to_string().contains("line 3: "));
+    }
 }

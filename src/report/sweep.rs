@@ -6,7 +6,7 @@ mod table;
 mod words;
 
 use super::figure::Figure;
-use super::{figures as shown, keys, render, safe, save, set_off, swatch};
+use super::{Drawn, figures as shown, keys, render, safe, set_off, swatch};
 use crate::error::Result;
 use load::SweepData;
 use minijinja::{Value, context};
@@ -18,17 +18,26 @@ pub fn is_sweep(dir: &Path) -> bool {
 }
 
 /// Reads the sweep in `dir` (`sweep.toml`, `sweep.json`, `summary.csv`) and writes `report.html` and `figures/*.svg`
-/// into it, each file whole or not at all.
+/// into it: all of them or none.
 ///
 /// # Errors
 /// A file that is missing or malformed, by name and line, or one that cannot be written.
 pub fn write(dir: &Path) -> Result<()> {
+    draw(dir)?.save()
+}
+
+/// Reads the sweep in `dir` and draws its report, writing nothing.
+///
+/// # Errors
+/// A file that is missing or malformed, by name and line.
+pub fn draw(dir: &Path) -> Result<Drawn> {
     let data = load::read(dir)?;
     let field = figures::field(&data);
     let pareto = field.as_ref().map(|f| figures::pareto(&data, f)).transpose()?.flatten();
     let against = figures::against(&data)?;
     let html = html(&data, field.as_ref(), pareto.as_ref(), &against)?;
-    save(dir, pareto.iter().chain(against.iter().flat_map(|(_, panels)| panels)), &html)
+    let all = pareto.iter().chain(against.iter().flat_map(|(_, panels)| panels));
+    Ok(Drawn::new(dir, all, &html))
 }
 
 fn html(

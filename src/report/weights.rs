@@ -2,6 +2,7 @@
 
 use crate::checkpoint;
 use crate::error::{Error, Result};
+use crate::fingerprint::{Identity, Noted};
 use std::path::Path;
 
 /// The attention matrices of one model.
@@ -32,8 +33,19 @@ impl Weights {
 }
 
 /// Reads `layers.{l}.attn.{v,qk,q,k}` (f32 [H, D, D]); other tensors are ignored.
-pub(super) fn read(model: &str, path: &Path) -> Result<Weights> {
+///
+/// # Errors
+/// A file that is no checkpoint of that model, or one of another experiment than `identity`.
+pub(super) fn read(model: &str, path: &Path, identity: &Identity) -> Result<Weights> {
     let checkpoint = checkpoint::read(path)?;
+    let noted = Noted::of(path, &checkpoint.metadata)?;
+    // Data are compared where the run says what they were.
+    let data = if identity.data.is_empty() { None } else { identity.data_differ(&noted) };
+    if let Some(how) = identity.config_differs(&noted, &[]).or(data) {
+        let message =
+            format!("is of another experiment than the run: {how}; put the right file back, or run again");
+        return Err(Error::config(path.display().to_string(), message));
+    }
     let mut matrices = Vec::new();
     for (name, tensor) in &checkpoint.tensors {
         let Some((layer, kind)) = parse(name) else { continue };

@@ -1,13 +1,14 @@
 //! One batch of a sweep: models that draw the same prompts, trained side by side and saved.
 
 use super::Members;
+use crate::bounded;
 use crate::error::{Error, Result};
+use crate::fingerprint::Identity;
 use crate::metrics::MetricsLog;
 use crate::run::{self, Machine};
 use crate::rundir::{self, RunDir};
 use crate::train::{Job, Progress, State, Trainer};
 use serde::Deserialize;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// What became of a member.
@@ -15,7 +16,7 @@ use std::time::Instant;
 pub struct Trained {
     /// Its arena; not finite if it diverged.
     pub params: Vec<f32>,
-    /// The step whose loss was not finite.
+    /// The step whose loss was not finite, or that left a parameter so.
     pub diverged: Option<u64>,
 }
 
@@ -43,18 +44,25 @@ pub fn finished(
     dir: &RunDir,
 ) -> Result<(Earlier, Vec<Option<Trained>>)> {
     // Times and divergences alone are lost with a file that another hand has changed.
-    let text = std::fs::read_to_string(dir.root().join("sweep.json")).unwrap_or_default();
+    let text = bounded::text(&dir.root().join("sweep.json"), bounded::TABLE).unwrap_or_default();
     let earlier: Earlier = serde_json::from_str(&text).unwrap_or_default();
     let mut trained: Vec<Option<Trained>> = vec![None; members.list.len()];
     for batch in batches {
         let mut found = Vec::new();
         for &i in batch {
             let member = &members.list[i];
+            let experiment = &members.experiments[member.experiment];
             let path = dir.checkpoint(&member.file);
             let known = earlier.members.iter().find(|known| known.model == member.model);
             if path.exists() {
-                let table = &members.experiments[member.experiment].table;
-                let params = rundir::load_model(&path, table)?;
+                let begun = match member.start {
+                    None => Some(experiment.init()),
+                    // Not there: trained again, to the same bits.
+                    Some(pretrained) => trained[pretrained].as_ref().map(|t| t.params.clone()),
+                };
+                let identity = experiment.identity.clone();
+                let identity = begun.map_or(identity, |start| experiment.identity.from(&start));
+                let params = rundir::load_finished(&path, &experiment.table, &identity, &member.method)?;
                 found.push((i, Trained { params, diverged: None }));
             } else if let Some(Known { diverged_at: Some(step), .. }) = known {
                 found.push((i, Trained { params: Vec::new(), diverged: Some(*step) }));
@@ -73,15 +81,16 @@ pub fn train(
     machine: Machine,
     (number, name, batch): (usize, &str, &[usize]),
     dir: &RunDir,
-    (stop, log, progress): (&AtomicBool, &mut MetricsLog, &mut dyn Progress),
+    (log, progress): (&mut MetricsLog, &mut dyn Progress),
     trained: &mut [Option<Trained>],
 ) -> Result<serde_json::Value> {
     let began = Instant::now();
-    let (mut alive, mut states) = (Vec::new(), Vec::new());
+    let (mut alive, mut states, mut identities) = (Vec::new(), Vec::new(), Vec::new());
     for &i in batch {
         match start(members, i, trained) {
             Some(params) => {
                 alive.push(i);
+                identities.push(members.experiments[members.list[i].experiment].identity.from(&params));
                 states.push(State::fresh(params));
             }
             // Nothing to go on from.
@@ -90,17 +99,18 @@ pub fn train(
     }
     if !alive.is_empty() {
         let experiment = &members.experiments[members.list[batch[0]].experiment];
-        let trainer = Trainer { keep_going: true, ..experiment.trainer(machine, stop) };
-        let jobs: Vec<Job> = alive.iter().map(|&i| job(members, i)).collect();
+        let trainer = Trainer { keep_going: true, ..experiment.trainer(machine) };
+        let jobs: Vec<Job> =
+            alive.iter().zip(&identities).map(|(&i, identity)| job(members, i, identity)).collect();
         let states = match trainer.run_together(name, &jobs, states, log, progress) {
             Err(Error::Interrupted(at)) => {
                 return Err(Error::Interrupted(format!("{at}; finished batches are saved")));
             }
             other => other?,
         };
-        for (&i, state) in alive.iter().zip(states) {
+        for ((&i, identity), state) in alive.iter().zip(&identities).zip(states) {
             if state.diverged.is_none() {
-                save(members, i, dir, &state)?;
+                save(members, i, dir, (&state, identity))?;
             }
             trained[i] = Some(Trained { params: state.params, diverged: state.diverged });
         }
@@ -123,16 +133,20 @@ fn start(members: &Members, member: usize, trained: &[Option<Trained>]) -> Optio
     }
 }
 
-fn job(members: &Members, member: usize) -> Job<'_> {
+fn job<'a>(members: &'a Members, member: usize, identity: &'a Identity) -> Job<'a> {
     let member = &members.list[member];
     let phase = run::phase_of(&member.method);
-    Job { phase, method: &member.model, plan: &member.plan, state_path: None, config: "" }
+    Job { phase, method: &member.model, plan: &member.plan, state_path: None, identity }
 }
 
-fn save(members: &Members, member: usize, dir: &RunDir, state: &State) -> Result<()> {
+fn save(
+    members: &Members,
+    member: usize,
+    dir: &RunDir,
+    (state, identity): (&State, &Identity),
+) -> Result<()> {
     let member = &members.list[member];
     let experiment = &members.experiments[member.experiment];
     let info = run::phase_info(&member.method, &member.plan, state, experiment.table.len());
-    let config = experiment.config.to_toml()?;
-    rundir::save_model(&dir.checkpoint(&member.file), &experiment.table, state, &config, &info)
+    rundir::save_model(&dir.checkpoint(&member.file), &experiment.table, state, identity, &info)
 }

@@ -11,6 +11,8 @@
 //! pooled weights have seen those tasks, which makes λ of `ridge+prior` a little large where they are few.
 
 use super::tables::{Group, TableData};
+use crate::error::Result;
+use crate::interrupt;
 use crate::linalg::{cholesky, dot, solve};
 use crate::splitmix::SplitMix64;
 
@@ -29,15 +31,18 @@ pub struct Baseline {
     /// Mean squared error of the standardised target [shots + 1].
     pub mean: Vec<f64>,
     /// Standard error of that mean [shots + 1].
-    pub stderr: Vec<f64>,
+    pub stderr: Vec<Option<f64>>,
 }
 
 /// [`Predictors::fit`] and [`Predictors::errors`] in one, for prompts of a single kind.
 ///
 /// # Panics
 /// As [`Predictors::errors`].
-pub fn errors(data: &TableData, prompts: &[Vec<u32>], shots: usize) -> Vec<Baseline> {
-    Predictors::fit(data, shots).errors(data, prompts)
+///
+/// # Errors
+/// As [`Predictors::errors`].
+pub fn errors(data: &TableData, prompts: &[Vec<u32>], shots: usize) -> Result<Vec<Baseline>> {
+    Predictors::fit(data, shots)?.errors(data, prompts.iter().cloned())
 }
 
 /// What the predictors learn from the pre-training tasks.
@@ -54,12 +59,16 @@ pub struct Predictors {
 
 impl Predictors {
     /// Fits the pooled weights and chooses every λ for up to `shots` demonstrations.
-    pub fn fit(data: &TableData, shots: usize) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`](crate::Error::Interrupted).
+    pub fn fit(data: &TableData, shots: usize) -> Result<Self> {
         let pooled = pool(data);
         let prompts = choice_prompts(&data.pretrain, shots);
         let mut totals = vec![[[0.0; 2]; LAMBDAS.len()]; shots];
         let mut context = Context::new(data.dim + 1);
         for prompt in &prompts {
+            interrupt::check(|| "the reference predictors".into())?;
             let query = context.start(data, prompt[0]);
             for (n, id) in prompt[1..].iter().enumerate() {
                 context.add(data, *id, &pooled);
@@ -77,7 +86,7 @@ impl Predictors {
             };
             totals.iter().map(least).collect()
         };
-        Predictors { shots, ridge: best(0), prior: best(1), pooled }
+        Ok(Predictors { shots, ridge: best(0), prior: best(1), pooled })
     }
 
     /// The errors of all four on `prompts`: lists of row ids, the query first, then the demonstrations in
@@ -85,10 +94,16 @@ impl Predictors {
     ///
     /// # Panics
     /// If a prompt has fewer demonstrations than the shots fitted for, or an id is no row of `data`.
-    pub fn errors(&self, data: &TableData, prompts: &[Vec<u32>]) -> Vec<Baseline> {
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`](crate::Error::Interrupted).
+    pub fn errors(&self, data: &TableData, prompts: impl Iterator<Item = Vec<u32>>) -> Result<Vec<Baseline>> {
         let mut sums = vec![[[0.0; 2]; 4]; self.shots + 1];
         let mut context = Context::new(data.dim + 1);
+        let mut count = 0u64;
         for prompt in prompts {
+            interrupt::check(|| "the reference predictors".into())?;
+            count += 1;
             assert!(prompt.len() > self.shots, "a prompt has {} rows for {} shots", prompt.len(), self.shots);
             let query = context.start(data, prompt[0]);
             let pooled = dot(&self.pooled, &query.x);
@@ -109,7 +124,7 @@ impl Predictors {
                 record(n, [total / n as f64, pooled, ridge, context.prior(&query.x, &self.pooled)]);
             }
         }
-        summary(&sums, prompts.len() as f64)
+        Ok(summary(&sums, count as f64))
     }
 }
 
@@ -119,7 +134,7 @@ fn summary(sums: &[[[f64; 2]; 4]], count: f64) -> Vec<Baseline> {
         let mean = |s: &[[f64; 2]; 4]| s[which][0] / count;
         let stderr = |s: &[[f64; 2]; 4]| {
             let variance = (s[which][1] / count - mean(s).powi(2)).max(0.0);
-            (variance / (count - 1.0).max(1.0)).sqrt()
+            (count > 1.0).then(|| (variance / (count - 1.0)).sqrt())
         };
         Baseline { name, mean: sums.iter().map(mean).collect(), stderr: sums.iter().map(stderr).collect() }
     };

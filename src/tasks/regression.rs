@@ -1,12 +1,11 @@
 //! Linear regression with a hidden task vector: y = θ·x + ε, x ~ N(0, Σ), ε ~ N(0, σ²).
 
-use super::{Known, Problem, tests};
-use crate::config::{Covariance, Regression, Theta};
-use crate::error::{Error, Result};
+use super::{Known, Problem, covariance, tests};
+use crate::config::{Regression, Theta};
+use crate::error::Result;
+use crate::fingerprint::Data;
 use crate::law::{self, Law, Pool, ThetaLaw};
-use crate::linalg;
 use crate::rng::{self, Stream, key};
-use std::path::Path;
 
 /// The law of the data in full.
 #[derive(Clone, Debug)]
@@ -25,11 +24,7 @@ pub struct Truth {
 /// (`negated`) and fresh θ (`fresh`).
 pub fn open(task: &Regression, seed: u64) -> Result<Problem> {
     let d = task.dim;
-    let covariance = covariance(&task.covariance, d)?;
-    let factor = match task.covariance {
-        Covariance::Identity => None,
-        _ => Some(factor(&covariance, d, &task.covariance)?),
-    };
+    let covariance::Opened { matrix: covariance, factor, files } = covariance::open(&task.covariance, d)?;
     let target = theta0(task.theta, d, seed);
     let base = |stream, theta, pool| {
         Law::Regression(law::Regression {
@@ -66,6 +61,7 @@ pub fn open(task: &Regression, seed: u64) -> Result<Problem> {
             task.noise, task.pool
         ),
         facts: [("theta0".to_string(), serde_json::json!(target))].into(),
+        read: Data { files, ..Data::default() },
         known: Known::Regression(Truth { noise: task.noise, covariance, theta: task.theta, target }),
     })
 }
@@ -76,76 +72,4 @@ fn theta0(law: Theta, d: usize, seed: u64) -> Vec<f64> {
     let norm = g.iter().map(|x| x * x).sum::<f64>().sqrt();
     let scale = if law == Theta::Sphere { 1.0 / norm } else { 1.0 };
     g.iter().map(|x| (x * scale) as f32 as f64).collect()
-}
-
-fn covariance(covariance: &Covariance, d: usize) -> Result<Vec<f64>> {
-    let diagonal = |values: &[f64]| {
-        let mut matrix = vec![0.0; d * d];
-        for (i, &value) in values.iter().enumerate() {
-            matrix[i * d + i] = value;
-        }
-        matrix
-    };
-    match covariance {
-        Covariance::Identity => Ok(diagonal(&vec![1.0; d])),
-        Covariance::Diagonal(values) => Ok(diagonal(values)),
-        Covariance::File(path) => read_matrix(path, d),
-    }
-}
-
-/// A d×d matrix of numbers from a CSV file without a header.
-fn read_matrix(path: &Path, d: usize) -> Result<Vec<f64>> {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .trim(csv::Trim::All)
-        .from_path(path)
-        .map_err(|e| Error::file(path, format!("can't read the covariance: {e}")))?;
-    let mut matrix = Vec::new();
-    let mut rows = 0;
-    for (i, record) in reader.records().enumerate() {
-        let record = record.map_err(|e| Error::file(path, format!("can't read the covariance: {e}")))?;
-        rows += 1;
-        if record.len() != d {
-            let message =
-                format!("row {} has {} values; `task.dim` = {d} needs {d} rows of {d}", i + 1, record.len());
-            return Err(Error::file(path, message));
-        }
-        for (j, field) in record.iter().enumerate() {
-            let value: f64 =
-                field.parse().ok().filter(|x: &f64| x.is_finite()).ok_or_else(|| Error::Cell {
-                    path: path.to_path_buf(),
-                    line: i as u64 + 1,
-                    column: (j + 1).to_string(),
-                    message: format!("`{field}` is no number"),
-                })?;
-            matrix.push(value);
-        }
-    }
-    if rows != d {
-        return Err(Error::file(path, format!("{rows} rows; `task.dim` = {d} needs {d} rows of {d}")));
-    }
-    for i in 0..d {
-        for j in 0..i {
-            let (a, b) = (matrix[i * d + j], matrix[j * d + i]);
-            if (a - b).abs() > 1e-9 * (a.abs() + b.abs()) {
-                let message =
-                    format!("is not symmetric: row {}, column {} is {a}, its mirror {b}", i + 1, j + 1);
-                return Err(Error::file(path, message));
-            }
-        }
-    }
-    Ok(matrix)
-}
-
-/// Lower Cholesky factor of Σ, [d, d].
-fn factor(covariance: &[f64], d: usize, from: &Covariance) -> Result<Vec<f32>> {
-    let mut l = covariance.to_vec();
-    linalg::cholesky(&mut l, d).map_err(|row| match from {
-        Covariance::File(path) => {
-            Error::file(path, format!("is no covariance: not positive definite at row {}", row + 1))
-        }
-        _ => Error::config("task.covariance", format!("entry {} is not positive", row + 1)),
-    })?;
-    Ok((0..d * d).map(|i| if i % d <= i / d { l[i] as f32 } else { 0.0 }).collect())
 }

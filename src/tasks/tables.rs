@@ -4,16 +4,23 @@
 //! the one to fine-tune on, whose rows are split into training and test rows. Every column is standardised
 //! with the mean and deviation of the pre-training rows alone, so nothing leaks from the others.
 
+mod cell;
+mod dropped;
+mod header;
+mod lines;
+mod names;
 mod problem;
 mod read;
 mod split;
+mod spread;
 
+pub use dropped::Dropped;
 pub use problem::open;
 
+use super::input;
 use crate::config::Tables;
-use crate::error::{Error, Result};
-use flate2::read::GzDecoder;
-use std::io::Read;
+use crate::error::Result;
+use crate::fingerprint::FileRead;
 use std::path::Path;
 
 /// The table that ships: prices of round-cut diamonds, a task per cut, colour and clarity.
@@ -50,6 +57,10 @@ pub struct TableData {
     pub mean: Vec<f64>,
     /// Standard deviation likewise [d + 1].
     pub std: Vec<f64>,
+    /// Rows left out for a missing value.
+    pub dropped: Dropped,
+    /// Tasks that lost all their rows so.
+    pub dropped_tasks: Vec<String>,
 }
 
 impl TableData {
@@ -62,7 +73,7 @@ impl TableData {
     /// One line of plain text about the data and its split.
     pub fn description(&self) -> String {
         format!(
-            "{}: {} tasks to pre-train on, {} held out, {} fine-tuned on ({} rows to train, {} to test); {} from {}",
+            "{}: {} tasks to pre-train on, {} held out, {} fine-tuned on ({} rows to train, {} to test); {} from {}{}",
             self.name,
             self.pretrain.len(),
             self.heldout.len(),
@@ -71,28 +82,36 @@ impl TableData {
             self.target_test.len,
             self.target_column,
             self.columns.join(", "),
+            self.dropped.described(&self.dropped_tasks),
         )
     }
 }
 
 /// Reads, splits and standardises the table that `cfg` names; an empty path is the `diamonds` table that
-/// ships. A gzip file is read as what it holds. `rows_needed` is the rows of a prompt, its query included.
+/// ships. A gzip file is read as what it holds, all members of it. `rows_needed` is the rows of a prompt, its query included.
 ///
 /// At least one task is held out and at least one pre-trains, whatever the share. The target's parts keep at
 /// least `rows_needed` rows each, whatever `target_test` (1 with replacement). The same file, configuration
 /// and seed give the same data, whatever the order of the tasks in the file.
 ///
 /// # Errors
-/// [`Error::File`] or [`Error::Cell`] for what is wrong with the file, [`Error::Config`] for a field of the
-/// experiment that does not fit it; the message names the file, line and column, and the mend.
+/// [`File`](crate::Error::File) or [`Cell`](crate::Error::Cell) for what is wrong with the file,
+/// [`Config`](crate::Error::Config) for a field of the experiment that does not fit it; the message names the file, line
+/// and column, and the mend.
 pub fn load(cfg: &Tables, seed: u64, rows_needed: usize) -> Result<TableData> {
+    load_read(cfg, seed, rows_needed).map(|(data, _)| data)
+}
+
+/// [`load`], and what file it was.
+fn load_read(cfg: &Tables, seed: u64, rows_needed: usize) -> Result<(TableData, FileRead)> {
+    let read = |bytes: &[u8], path: &Path| {
+        Ok((parse(bytes, path, cfg, seed, rows_needed)?, FileRead::of(path, bytes)))
+    };
     if cfg.path.as_os_str().is_empty() {
-        return parse(DIAMONDS, Path::new("diamonds.csv.gz"), cfg, seed, rows_needed);
+        return read(DIAMONDS, Path::new("diamonds.csv.gz"));
     }
-    let bytes = std::fs::read(&cfg.path).map_err(|e| {
-        Error::file(&cfg.path, format!("cannot be read ({e}); `task.path` must name a CSV file"))
-    })?;
-    parse(&bytes, &cfg.path, cfg, seed, rows_needed)
+    let bytes = input::read(&cfg.path, "task.path")?;
+    read(&bytes, &cfg.path)
 }
 
 /// [`load`] from bytes already in memory; `path` is what the messages call them.
@@ -100,23 +119,9 @@ pub fn load(cfg: &Tables, seed: u64, rows_needed: usize) -> Result<TableData> {
 /// # Errors
 /// As [`load`].
 pub fn parse(bytes: &[u8], path: &Path, cfg: &Tables, seed: u64, rows_needed: usize) -> Result<TableData> {
-    let plain;
-    let bytes = if bytes.starts_with(&[0x1f, 0x8b]) {
-        plain = unzip(bytes, path)?;
-        &plain
-    } else {
-        bytes
-    };
-    let table = read::read(bytes, path, cfg)?;
+    let text = input::text(bytes, path)?;
+    let table = read::read(&text, path, cfg)?;
     split::split(table, path, cfg, seed, rows_needed.max(1))
-}
-
-fn unzip(bytes: &[u8], path: &Path) -> Result<Vec<u8>> {
-    let mut plain = Vec::new();
-    GzDecoder::new(bytes)
-        .read_to_end(&mut plain)
-        .map_err(|e| Error::file(path, format!("is a damaged gzip file ({e}); fetch or make it anew")))?;
-    Ok(plain)
 }
 
 /// Names for a message: quoted, on one line, and not too many of them.

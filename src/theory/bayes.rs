@@ -3,6 +3,8 @@
 use super::Setting;
 use super::optima::mean_square;
 use crate::config::Theta;
+use crate::error::Result;
+use crate::interrupt;
 use crate::linalg::{apply, dot, trace};
 use crate::splitmix::SplitMix64;
 
@@ -14,7 +16,10 @@ const DESIGNS: usize = 4096;
 ///
 /// Ridge with that prior is Bayes' rule for θ ~ N(0, I), so there it is the floor for every method; on the
 /// sphere it is the floor for estimators linear in y. The same X serve every n, so the curve is smooth.
-pub fn bayes(setting: &Setting, law: Theta, shots: &[usize]) -> Vec<(f64, f64)> {
+///
+/// # Errors
+/// [`Error::Interrupted`](crate::Error::Interrupted).
+pub fn bayes(setting: &Setting, law: Theta, shots: &[usize]) -> Result<Vec<(f64, f64)>> {
     let d = setting.dim;
     let most = shots.iter().copied().max().unwrap_or(0);
     let prior = mean_square(d, law);
@@ -26,6 +31,7 @@ pub fn bayes(setting: &Setting, law: Theta, shots: &[usize]) -> Vec<(f64, f64)> 
             post[i * d + i] = prior;
         }
         for (n, sum) in sums.iter_mut().enumerate() {
+            interrupt::check(|| "the Bayes floor".into())?;
             if n > 0 {
                 let g: Vec<f64> = (0..d).map(|_| rng.normal()).collect();
                 observe(&mut post, &apply(&setting.factor, &g), setting.noise, prior);
@@ -44,7 +50,7 @@ pub fn bayes(setting: &Setting, law: Theta, shots: &[usize]) -> Vec<(f64, f64)> 
             (setting.noise + mean, (variance / (count - 1.0)).sqrt())
         }
     };
-    shots.iter().map(estimate).collect()
+    Ok(shots.iter().map(estimate).collect())
 }
 
 /// Conditions the posterior covariance of θ [d, d] on one y = θ·x + ε.

@@ -79,7 +79,16 @@ pub fn zs_value(setting: &Setting, head: &Head, theta: &[f64]) -> Head {
     let mut second: Vec<f64> =
         (0..d * d).map(|at| (t1 * t1 + 2.0 * t2) * cov[at] + 4.0 * t1 * one[at] + 8.0 * two[at]).collect();
     let mut v_x = apply(&first, theta);
-    cholesky(&mut second, d).expect("the frozen x block has a symmetric part");
+    let scale = trace(&second, d);
+    assert!(scale > 0.0 && scale.is_finite(), "the frozen x block has a symmetric part");
+    // Where x never goes, v_x is of no effect and the system singular: a breath of ridge picks v_x = 0 there.
+    let plain = second.clone();
+    let mut ridges = (0..24).map(|power| 1e-14 * scale * 4f64.powi(power));
+    while cholesky(&mut second, d).is_err() {
+        let ridge = ridges.next().expect("a covariance has no negative eigenvalue");
+        second.copy_from_slice(&plain);
+        (0..d).for_each(|i| second[i * d + i] += ridge);
+    }
     solve(&second, d, &mut v_x);
 
     let mut tuned = head.clone();

@@ -1,5 +1,6 @@
 //! The user's file of chosen variants: one JSON file, an entry for each adapter, driver and version of floe.
 
+use crate::bounded;
 use crate::checkpoint::atomic_write;
 use crate::error::{Error, Result};
 use crate::gpu::AdapterSummary;
@@ -117,7 +118,7 @@ fn read(path: &Path) -> Result<Contents> {
     let damaged = |why: &dyn std::fmt::Display| {
         Error::file(path, format!("can't be read ({why}); delete it or run `floe tune` again"))
     };
-    match std::fs::read_to_string(path) {
+    match bounded::text(path, bounded::SMALL) {
         Ok(text) => serde_json::from_str(&text).map_err(|e| damaged(&e)),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(Contents::default()),
         Err(e) => Err(damaged(&e)),

@@ -80,6 +80,11 @@ impl Said {
         last
     }
 
+    /// Holds that it went well.
+    pub fn error_free(&self) {
+        assert_eq!(self.code, 0, "{}", self.err);
+    }
+
     /// [`Said::error`] with every one of `parts` in it.
     pub fn refuses(&self, code: i32, parts: &[&str]) {
         let error = self.error(code);
@@ -106,8 +111,12 @@ pub fn shared(name: &str) -> PathBuf {
     path
 }
 
+/// A finished model, without the moments that it could be trained on with.
 pub fn model(run: &Path, name: &str) -> Checkpoint {
-    checkpoint::read(&run.join("checkpoints").join(format!("{name}.safetensors"))).expect("a checkpoint")
+    let path = run.join("checkpoints").join(format!("{name}.safetensors"));
+    let mut checkpoint = checkpoint::read(&path).expect("a checkpoint");
+    checkpoint.tensors.remove(checkpoint::MOMENTS).expect("moments");
+    checkpoint
 }
 
 pub fn read(path: impl AsRef<Path>) -> String {

@@ -2,9 +2,10 @@
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::report::load::{Device, ordered, text, unseen};
+use crate::fingerprint::{Identity, Noted};
+use crate::report::load::{Device, agrees, ordered, signed_by, text, unseen};
 use crate::report::palette::{self, Style};
-use crate::results::{self, SEED, Summary};
+use crate::results::{self, SEED, Summaries, Summary};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -35,6 +36,8 @@ pub(super) struct SweepData {
 pub(super) struct Info {
     pub floe: String,
     pub device: Device,
+    /// Of the whole sweep; empty in those from before it was written.
+    pub fingerprint: String,
     pub wall_s: f64,
     pub axes: Vec<AxisInfo>,
     pub members: Vec<Member>,
@@ -156,10 +159,15 @@ pub(super) fn shown(value: &str) -> String {
 pub(super) fn read(dir: &Path) -> Result<SweepData> {
     let config = experiment(&dir.join("sweep.toml"))?;
     let info_path = dir.join("sweep.json");
-    let info: Info = serde_json::from_str(&text(&info_path)?).map_err(|e| Error::file(&info_path, e))?;
+    let info_text = text(&info_path)?;
+    let info: Info = serde_json::from_str(&info_text).map_err(|e| Error::file(&info_path, e))?;
+    let sweep_path = dir.join("sweep.toml");
+    let identity = Identity::new(text(&sweep_path)?, Vec::new());
+    agrees(&sweep_path, &identity, &Noted::of_json(&info_text), "sweep.json")?;
     let summary = dir.join("summary.csv");
     text(&summary)?;
-    let (keys, rows) = results::read_summary(&summary)?;
+    let Summaries { keys, rows, fingerprint } = results::read_summary(&summary)?;
+    signed_by(&summary, fingerprint.as_deref(), &info.fingerprint, "sweep.json")?;
     let noted: Vec<&String> = info.axes.iter().map(|a| &a.key).filter(|k| *k != SEED).collect();
     if keys.iter().ne(noted.iter().copied()) {
         let message = format!(

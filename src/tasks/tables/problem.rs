@@ -1,8 +1,9 @@
 //! The experiment on a table: which rows each phase draws prompts from.
 
-use super::{Group, TableData, load};
+use super::{Group, TableData, load_read};
 use crate::config::Tables;
 use crate::error::Result;
+use crate::fingerprint::Data;
 use crate::law::{self, Law};
 use crate::rng::{Stream, key};
 use crate::tasks::{Known, Problem, tests};
@@ -12,7 +13,7 @@ use std::sync::Arc;
 /// Pre-trains on many tasks, fine-tunes on rows of one, tests on its other rows (`target`) and on tasks never seen
 /// (`heldout`). `rows_needed` is n + 1.
 pub fn open(task: &Tables, seed: u64, rows_needed: usize) -> Result<Problem> {
-    let data = load(task, seed, rows_needed)?;
+    let (data, file) = load_read(task, seed, rows_needed)?;
     let rows = Arc::new(data.rows.clone());
     let draw = |stream, groups: &[Group]| {
         Law::Tables(law::Tables {
@@ -34,18 +35,29 @@ pub fn open(task: &Tables, seed: u64, rows_needed: usize) -> Result<Problem> {
         tests: tests(seed, laws),
         description: data.description(),
         facts: facts(&data),
+        read: Data {
+            files: vec![file],
+            columns: data.columns.iter().chain([&data.target_column]).cloned().collect(),
+            standardisation: Data::standardised(&data.mean, &data.std),
+        },
         known: Known::Tables(Box::new(data)),
     })
 }
 
 fn facts(data: &TableData) -> std::collections::BTreeMap<String, serde_json::Value> {
-    [
+    let dropped = [
+        ("dropped_rows", json!(data.dropped.rows)),
+        ("dropped_by_column", json!(data.dropped.by_column)),
+        ("dropped_tasks", json!(data.dropped_tasks)),
+    ];
+    let facts = [
         ("target", json!(data.target_train.name)),
         ("pretrain_tasks", json!(data.pretrain.len())),
         ("heldout_tasks", json!(data.heldout.len())),
         ("features", json!(data.columns)),
         ("target_column", json!(data.target_column)),
-    ]
-    .map(|(k, v)| (k.to_string(), v))
-    .into()
+    ];
+    // Of tables that drop nothing there is nothing to tell.
+    let dropped = dropped.into_iter().filter(|_| data.dropped.rows > 0);
+    facts.into_iter().chain(dropped).map(|(k, v)| (k.to_string(), v)).collect()
 }

@@ -1,14 +1,17 @@
 //! CSV bytes to columns of numbers, every mistake named by line and column.
 
-use super::{list, one_line};
-use crate::config::Tables;
+use super::cell::{is_missing, number};
+use super::header::{self, Layout, gap, ragged};
+use super::lines::{self, Records, spread};
+use super::names::{difference, fold, tidy};
+use super::{Dropped, one_line};
+use crate::config::{Missing, Tables};
 use crate::error::{Error, Result};
+use crate::interrupt;
 use csv::ByteRecord;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::Path;
-
-/// What people write where a value is missing.
-const MISSING: [&str; 7] = ["", "na", "n/a", "null", "none", "?", "-"];
 
 /// A table as read: rows in file order, logarithms taken, nothing standardised.
 pub(super) struct Table {
@@ -21,187 +24,156 @@ pub(super) struct Table {
     pub lines: Vec<u64>,
     /// Row numbers of every task, by the task's name.
     pub tasks: BTreeMap<String, Vec<u32>>,
+    pub dropped: Dropped,
 }
 
-/// A numeric column: where it stands in a record and what is done with it.
-struct Column {
-    at: usize,
-    name: String,
-    log1p: bool,
-}
-
-struct Layout {
-    width: usize,
-    task: usize,
-    task_name: String,
-    /// The features, then the target.
-    numbers: Vec<Column>,
-}
-
-pub(super) fn read(bytes: &[u8], path: &Path, cfg: &Tables) -> Result<Table> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
-    let mut lines = Lines { bytes, seen: 0, line: 1 };
+/// The table in a text.
+pub(super) fn read(text: &[u8], path: &Path, cfg: &Tables) -> Result<Table> {
+    let (delimiter, behind) = header::separator(text, path, cfg.delimiter)?;
+    let (text, first) = behind.map_or((text, 1), |text| (text, 2));
+    if let Some(line) = lines::unclosed_quote(text, first, delimiter) {
+        let what = format!("the quote that opens on line {line} is never closed");
+        return Err(Error::file(path, format!("{what}; close it where the cell ends, or take it out")));
+    }
+    let mut records = Records::new(text, first, delimiter, path);
+    let (names, line) = header::names(&mut records, path, cfg)?;
+    let cfg = &Tables { delimiter, ..cfg.clone() };
+    let layout = Layout::new(&names, &raw_line(text, line - first), line, path, cfg)?;
+    let name = |at: usize| layout.numbers[at].name.clone();
+    let mut rows = Rows {
+        table: Table {
+            columns: (0..layout.numbers.len() - 1).map(name).collect(),
+            target_column: name(layout.numbers.len() - 1),
+            values: Vec::new(),
+            lines: Vec::new(),
+            tasks: BTreeMap::new(),
+            dropped: Dropped::default(),
+        },
+        layout,
+        path,
+        cfg,
+    };
     let mut record = ByteRecord::new();
-    let mut next = |record: &mut ByteRecord| -> Result<Option<u64>> {
-        let more = reader.read_byte_record(record).map_err(|e| Error::file(path, e))?;
-        Ok(more.then(|| lines.at(record.position().map_or(0, |p| p.byte()))))
-    };
-    if next(&mut record)?.is_none() {
-        return Err(Error::file(path, "is empty; it needs a header line and rows"));
+    while let Some(line) = records.next(&mut record)? {
+        interrupt::check(|| format!("line {line} of {}", path.display()))?;
+        rows.add(&record, line)?;
     }
-    let layout = Layout::new(&record, path, cfg)?;
-    let mut table = Table {
-        columns: layout.numbers[..layout.numbers.len() - 1].iter().map(|c| c.name.clone()).collect(),
-        target_column: layout.numbers[layout.numbers.len() - 1].name.clone(),
-        values: Vec::new(),
-        lines: Vec::new(),
-        tasks: BTreeMap::new(),
-    };
-    while let Some(line) = next(&mut record)? {
-        layout.row(&record, line, path, &mut table)?;
-    }
-    if table.lines.is_empty() {
-        return Err(Error::file(path, "has a header but no rows; add rows below it"));
-    }
-    Ok(table)
+    rows.finish()
 }
 
-impl Layout {
-    fn new(header: &ByteRecord, path: &Path, cfg: &Tables) -> Result<Self> {
-        let names = header_names(header, path)?;
-        let all = || list(names.iter().map(String::as_str));
-        let file = path.display();
-        let place = |field: &str, name: &str| {
-            names.iter().position(|n| n == name).ok_or_else(|| {
-                let what = format!("`{}` is not a column of {file}", one_line(name));
-                Error::config(field, format!("{what}; its columns are {}", all()))
-            })
-        };
-        let task = place("task.task_column", &cfg.task_column)?;
-        let mut numbers: Vec<usize> = (0..names.len()).filter(|i| *i != task).collect();
-        if numbers.len() < 2 {
-            let what = format!("has only the columns {}", all());
-            return Err(Error::file(
-                path,
-                format!("{what}; it needs a task, one feature or more, and a target"),
-            ));
-        }
-        if !cfg.target_column.is_empty() {
-            let target = place("task.target_column", &cfg.target_column)?;
-            if target == task {
-                let what = format!("`{}` is the column of the tasks in {file}", one_line(&cfg.target_column));
-                return Err(Error::config("task.target_column", format!("{what}; name a column of numbers")));
-            }
-            numbers.retain(|i| *i != target);
-            numbers.push(target);
-        }
-        for name in &cfg.log1p {
-            if place("task.log1p", name)? == task {
-                let what = format!("`{}` is the column of the tasks in {file}", one_line(name));
-                return Err(Error::config("task.log1p", format!("{what}; name columns of numbers")));
-            }
-        }
-        let column =
-            |at: usize| Column { at, name: names[at].clone(), log1p: cfg.log1p.contains(&names[at]) };
-        let numbers = numbers.into_iter().map(column).collect();
-        Ok(Layout { width: names.len(), task, task_name: names[task].clone(), numbers })
+/// A line of the text as it stands there, counted from 0.
+fn raw_line(text: &[u8], number: u64) -> String {
+    let text =
+        String::from_utf8_lossy(&text[..text.len().min(1 << 20)]).replace("\r\n", "\n").replace('\r', "\n");
+    text.split('\n').nth(number as usize).unwrap_or_default().to_string()
+}
+
+struct Rows<'a> {
+    table: Table,
+    layout: Layout,
+    path: &'a Path,
+    cfg: &'a Tables,
+}
+
+impl Rows<'_> {
+    fn error(&self, line: u64, column: &str, message: String) -> Error {
+        Error::Cell { path: self.path.into(), line, column: one_line(column), message }
     }
 
-    /// Appends one record to `table`.
-    fn row(&self, record: &ByteRecord, line: u64, path: &Path, table: &mut Table) -> Result<()> {
-        if record.len() != self.width {
-            let what = format!("line {line} has {} cells, but the header has {}", record.len(), self.width);
-            return Err(Error::file(path, format!("{what}; give every row one cell a column")));
+    fn cell<'r>(&self, record: &'r ByteRecord, line: u64, at: usize, name: &str) -> Result<&'r str> {
+        std::str::from_utf8(&record[at]).map(str::trim).map_err(|e| {
+            let byte = record[at][e.valid_up_to()];
+            let what =
+                format!("is not UTF-8 (byte 0x{byte:02x}; Latin-1 or Windows-1252?); save the file as UTF-8");
+            self.error(line, name, what)
+        })
+    }
+
+    /// Appends one record, or counts it as dropped. One that begins with `#` and is no row is a comment.
+    fn add(&mut self, record: &ByteRecord, line: u64) -> Result<()> {
+        if record.len() != self.layout.width {
+            if record.get(0).is_some_and(|cell| cell.starts_with(b"#")) {
+                return Ok(());
+            }
+            return Err(Error::file(self.path, ragged(record, line, &self.layout, self.cfg)));
         }
-        let cell = |at: usize, name: &str| {
-            std::str::from_utf8(&record[at]).map(str::trim).map_err(|_| {
-                let what = "is not UTF-8; save the file as UTF-8".into();
-                Error::Cell { path: path.into(), line, column: one_line(name), message: what }
-            })
-        };
-        let task = cell(self.task, &self.task_name)?;
+        let task = self.cell(record, line, self.layout.task, &self.layout.task_name)?;
+        if let Some((from, to)) = spread(record, line).filter(|_| task.contains(['\n', '\r'])) {
+            let what = format!(
+                "the quote that opens on line {from} is closed only on line {to}; close it where the cell ends"
+            );
+            return Err(self.error(line, &self.layout.task_name, what));
+        }
         if task.is_empty() {
-            let message = "the row names no task; fill the cell or remove the row".into();
-            let column = one_line(&self.task_name);
-            return Err(Error::Cell { path: path.into(), line, column, message });
+            let alone = record.iter().all(|cell| cell.trim_ascii().is_empty());
+            let no_task = || "the row names no task; fill the cell or remove the row".to_string();
+            let name = &self.layout.task_name;
+            return match gap("", alone, self.cfg.missing) {
+                Some(message) => Err(self.error(line, name, if alone { message } else { no_task() })),
+                None => {
+                    self.table.dropped.note(name, "");
+                    Ok(())
+                }
+            };
         }
-        for column in &self.numbers {
-            let value = number(cell(column.at, &column.name)?, column.log1p).map_err(|message| {
-                Error::Cell { path: path.into(), line, column: one_line(&column.name), message }
-            })?;
-            table.values.push(value);
+        let task = tidy(task);
+        let kept = self.table.values.len();
+        for column in &self.layout.numbers {
+            let cell = self.cell(record, line, column.at, &column.name)?;
+            if is_missing(cell) {
+                if let Some(message) = gap(cell, false, self.cfg.missing) {
+                    return Err(self.error(line, &column.name, message));
+                }
+                self.table.values.truncate(kept);
+                self.table.dropped.note(&column.name, &task);
+                return Ok(());
+            }
+            if cell == column.name {
+                let what = "is the header again (of a file put behind another?); remove the line";
+                return Err(self.error(line, &column.name, what.into()));
+            }
+            let value = number(cell, column.log1p, self.cfg.decimal);
+            self.table.values.push(value.map_err(|message| self.error(line, &column.name, message))?);
         }
-        let row = u32::try_from(table.lines.len())
-            .map_err(|_| Error::file(path, "has more than 2^32 rows; keep fewer"))?;
-        table.lines.push(line);
-        match table.tasks.get_mut(task) {
-            Some(rows) => rows.push(row),
-            None => drop(table.tasks.insert(task.to_string(), vec![row])),
-        }
+        let row = u32::try_from(self.table.lines.len())
+            .map_err(|_| Error::file(self.path, "has more than 2^32 rows; keep fewer"))?;
+        self.table.lines.push(line);
+        self.table.tasks.entry(task).or_default().push(row);
         Ok(())
     }
-}
 
-/// The column names, trimmed; each must be there once.
-fn header_names(header: &ByteRecord, path: &Path) -> Result<Vec<String>> {
-    let mut names: Vec<String> = Vec::with_capacity(header.len());
-    for (at, cell) in header.iter().enumerate() {
-        let what = |problem: &str| Error::file(path, format!("column {} of the header {problem}", at + 1));
-        let name =
-            std::str::from_utf8(cell).map_err(|_| what("is not UTF-8; save the file as UTF-8"))?.trim();
-        if name.is_empty() {
-            return Err(what("has no name; name it, or remove the column"));
+    fn finish(self) -> Result<Table> {
+        let table = self.table;
+        if table.lines.is_empty() && table.dropped.rows > 0 {
+            let columns = table.dropped.columns();
+            return Err(Error::file(
+                self.path,
+                format!(
+                    "has a value missing in every row ({columns}); name the columns to use in `task.features`"
+                ),
+            ));
         }
-        names.push(name.to_string());
-    }
-    let mut sorted: Vec<&String> = names.iter().collect();
-    sorted.sort();
-    match sorted.windows(2).find(|w| w[0] == w[1]) {
-        Some(w) => Err(Error::file(path, format!("has two columns `{}`; rename one", one_line(w[0])))),
-        None => Ok(names),
-    }
-}
-
-/// The value of a cell, or what is wrong with it.
-fn number(cell: &str, log1p: bool) -> std::result::Result<f64, String> {
-    if MISSING.contains(&cell.to_ascii_lowercase().as_str()) {
-        let shown = if cell.is_empty() { String::new() } else { format!(" (`{}`)", one_line(cell)) };
-        return Err(format!("the value is missing{shown}; fill it in or remove the row"));
-    }
-    let value: f64 = cell.parse().map_err(|_| {
-        let what = format!("`{}` is not a number", one_line(cell));
-        format!("{what}; write it like 1234.5, or remove the column if it holds text")
-    })?;
-    if !value.is_finite() {
-        return Err(format!("`{}` is not finite; remove the row", one_line(cell)));
-    }
-    if log1p && value <= -1.0 {
-        return Err(format!("log(1 + {value}) does not exist; take the column out of `task.log1p`"));
-    }
-    Ok(if log1p { value.ln_1p() } else { value })
-}
-
-/// Line numbers by counting line ends, because the reader's own count is off after blank lines and CR LF.
-struct Lines<'a> {
-    bytes: &'a [u8],
-    seen: usize,
-    line: u64,
-}
-
-impl Lines<'_> {
-    /// The line of the record that the reader began at `byte`; calls must go forward.
-    fn at(&mut self, byte: u64) -> u64 {
-        let mut start = (byte as usize).min(self.bytes.len());
-        while matches!(self.bytes.get(start), Some(b'\r' | b'\n')) {
-            start += 1;
+        if table.lines.is_empty() {
+            return Err(Error::file(self.path, "has a header but no rows; add rows below it"));
         }
-        let ends = |at: &usize| match self.bytes[*at] {
-            b'\n' => true,
-            b'\r' => self.bytes.get(at + 1) != Some(&b'\n'),
-            _ => false,
-        };
-        self.line += (self.seen.min(start)..start).filter(ends).count() as u64;
-        self.seen = self.seen.max(start);
-        self.line
+        let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+        for name in table.tasks.keys() {
+            match seen.entry(fold(name)) {
+                Entry::Vacant(place) => drop(place.insert(name)),
+                Entry::Occupied(other) => {
+                    let at = |name: &str| table.lines[table.tasks[name][0] as usize];
+                    let place = |name: &str| format!("`{}` (line {})", one_line(name), at(name));
+                    let how = difference(other.get(), name);
+                    let what = format!(
+                        "has the tasks {} and {}, which differ only in {how}",
+                        place(other.get()),
+                        place(name)
+                    );
+                    return Err(Error::file(self.path, format!("{what}; write them alike, or rename one")));
+                }
+            }
+        }
+        debug_assert!(self.cfg.missing == Missing::Drop || table.dropped.rows == 0);
+        Ok(table)
     }
 }

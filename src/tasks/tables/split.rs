@@ -1,6 +1,8 @@
 //! The split of a table's tasks by the seed, and its standardisation.
 
+use super::names::{near, tidy};
 use super::read::Table;
+use super::spread::{moments, standardise};
 use super::{Group, TableData, list, one_line};
 use crate::config::Tables;
 use crate::error::{Error, Result};
@@ -32,21 +34,26 @@ pub(super) fn split(
     let tasks: Vec<(&String, &Vec<u32>)> = table.tasks.iter().collect();
     if tasks.len() < 3 {
         let names = list(tasks.iter().map(|t| t.0.as_str()));
+        let lost = table.dropped.lost_tasks(&table.tasks);
+        let lost = if lost.is_empty() {
+            String::new()
+        } else {
+            format!(", with {} lost to missing values", list(lost.iter().map(String::as_str)))
+        };
         let mend = "pre-training, held-out and fine-tuning need one each; choose another `task.task_column`";
-        return Err(Error::file(
-            path,
-            format!("has too few tasks in `{}` ({names}); {mend}", cfg.task_column),
-        ));
+        let what = format!("has too few tasks in `{}` ({names}{lost})", one_line(&cfg.task_column));
+        return Err(Error::file(path, format!("{what}; {mend}")));
     }
     let part = if cfg.replacement { 1 } else { rows_needed };
     if let Some((name, rows)) = tasks.iter().find(|t| t.1.len() < part) {
-        let what =
-            format!("the task `{}` has {} rows, but a prompt takes {part}", one_line(name), rows.len());
+        let lost = table.dropped.of_task(name);
+        let shown = one_line(name);
+        let what = format!("the task `{shown}` has {} rows{lost}, but a prompt takes {part}", rows.len());
         return Err(Error::file(path, format!("{what}; lower the shots or set `task.replacement = true`")));
     }
 
     let mut rng = SplitMix64::new(seed ^ STREAM);
-    let parts = draw(&tasks, path, cfg, &mut rng, part)?;
+    let parts = draw(&table, &tasks, path, cfg, &mut rng, part)?;
     let mut order: Vec<u32> = Vec::with_capacity(table.lines.len());
     let mut group = |name: &str, rows: &[u32]| {
         let start = order.len() as u32;
@@ -65,6 +72,7 @@ pub(super) fn split(
     let pretrain_rows = pretrain.iter().map(|g| g.len as usize).sum();
     let (mean, std) = moments(&table, path, &order[..pretrain_rows])?;
     let rows = standardise(&table, path, &order, &mean, &std)?;
+    let dropped_tasks = table.dropped.lost_tasks(&table.tasks);
     Ok(TableData {
         name: stem(path),
         dim: table.columns.len(),
@@ -77,6 +85,8 @@ pub(super) fn split(
         target_test,
         mean,
         std,
+        dropped: table.dropped,
+        dropped_tasks,
     })
 }
 
@@ -89,6 +99,7 @@ fn stem(path: &Path) -> String {
 
 /// Draws the target, then the held-out tasks from the rest; what is left pre-trains.
 fn draw(
+    table: &Table,
     tasks: &[(&String, &Vec<u32>)],
     path: &Path,
     cfg: &Tables,
@@ -107,14 +118,19 @@ fn draw(
         }
         large[rng.below(large.len())]
     } else {
-        let Some(target) = tasks.iter().position(|t| *t.0 == cfg.target) else {
-            let names = list(tasks.iter().map(|t| t.0.as_str()));
+        let wanted = tidy(&cfg.target);
+        let Some(target) = tasks.iter().position(|t| *t.0 == wanted) else {
+            let all: Vec<&str> = tasks.iter().map(|t| t.0.as_str()).collect();
+            let hint = near(&wanted, &all).map(|n| format!("did you mean `{}`? ", one_line(n)));
             let what = format!("`{}` is not a task of {}", one_line(&cfg.target), path.display());
-            return Err(Error::config("task.target", format!("{what}; its tasks are {names}")));
+            let names = list(all);
+            let hint = hint.unwrap_or_default();
+            return Err(Error::config("task.target", format!("{what}; {hint}its tasks are {names}")));
         };
         let rows = tasks[target].1.len();
         if rows < 2 * part {
-            let what = format!("`{}` has {rows} rows in {}", one_line(&cfg.target), path.display());
+            let lost = table.dropped.of_task(&wanted);
+            let what = format!("`{}` has {rows} rows{lost} in {}", one_line(&cfg.target), path.display());
             let why = format!("but training and test take {part} each; name a larger task, {mend}");
             return Err(Error::config("task.target", format!("{what}, {why}")));
         }
@@ -126,55 +142,4 @@ fn draw(
     rng.draw_first(&mut rest, count);
     let (heldout, pretrain) = rest.split_at(count);
     Ok(Parts { pretrain: pretrain.to_vec(), heldout: heldout.to_vec(), target })
-}
-
-/// Mean and deviation of every column [d + 1] over `rows`.
-fn moments(table: &Table, path: &Path, rows: &[u32]) -> Result<(Vec<f64>, Vec<f64>)> {
-    let width = table.columns.len() + 1;
-    let (mut means, mut stds) = (Vec::with_capacity(width), Vec::with_capacity(width));
-    for at in 0..width {
-        let values = || rows.iter().map(|r| table.values[*r as usize * width + at]);
-        let bad = |what: &str| {
-            Error::file(path, format!("the column `{}` {what}", one_line(column_name(table, at))))
-        };
-        let mean = values().sum::<f64>() / rows.len() as f64;
-        let std = (values().map(|x| (x - mean).powi(2)).sum::<f64>() / rows.len() as f64).sqrt();
-        let first = values().next().unwrap_or(0.0);
-        if values().all(|x| x == first) {
-            return Err(bad(&format!("is always {first} in the tasks to pre-train on; remove the column")));
-        }
-        if !(std.is_finite() && std > 1e-150) {
-            return Err(bad("has values too large or too close to standardise; rescale it"));
-        }
-        means.push(mean);
-        stds.push(std);
-    }
-    Ok((means, stds))
-}
-
-/// The rows in `order`, standardised, in single precision.
-fn standardise(table: &Table, path: &Path, order: &[u32], mean: &[f64], std: &[f64]) -> Result<Vec<f32>> {
-    let width = mean.len();
-    let mut out = Vec::with_capacity(order.len() * width);
-    for row in order {
-        let start = *row as usize * width;
-        for at in 0..width {
-            let value = ((table.values[start + at] - mean[at]) / std[at]) as f32;
-            if !value.is_finite() {
-                let message = "is too far from the mean of its column for single precision; remove the row";
-                return Err(Error::Cell {
-                    path: path.into(),
-                    line: table.lines[*row as usize],
-                    column: one_line(column_name(table, at)),
-                    message: message.into(),
-                });
-            }
-            out.push(value);
-        }
-    }
-    Ok(out)
-}
-
-fn column_name(table: &Table, at: usize) -> &str {
-    table.columns.get(at).unwrap_or(&table.target_column)
 }

@@ -1,0 +1,13 @@
+//! Parameters: what they are called, where they stand, and which of their elements are trained.
+//!
+//! A model is a [`ParamTable`] over one arena; a mask is [`Spans`] of that arena, resolved once from patterns.
+
+mod coverage;
+pub mod mask;
+mod pattern;
+mod spans;
+mod table;
+
+pub use coverage::{Coverage, Group};
+pub use spans::Spans;
+pub use table::{Axis, Init, Need, Param, ParamTable};

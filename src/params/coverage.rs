@@ -1,0 +1,74 @@
+//! How much of each part of a model is trained, to be read before the first step.
+
+use super::{Need, ParamTable, Spans};
+use serde::{Deserialize, Serialize};
+
+/// Trained elements of a model, by group of parameters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Coverage {
+    /// Tensors with a trained element, and all.
+    pub matched: usize,
+    pub tensors: usize,
+    /// Elements trained, and all.
+    pub trained: usize,
+    pub total: usize,
+    /// In arena order.
+    pub groups: Vec<Group>,
+}
+
+/// Tensors that are counted together, such as those of a layer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    pub name: String,
+    pub matched: usize,
+    pub tensors: usize,
+    pub trained: usize,
+    pub total: usize,
+}
+
+impl Coverage {
+    pub fn of(table: &ParamTable, mask: &Spans) -> Self {
+        let mut groups: Vec<Group> = Vec::new();
+        for param in &table.params {
+            if groups.last().is_none_or(|last| last.name != param.group) {
+                let name = param.group.clone();
+                groups.push(Group { name, matched: 0, tensors: 0, trained: 0, total: 0 });
+            }
+            let group = groups.last_mut().expect("pushed above");
+            group.tensors += 1;
+            group.total += param.len();
+            let trained = match table.need(param, mask) {
+                Need::None => continue,
+                Need::Whole => param.len(),
+                Need::Part(spans) => spans.len(),
+            };
+            group.matched += 1;
+            group.trained += trained;
+        }
+        let sum = |of: fn(&Group) -> usize| groups.iter().map(of).sum();
+        Coverage {
+            matched: sum(|g| g.matched),
+            tensors: sum(|g| g.tensors),
+            trained: sum(|g| g.trained),
+            total: sum(|g| g.total),
+            groups,
+        }
+    }
+}
+
+/// One line: what is trained, and of which groups nothing is.
+impl std::fmt::Display for Coverage {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let share = 100.0 * self.trained as f64 / self.total.max(1) as f64;
+        write!(
+            f,
+            "trains {} of {} elements ({share:.3} %), in {} of {} tensors",
+            self.trained, self.total, self.matched, self.tensors
+        )?;
+        let reached = self.groups.iter().filter(|g| g.matched > 0).count();
+        if self.groups.len() > 1 {
+            write!(f, ", {reached} of {} groups", self.groups.len())?;
+        }
+        Ok(())
+    }
+}

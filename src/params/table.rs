@@ -1,0 +1,161 @@
+//! The table of parameters: every tensor's name, shape, axes and place in the one arena that holds them all.
+
+use super::Spans;
+use std::ops::Range;
+
+/// A name by which a mask selects part of a tensor: index i stands for entries `i·block … (i + 1)·block` of dimension
+/// `dim`. Several may share a dimension, as the rows and the heads of a query projection do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Axis {
+    pub name: &'static str,
+    pub dim: usize,
+    pub block: usize,
+}
+
+impl Axis {
+    /// An axis of single entries.
+    pub const fn of(name: &'static str, dim: usize) -> Self {
+        Axis { name, dim, block: 1 }
+    }
+}
+
+/// What a tensor holds before the first step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Init {
+    /// N(0, std²).
+    Normal {
+        std: f64,
+    },
+    Zeros,
+    Ones,
+}
+
+/// One tensor, row-major from element `offset` of the arena.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Param {
+    pub name: String,
+    pub shape: Vec<usize>,
+    pub axes: Vec<Axis>,
+    pub init: Init,
+    /// What it is counted under, such as its layer.
+    pub group: String,
+    pub offset: usize,
+}
+
+impl Param {
+    /// A tensor that finds its place when it enters a [`ParamTable`].
+    pub fn new(name: String, shape: Vec<usize>, axes: Vec<Axis>, init: Init, group: String) -> Self {
+        Param { name, shape, axes, init, group, offset: 0 }
+    }
+
+    /// Elements in it.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// It has no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Its elements of the arena.
+    pub fn place(&self) -> Range<usize> {
+        self.offset..self.offset + self.len()
+    }
+
+    /// How far `axis` counts.
+    pub fn size(&self, axis: &Axis) -> usize {
+        self.shape[axis.dim] / axis.block
+    }
+}
+
+/// What training asks of the backward pass about a tensor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// No gradient: nothing of it is trained.
+    None,
+    /// All of it.
+    Whole,
+    /// These elements of the arena.
+    Part(Spans),
+}
+
+/// All parameters in arena order, each directly after the one before.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ParamTable {
+    pub params: Vec<Param>,
+}
+
+impl ParamTable {
+    /// Tensors in the order given.
+    pub fn new(params: impl IntoIterator<Item = Param>) -> Self {
+        let mut next = 0;
+        let place = |param: Param| {
+            let offset = next;
+            next += param.len();
+            Param { offset, ..param }
+        };
+        ParamTable { params: params.into_iter().map(place).collect() }
+    }
+
+    /// Elements in the arena.
+    pub fn len(&self) -> usize {
+        self.params.last().map_or(0, |last| last.place().end)
+    }
+
+    /// The arena has no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The parameter of that name.
+    pub fn get(&self, name: &str) -> Option<&Param> {
+        self.params.iter().find(|p| p.name == name)
+    }
+
+    /// What a mask needs of a parameter.
+    pub fn need(&self, param: &Param, mask: &Spans) -> Need {
+        let own = mask.within(param.place());
+        match own.len() {
+            0 => Need::None,
+            n if n == param.len() => Need::Whole,
+            _ => Need::Part(own),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> ParamTable {
+        let axes = || vec![Axis::of("row", 0), Axis::of("col", 1), Axis { name: "h", dim: 0, block: 2 }];
+        let param = |name: &str, rows| {
+            Param::new(name.into(), vec![rows, 3], axes(), Init::Normal { std: 0.1 }, "all".into())
+        };
+        ParamTable::new([param("q", 4), param("k", 2), param("none", 0)])
+    }
+
+    #[test]
+    fn parameters_follow_each_other_in_arena_order() {
+        let table = table();
+        let places: Vec<Range<usize>> = table.params.iter().map(Param::place).collect();
+        assert_eq!(places, [0..12, 12..18, 18..18]);
+        assert_eq!(table.len(), 18);
+        assert_eq!(table.get("k").map(|p| p.offset), Some(12));
+        assert_eq!(table.get("v"), None);
+        let q = &table.params[0];
+        assert_eq!(q.axes.iter().map(|axis| q.size(axis)).collect::<Vec<_>>(), [4, 3, 2]);
+    }
+
+    #[test]
+    fn a_need_is_none_whole_or_a_part() {
+        let table = table();
+        let mask: Spans = [3..6, 12..18].into_iter().collect();
+        let of = |name: &str| table.need(table.get(name).unwrap(), &mask);
+        assert_eq!(of("q"), Need::Part(std::iter::once(3..6).collect()));
+        assert_eq!(of("k"), Need::Whole);
+        assert_eq!(of("none"), Need::None);
+        assert_eq!(table.need(&table.params[1], &Spans::default()), Need::None);
+    }
+}
