@@ -9,7 +9,7 @@
 @group(0) @binding(4) var<storage, read_write> partials: array<f32>;      // [MODELS, ROWS, PARTS]
 
 const ROWS: u32 = ENTRIES + 2u;
-const BLOCKS_OF_ROWS: u32 = (ROWS + SUBGROUP - 1u) / SUBGROUP;
+const BLOCKS_OF_ROWS: u32 = (ROWS + BLOCK - 1u) / BLOCK;
 
 fn weight(model: u32, i: u32) -> f32 { return weights[model * WEIGHTS4 + i / 4u][i % 4u]; }
 
@@ -28,15 +28,15 @@ fn prompt_step(@builtin(global_invocation_id) id: vec3u) {
     }
     let row = (first + j) * ROWS;
     /*each*/ for (var k = 0u; k < BLOCKS_OF_ROWS; k++) {
-      /*unroll*/ for (var i = 0u; i < SUBGROUP; i++) {
-        const at = k * SUBGROUP + i;
+      /*unroll*/ for (var i = 0u; i < BLOCK; i++) {
+        const at = k * BLOCK + i;
         if (at < ENTRIES) {
           several[i] = grad[min(at, ROOM - 1u)];
         } else {
           several[i] = select(losses[GROUP + j], losses[j], at == ENTRIES);
         }
       }
-      put_partials(row + k * SUBGROUP, ROWS - k * SUBGROUP, lane);
+      put_partials(row + k * BLOCK, ROWS - k * BLOCK, lane);
     }
   }
 }

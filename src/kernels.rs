@@ -61,6 +61,8 @@ pub struct Tuning {
     pub update: usize,
     /// Neighbouring invocations whose sums a subgroup operation adds up: the adapter's subgroup size, or 1 for none.
     pub subgroup: usize,
+    /// Gradients are added up in workgroup memory before they are written; `subgroup` is then 1.
+    pub shared: bool,
     /// Most models that an invocation works through with each prompt it draws.
     pub group: usize,
     /// Most operations of a step of a model on its own up to which many steps run in one launch, by a subgroup; 0 for
@@ -83,6 +85,7 @@ const CPU: Tuning = Tuning {
     lanes: 64,
     update: 8,
     subgroup: 8,
+    shared: false,
     group: 8,
     resident: 8e6,
     compile: 1e-6,
@@ -96,6 +99,7 @@ const GPU: Tuning = Tuning {
     lanes: 2048,
     update: 256,
     subgroup: 1,
+    shared: true,
     group: 1,
     resident: 0.0,
     compile: 0.0,
@@ -116,6 +120,7 @@ pub const VARIANTS: &[Tuning] = &[
     Tuning { name: "cpu-32", lanes: 32, ..CPU },
     Tuning { name: "cpu-256", lanes: 256, ..CPU },
     GPU,
+    Tuning { name: "gpu-lane", shared: false, ..GPU },
     Tuning { name: "gpu-fused", lanes: 1024, fused: true, ..GPU },
     Tuning { name: "gpu-32", workgroup: 32, ..GPU },
     Tuning { name: "gpu-wide", lanes: 8192, ..GPU },
@@ -159,7 +164,7 @@ impl Tuning {
 
     /// Partial sums that so many lanes make.
     pub fn parts(&self, lanes: usize) -> usize {
-        lanes / self.subgroup
+        lanes / if self.shared { self.workgroup } else { self.subgroup }
     }
 
     /// Invocations for a batch, in whole workgroups: as many as there are prompts, at most `lanes`; more if `loops` of
@@ -196,7 +201,8 @@ const UNROLL: usize = 512;
 
 const RANDOM: &str = include_str!("../shaders/common/random.wgsl");
 const SUBGROUP: &str = include_str!("../shaders/common/subgroup.wgsl");
-const PARTIALS: &str = include_str!("../shaders/common/partials.wgsl");
+const PARTIALS_SUBGROUP: &str = include_str!("../shaders/common/partials_subgroup.wgsl");
+const PARTIALS_WORKGROUP: &str = include_str!("../shaders/common/partials_workgroup.wgsl");
 const LINEAR_ATTENTION: &str = include_str!("../shaders/common/linear_attention.wgsl");
 const DESCENT: &str = include_str!("../shaders/common/descent.wgsl");
 const OPTIMIZER: &str = include_str!("../shaders/common/optimizer.wgsl");

@@ -12,7 +12,7 @@ use crate::kernels::Tuning;
 use crate::methods;
 use crate::metrics::MetricsLog;
 use crate::model::{self, Plan};
-use crate::params::ParamTable;
+use crate::params::{Coverage, Param, ParamTable};
 use crate::profile::Profile;
 use crate::report::{self, PRETRAINED};
 use crate::rng::{self, Stream};
@@ -72,7 +72,11 @@ impl Experiment {
     pub fn init(&self) -> Vec<f32> {
         let key = rng::key(self.config.seed, Stream::Init, 0);
         let normals = rng::normals(0, 0, 0, key, self.table.len());
-        normals.into_iter().map(|x| (x * self.config.model.init_std) as f32).collect()
+        let start = |param: &Param| -> Vec<f32> {
+            let own = &normals[param.place()];
+            own.iter().map(|x| (x * param.init_std) as f32).collect()
+        };
+        self.table.params.iter().flat_map(start).collect()
     }
 
     /// Checks every phase, and the evaluation, against the device's limits, running nothing.
@@ -188,6 +192,11 @@ pub fn run(
     report::write(dir.root())
 }
 
+/// Says what a phase is to train, before its first step: a pattern may reach less than was meant.
+pub fn announce(name: &str, plan: &Plan, table: &ParamTable) {
+    info!("{name} {}", Coverage::of(table, &plan.train));
+}
+
 /// Runs one phase, from its saved state if there is one. Also returns the seconds spent on it before.
 fn phase(
     experiment: &Experiment,
@@ -205,6 +214,7 @@ fn phase(
         info!("{name}: going on at step {} of {}", state.step, plan.steps);
         state
     } else {
+        announce(name, plan, &experiment.table);
         State::fresh(start)
     };
     // Lines of phases that are neither finished nor this one are left over from nothing.
@@ -260,6 +270,7 @@ pub fn variant(machine: Machine) -> BTreeMap<&'static str, serde_json::Value> {
         ("lanes", tuning.lanes.into()),
         ("update", tuning.update.into()),
         ("subgroup", tuning.subgroup.into()),
+        ("shared", tuning.shared.into()),
         ("group", tuning.group.into()),
         ("resident", tuning.resident.into()),
         ("compile", tuning.compile.into()),

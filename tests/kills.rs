@@ -195,7 +195,8 @@ fn disturb(work: &Work, dir: &Path, resume: bool, dice: &mut Dice, story: &mut S
         Some(130) => {
             let text = String::from_utf8_lossy(&output.stderr);
             let last = text.lines().last().unwrap_or_default();
-            assert!(last.starts_with("floe: interrupted") && last.contains("--resume"), "{story}: {text}");
+            let told = last.contains("--resume") || last.contains("before anything was done");
+            assert!(last.starts_with("floe: interrupted") && told, "{story}: {text}");
             false
         }
         Some(_) => panic!("{story}: {}", said(&output)),

@@ -1,9 +1,9 @@
 // Sums over a subgroup of SUBGROUP neighbouring invocations, of which one is at place `own`; SUBGROUP = 1 for none.
 // Exchanges between constant places and no subgroupAdd: software adapters make a loop of that, with a branch a lane.
 
-var<private> several: array<f32, SUBGROUP>;
+var<private> several: array<f32, BLOCK>;
 
-// The sum of `several[own]`: each invocation gets another one. Half of the values change hands at each of the stages.
+// The sum of `several[own]`, where BLOCK = SUBGROUP: each invocation gets another one. Half of the values change hands at each of the stages.
 fn sums_apart(own: u32) -> f32 {
   /*each*/ for (var s = 0u; s < STAGES; s++) {
     let upper = ((own >> s) & 1u) == 1u;

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::lock::Lock;
 use crate::metrics::MetricsLog;
 use crate::model::Plan;
-use crate::run::{Experiment, Machine, extend, phase_info, phase_of};
+use crate::run::{Experiment, Machine, announce, extend, phase_info, phase_of};
 use crate::rundir::{self, Begun, Chosen, Found};
 use crate::train::{Job, State, load_state, step_of, variant_of};
 use std::path::{Path, PathBuf};
@@ -130,6 +130,7 @@ pub fn train_to(
     let (engine, tuning, _) = device.open_for(begun)?;
     let trainer = experiment.trainer(Machine::new(&engine, tuning));
     trainer.check(&[plan])?;
+    announce(name, plan, &experiment.table);
     let state = match trainer.run(&job, state, &mut MetricsLog::none(), &mut Show::new()) {
         Err(Error::Interrupted(at)) => {
             let mend = "the checkpoint is saved, go on with the same command and --resume";

@@ -106,7 +106,12 @@ impl Engine {
             buffers: RefCell::default(),
             pipelines: RefCell::default(),
         };
-        engine.summary.loops = rounds::measure(&engine)?;
+        engine.summary.loops = rounds::measure(&engine).map_err(|e| match e {
+            Error::Interrupted(_) => {
+                Error::Interrupted("the opening of the device, before anything was done".into())
+            }
+            other => other,
+        })?;
         Ok(engine)
     }
 

@@ -46,7 +46,7 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
 }
 
 pub(super) fn benches(tuning: &Tuning) -> Vec<Bench> {
-    let (rows, lanes) = (58, tuning.lanes);
+    let (rows, lanes) = (58, tuning.parts(tuning.lanes));
     let (partials, grads) = (Buffer::words("partials", rows * lanes), Buffer::words("grads", rows));
     let count = (rows * lanes) as f64;
     let recording = record(&Reduce { models: 1, rows, lanes, stride: rows }, &partials, &grads, tuning);

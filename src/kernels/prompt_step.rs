@@ -2,7 +2,10 @@
 
 use super::case::{Bench, Case, poisoned, values, wide};
 use super::source::{self, Source};
-use super::{DESCENT, LINEAR_ATTENTION, PARTIALS, RANDOM, SUBGROUP, Tuning, program, read, uniform, write};
+use super::{
+    DESCENT, LINEAR_ATTENTION, PARTIALS_SUBGROUP, PARTIALS_WORKGROUP, RANDOM, SUBGROUP, Tuning, program,
+    read, uniform, write,
+};
 use crate::config::Loss;
 use crate::gpu::{Binding, Buffer, Consts, Program, Recording};
 use crate::law::Law;
@@ -76,17 +79,27 @@ pub(super) fn consts(source: &Source, step: &Step, tuning: &Tuning) -> (&'static
     (demonstrations, consts)
 }
 
-/// The subgroup's constants.
+/// Most rows of a gradient that are in workgroup memory at a time: few enough that it bounds no waves on the GPUs asked
+/// (docs/PERFORMANCE.md).
+const SHARED_ROWS: usize = 16;
+
+/// The subgroup's constants, and how many values are added up at a time.
 pub(super) fn subgroup_consts(consts: Consts, tuning: &Tuning) -> Consts {
-    consts.u32("SUBGROUP", tuning.subgroup).u32("STAGES", tuning.subgroup.ilog2() as usize)
+    let block = if tuning.shared { SHARED_ROWS.min(tuning.workgroup) } else { tuning.subgroup };
+    let stages = tuning.subgroup.ilog2() as usize;
+    consts.u32("SUBGROUP", tuning.subgroup).u32("STAGES", stages).u32("BLOCK", block)
 }
 
 fn assemble(source: &Source, step: &Step, bindings: Vec<Binding>, lanes: usize, tuning: &Tuning) -> Program {
     let (demonstrations, consts) = consts(source, step, tuning);
     let consts = subgroup_consts(consts, tuning).u32("LANES", lanes).u32("PARTS", tuning.parts(lanes));
     let own = include_str!("../../shaders/prompt_step.wgsl");
-    let parts = [RANDOM, source.wgsl, demonstrations, LINEAR_ATTENTION, DESCENT, SUBGROUP, PARTIALS, own];
-    program("prompt_step", "prompt_step", &parts, consts, bindings, tuning.workgroup, 0)
+    let (partials, words) = match tuning.shared {
+        true => (PARTIALS_WORKGROUP, SHARED_ROWS.min(tuning.workgroup) * (tuning.workgroup + 1)),
+        false => (PARTIALS_SUBGROUP, 0),
+    };
+    let parts = [RANDOM, source.wgsl, demonstrations, LINEAR_ATTENTION, DESCENT, SUBGROUP, partials, own];
+    program("prompt_step", "prompt_step", &parts, consts, bindings, tuning.workgroup, 4 * words)
 }
 
 /// What the reference makes of a step: partials [entries + 2, lanes].
@@ -202,7 +215,7 @@ pub(super) fn cases(tuning: &Tuning) -> Vec<Case> {
                 expected(law, &step, &wide(&w[..shape.weights()]), number, few as f64, lanes, drawn)
             })
             .collect();
-        let values = by_lane.chunks(tuning.subgroup).map(|lanes| lanes.iter().sum()).collect();
+        let values = by_lane.chunks(lanes / tuning.parts(lanes)).map(|lanes| lanes.iter().sum()).collect();
         let recording = record(&source, &step, &buffers, lanes, tuning);
         let name = format!(
             "{name}, L = {layers}, H = {heads}, n = {shots}, B = {batch}, {loss:?}, M = {}",

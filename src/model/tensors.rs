@@ -1,7 +1,7 @@
 //! The tensors of a prompt model: which there are, and where each stands in the arena.
 
 use crate::config::{Model, QueryKey};
-use crate::params::{Axis, Init, Param, ParamTable};
+use crate::params::{Axis, Param, ParamTable};
 
 /// A matrix of a layer's attention, [H, D, D]: one a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +37,9 @@ pub fn tensors(model: &Model) -> impl Iterator<Item = (usize, Matrix)> + use<> {
 /// Masks select by `h`, `row` and `col`.
 pub fn table(model: &Model, width: usize) -> ParamTable {
     let axes = vec![Axis::of("h", 0), Axis::of("row", 1), Axis::of("col", 2)];
-    let init = Init::Normal { std: model.init_std };
     ParamTable::new(tensors(model).map(|(layer, matrix)| {
         let (name, group) = (format!("layers.{layer}.attn.{}", matrix.name()), format!("layers.{layer}"));
-        Param::new(name, vec![model.heads, width, width], axes.clone(), init, group)
+        Param::new(name, vec![model.heads, width, width], axes.clone(), model.init_std, group)
     }))
 }
 

@@ -59,10 +59,15 @@ impl Coverage {
 /// One line: what is trained, and of which groups nothing is.
 impl std::fmt::Display for Coverage {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        if self.trained == self.total {
+            return write!(f, "trains all {} elements", self.total);
+        }
         let share = 100.0 * self.trained as f64 / self.total.max(1) as f64;
+        // Two digits that say something.
+        let digits = if share >= 10.0 { 0 } else { (1.0 - share.max(1e-6).log10().floor()) as usize };
         write!(
             f,
-            "trains {} of {} elements ({share:.3} %), in {} of {} tensors",
+            "trains {} of {} elements ({share:.digits$} %), in {} of {} tensors",
             self.trained, self.total, self.matched, self.tensors
         )?;
         let reached = self.groups.iter().filter(|g| g.matched > 0).count();
@@ -70,5 +75,35 @@ impl std::fmt::Display for Coverage {
             write!(f, ", {reached} of {} groups", self.groups.len())?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Axis, Param, mask};
+    use super::*;
+
+    #[test]
+    fn what_is_reached_is_said() {
+        let param = |layer: usize, name: &str| {
+            let axes = vec![Axis::of("row", 0), Axis::of("col", 1)];
+            Param::new(format!("layers.{layer}.{name}"), vec![40, 50], axes, 0.1, format!("layers.{layer}"))
+        };
+        let table = ParamTable::new((0..5).flat_map(|layer| ["q", "v"].map(|name| param(layer, name))));
+        let said = |patterns: &[&str]| {
+            let patterns: Vec<String> = patterns.iter().map(|p| p.to_string()).collect();
+            Coverage::of(&table, &mask::resolve(&patterns, &table).unwrap()).to_string()
+        };
+        assert_eq!(said(&["*"]), "trains all 20000 elements");
+        assert_eq!(
+            said(&["*.v"]),
+            "trains 10000 of 20000 elements (50 %), in 5 of 10 tensors, 5 of 5 groups"
+        );
+        assert_eq!(
+            said(&["layers.3.v[row=-1]", "!*[col=0..7]"]),
+            "trains 43 of 20000 elements (0.21 %), in 1 of 10 tensors, 1 of 5 groups"
+        );
+        let all = Coverage::of(&table, &Spans::all(4000));
+        assert_eq!((all.groups[0].trained, all.groups[0].matched, all.groups[1].trained), (4000, 2, 0));
     }
 }

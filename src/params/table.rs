@@ -19,24 +19,14 @@ impl Axis {
     }
 }
 
-/// What a tensor holds before the first step.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Init {
-    /// N(0, std²).
-    Normal {
-        std: f64,
-    },
-    Zeros,
-    Ones,
-}
-
 /// One tensor, row-major from element `offset` of the arena.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Param {
     pub name: String,
     pub shape: Vec<usize>,
     pub axes: Vec<Axis>,
-    pub init: Init,
+    /// Standard deviation of the normal numbers that it holds before the first step.
+    pub init_std: f64,
     /// What it is counted under, such as its layer.
     pub group: String,
     pub offset: usize,
@@ -44,8 +34,8 @@ pub struct Param {
 
 impl Param {
     /// A tensor that finds its place when it enters a [`ParamTable`].
-    pub fn new(name: String, shape: Vec<usize>, axes: Vec<Axis>, init: Init, group: String) -> Self {
-        Param { name, shape, axes, init, group, offset: 0 }
+    pub fn new(name: String, shape: Vec<usize>, axes: Vec<Axis>, init_std: f64, group: String) -> Self {
+        Param { name, shape, axes, init_std, group, offset: 0 }
     }
 
     /// Elements in it.
@@ -130,9 +120,7 @@ mod tests {
 
     fn table() -> ParamTable {
         let axes = || vec![Axis::of("row", 0), Axis::of("col", 1), Axis { name: "h", dim: 0, block: 2 }];
-        let param = |name: &str, rows| {
-            Param::new(name.into(), vec![rows, 3], axes(), Init::Normal { std: 0.1 }, "all".into())
-        };
+        let param = |name: &str, rows| Param::new(name.into(), vec![rows, 3], axes(), 0.1, "all".into());
         ParamTable::new([param("q", 4), param("k", 2), param("none", 0)])
     }
 
