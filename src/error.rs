@@ -1,5 +1,7 @@
 //! One error enum. Every message is one line that names the file, field, kernel, buffer or shape, and the mend.
 
+use crate::escape;
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 /// What can go wrong, from a mistyped key to a lost device.
@@ -76,17 +78,9 @@ impl Error {
 /// Words that a file or a user has chosen, as a message can show them: no control or direction characters, not long.
 pub fn shown(words: &str) -> String {
     const MOST: usize = 120;
-    let turns = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    let mut out = String::new();
-    for (i, c) in words.chars().enumerate() {
-        match c {
-            _ if i == MOST => {
-                out.push('…');
-                break;
-            }
-            c if c.is_control() || turns(c) => out.extend(c.escape_default()),
-            c => out.push(c),
-        }
-    }
-    out
+    let short = match words.char_indices().nth(MOST) {
+        Some((end, _)) => Cow::Owned(words[..end].to_string() + "…"),
+        None => Cow::Borrowed(words),
+    };
+    escape::line(&short).into_owned()
 }

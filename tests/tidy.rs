@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// rooms) or sideways, never down the list and never in a circle.
 const ROOMS: &[&[(&str, &[&str])]] = &[
     &[
-        ("error", &[]),
+        ("error", &["escape"]),
         ("interrupt", &["error"]),
         ("shape", &[]),
         ("rng", &[]),
@@ -24,7 +24,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
     &[("law", &["rng"]), ("config", &["bounded", "error"]), ("results", &["error"]), ("params", &["error"])],
     &[("fingerprint", &["config", "error"])],
     // The only room that names wgpu.
-    &[("gpu", &["error", "interrupt"])],
+    &[("gpu", &["error", "escape", "interrupt"])],
     // The CPU's word for word of the kernels. Parity cases and tests alone use it.
     &[("reference", &["chi", "config", "law", "rng"])],
     &[("kernels", &["chi", "config", "error", "gpu", "law", "reference", "rng", "shape"])],
@@ -85,6 +85,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
             "checkpoint",
             "config",
             "error",
+            "escape",
             "eval",
             "fingerprint",
             "gpu",

@@ -3,6 +3,7 @@
 //! A driver is named by a manifest, a JSON file with the path of its library. `VK_DRIVER_FILES`, or by its older name
 //! `VK_ICD_FILENAMES`, lists the only ones to take; the loader leaves out without a word what it can't use.
 
+use crate::escape;
 use std::path::{Path, PathBuf};
 
 /// In the loader's order: the first that is set is heard.
@@ -102,7 +103,7 @@ fn unloadable(file: &Path) -> Option<String> {
     // be run by any program.
     let error = unsafe { libloading::Library::new(file) }.err()?;
     let inner = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-    Some(clean(&inner))
+    Some(escape::line(&inner).into_owned())
 }
 
 #[cfg(target_vendor = "apple")]
@@ -111,12 +112,7 @@ fn unloadable(_: &Path) -> Option<String> {
 }
 
 fn shown(path: &Path) -> String {
-    clean(&path.display().to_string())
-}
-
-/// Text from outside without what would reach into a terminal.
-fn clean(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+    escape::line(&path.display().to_string()).into_owned()
 }
 
 #[cfg(test)]
@@ -151,6 +147,5 @@ mod tests {
         );
         // A directory is as wrong as its first manifest.
         says(dir.path(), "away.json");
-        assert_eq!(clean("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\\n");
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Experiment, Machine};
 use crate::error::Result;
+use crate::escape;
 use crate::eval::Row;
 use std::path::{Path, PathBuf};
 
@@ -56,10 +57,7 @@ pub fn tested_alike(a: &Experiment, b: &Experiment) -> bool {
 /// number where nothing does.
 pub fn names(paths: &[PathBuf]) -> Vec<String> {
     // They go to a terminal as well as to a file.
-    let plain = |name: &std::ffi::OsStr| -> String {
-        let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
-        name.to_string_lossy().chars().map(escaped).collect()
-    };
+    let plain = |name: &std::ffi::OsStr| escape::line(&name.to_string_lossy()).into_owned();
     let parts = |path: &Path| -> Vec<String> {
         let mut parts: Vec<String> = path.components().map(|c| plain(c.as_os_str())).collect();
         parts.pop();
