@@ -43,17 +43,16 @@ pub fn run(members: &Members, machine: Machine, dir: &RunDir, progress: &mut dyn
             continue;
         }
         let name = format!("{}/{} {} × {}", number + 1, batches.len(), members.loss(batch[0]), batch.len());
-        let note = batch::train(
-            members,
-            machine,
-            (number + 1, &name, batch),
-            dir,
-            (&mut log, progress),
-            &mut trained,
-        )?;
+        let which = (number + 1, name.as_str(), batch.as_slice());
+        let (note, ended) = batch::train(members, machine, which, (&mut log, progress), &mut trained)?;
         notes.retain(|old| old["number"] != note["number"]);
         notes.push(note);
-        write_info(members, machine, dir, &trained, &notes, earlier + began.elapsed().as_secs_f64())?;
+        let write = |trained: &[Option<Trained>]| {
+            write_info(members, machine, dir, trained, &notes, earlier + began.elapsed().as_secs_f64())
+        };
+        write(&trained)?;
+        batch::keep(members, dir, ended, &mut trained)?;
+        write(&trained)?;
     }
     let trained: Vec<Trained> = trained.into_iter().flatten().collect();
     let since = Instant::now();

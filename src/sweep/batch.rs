@@ -75,15 +75,22 @@ pub fn finished(
     Ok((earlier, trained))
 }
 
-/// Trains a batch, saves its models and returns what is noted of it.
+/// A model at the end of its training, with what it was made from.
+pub struct Ended {
+    member: usize,
+    identity: Identity,
+    state: State,
+}
+
+/// Trains a batch. Returns what is noted of it, which is to be written before its models are [kept](keep): those are what
+/// tells that the batch is finished.
 pub fn train(
     members: &Members,
     machine: Machine,
     (number, name, batch): (usize, &str, &[usize]),
-    dir: &RunDir,
     (log, progress): (&mut MetricsLog, &mut dyn Progress),
     trained: &mut [Option<Trained>],
-) -> Result<serde_json::Value> {
+) -> Result<(serde_json::Value, Vec<Ended>)> {
     let began = Instant::now();
     let (mut alive, mut states, mut identities) = (Vec::new(), Vec::new(), Vec::new());
     for &i in batch {
@@ -97,6 +104,7 @@ pub fn train(
             None => trained[i] = Some(Trained { params: Vec::new(), diverged: Some(0) }),
         }
     }
+    let mut ended = Vec::new();
     if !alive.is_empty() {
         let experiment = &members.experiments[members.list[batch[0]].experiment];
         let trainer = Trainer { keep_going: true, ..experiment.trainer(machine) };
@@ -108,18 +116,31 @@ pub fn train(
             }
             other => other?,
         };
-        for ((&i, identity), state) in alive.iter().zip(&identities).zip(states) {
-            if state.diverged.is_none() {
-                save(members, i, dir, (&state, identity))?;
-            }
-            trained[i] = Some(Trained { params: state.params, diverged: state.diverged });
-        }
+        let each = alive.into_iter().zip(identities).zip(states);
+        ended.extend(each.map(|((member, identity), state)| Ended { member, identity, state }));
     }
     let plan = &members.list[batch[0]].plan;
     let wall_s = began.elapsed().as_secs_f64();
-    Ok(serde_json::json!({
+    let note = serde_json::json!({
         "number": number, "models": batch.len(), "loss": members.loss(batch[0]), "steps": plan.steps, "wall_s": wall_s
-    }))
+    });
+    Ok((note, ended))
+}
+
+/// Saves the models of a batch that did not diverge, and takes all of them up.
+pub fn keep(
+    members: &Members,
+    dir: &RunDir,
+    ended: Vec<Ended>,
+    trained: &mut [Option<Trained>],
+) -> Result<()> {
+    for Ended { member, identity, state } in ended {
+        if state.diverged.is_none() {
+            save(members, member, dir, (&state, &identity))?;
+        }
+        trained[member] = Some(Trained { params: state.params, diverged: state.diverged });
+    }
+    Ok(())
 }
 
 /// The parameters that a member starts from; none if the model that it would start from diverged.
