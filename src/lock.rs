@@ -131,7 +131,15 @@ fn note(lock: &Path) -> PathBuf {
 }
 
 fn held(what: &Path, lock: &Path) -> Error {
-    let holder = std::fs::read(note(lock)).ok().and_then(|text| serde_json::from_slice::<Holder>(&text).ok());
+    let noted = || {
+        let text = std::fs::read(note(lock)).ok()?;
+        serde_json::from_slice::<Holder>(&text).ok().filter(|holder| !holder.is_gone())
+    };
+    // Who has just come may still have to put its name down over that of one who was killed.
+    let holder = noted().or_else(|| {
+        std::thread::sleep(Duration::from_millis(100));
+        noted()
+    });
     let who = holder.map_or("another process is writing there".to_string(), |holder| holder.words());
     Error::file(what, format!("{who}; wait for it or stop it"))
 }
@@ -142,6 +150,13 @@ impl Holder {
         let command = std::env::args().nth(1).unwrap_or_default();
         let holder = Holder { pid: std::process::id(), host: host(), command, since: now() };
         serde_json::to_string(&holder).unwrap_or_default() + "\n"
+    }
+
+    /// Whether it is known to run no longer: it was killed, and its note stayed.
+    fn is_gone(&self) -> bool {
+        let processes = Path::new("/proc");
+        let here = self.host == host() && processes.join("self").exists();
+        here && !processes.join(self.pid.to_string()).exists()
     }
 
     fn words(&self) -> String {
@@ -230,5 +245,23 @@ mod tests {
             }
         });
         assert!(held.into_inner() > 0);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn who_was_killed_is_not_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let _lock = Lock::directory(dir.path()).unwrap();
+        let path = dir.path().join(".floe-lock");
+        assert!(note(&path).exists());
+        let refused = || Lock::directory(dir.path()).err().unwrap().to_string();
+        assert!(refused().contains(&format!("process {}", std::process::id())));
+        // Above what any process of Linux has for a number.
+        let gone = Holder { pid: 1 << 30, host: host(), command: "run".into(), since: now() };
+        std::fs::write(note(&path), serde_json::to_string(&gone).unwrap()).unwrap();
+        assert!(refused().contains("another process is writing there"), "{}", refused());
+        let elsewhere = Holder { host: Some("elsewhere".into()), ..gone };
+        std::fs::write(note(&path), serde_json::to_string(&elsewhere).unwrap()).unwrap();
+        assert!(refused().contains("on elsewhere"), "{}", refused());
     }
 }
