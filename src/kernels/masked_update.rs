@@ -40,7 +40,7 @@ impl Update {
 pub struct Buffers {
     /// Numbers of each model's optimizer: [`hyper`].
     pub hyper: Buffer,
-    /// `[steps, places]` vec4 of [`schedule_row`].
+    /// `[ring, places]` vec4 of [`schedule_row`].
     pub schedule: Buffer,
     /// `[M, trained]` parameter and gradient index; a shorter list is filled up with [`NONE`].
     pub trained: Buffer,

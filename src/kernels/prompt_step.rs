@@ -29,7 +29,7 @@ pub struct Buffers<'a> {
     pub weights: &'a Buffer,
     /// `[M]` the step, of all the same.
     pub state: &'a Buffer,
-    /// `[steps, M]` vec4: y is the few-shot weight.
+    /// `[ring, M]` vec4: y is the few-shot weight.
     pub schedule: &'a Buffer,
     /// [M, entries + 2, parts]: gradient, then zero-shot and few-shot loss, summed over a part's prompts.
     pub partials: &'a Buffer,
@@ -79,8 +79,8 @@ pub(super) fn consts(source: &Source, step: &Step, tuning: &Tuning) -> (&'static
     (demonstrations, consts)
 }
 
-/// Most rows of a gradient that are in workgroup memory at a time: few enough that it bounds no waves on the GPUs asked
-/// (docs/PERFORMANCE.md).
+/// Most rows of a gradient that are in workgroup memory at a time: few enough to leave 14 waves of 16 on RDNA3, as many as
+/// the registers of pre-training allow (docs/PERFORMANCE.md).
 const SHARED_ROWS: usize = 16;
 
 /// The subgroup's constants, and how many values are added up at a time.

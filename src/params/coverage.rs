@@ -1,10 +1,9 @@
 //! How much of each part of a model is trained, to be read before the first step.
 
 use super::{Need, ParamTable, Spans};
-use serde::{Deserialize, Serialize};
 
 /// Trained elements of a model, by group of parameters.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Coverage {
     /// Tensors with a trained element, and all.
     pub matched: usize,
@@ -17,7 +16,7 @@ pub struct Coverage {
 }
 
 /// Tensors that are counted together, such as those of a layer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
     pub name: String,
     pub matched: usize,
