@@ -13,6 +13,9 @@ mod validate;
 mod values;
 mod words;
 
+pub use crate::optim::{Optimizer, Rule, Schedule};
+pub use crate::prompt::{Loss, Model, QueryKey};
+
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -34,26 +37,6 @@ pub struct Config {
     pub eval: Eval,
     pub record: Record,
     pub methods: Vec<Method>,
-}
-
-/// Whether query and key are one matrix `Q = W_Qᵀ W_K` or two.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum QueryKey {
-    #[default]
-    Merged,
-    Separate,
-}
-
-/// The linear transformer of `docs/MATH.md`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Model {
-    pub layers: usize,
-    pub heads: usize,
-    pub qk: QueryKey,
-    /// Standard deviation of the normal initialisation of every entry.
-    pub init_std: f64,
 }
 
 /// Where prompts come from.
@@ -213,48 +196,6 @@ pub struct Finetune {
     pub optimizer: Optimizer,
 }
 
-/// The update rule.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Rule {
-    #[default]
-    Sgd,
-    Adam,
-    AdamW,
-}
-
-/// How a learning rate or a loss weight moves over the steps of a phase.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Schedule {
-    #[default]
-    Constant,
-    /// From 1 at the first step to 0 at the last.
-    Linear,
-    /// Half a cosine from 1 at the first step to 0 at the last.
-    Cosine,
-}
-
-/// An optimizer and its numbers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Optimizer {
-    pub rule: Rule,
-    pub lr: f64,
-    pub lr_schedule: Schedule,
-    /// Steps over which the learning rate rises from 0 before its schedule begins.
-    pub warmup: u64,
-    /// SGD's momentum.
-    pub momentum: f64,
-    /// Adam's and AdamW's decay rates of the two moments.
-    pub betas: [f64; 2],
-    pub eps: f64,
-    /// L2 term for SGD and Adam, decoupled for AdamW.
-    pub weight_decay: f64,
-    /// Largest global gradient norm over the trained parameters; 0 for no clipping.
-    pub clip: f64,
-}
-
 /// Test error at every shot count.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -274,17 +215,6 @@ pub struct Record {
     pub every: u64,
     /// A resumable checkpoint every so many steps.
     pub checkpoint_every: u64,
-}
-
-/// Which losses a method descends: zero-shot, few-shot, or `zs + w_t fs`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Loss {
-    #[serde(rename = "zs")]
-    Zs,
-    #[serde(rename = "fs")]
-    Fs,
-    #[serde(rename = "zs+fs")]
-    ZsFs,
 }
 
 /// A way of fine-tuning: plain data.
@@ -315,12 +245,6 @@ pub struct Method {
 
 fn one() -> f64 {
     1.0
-}
-
-impl Default for Model {
-    fn default() -> Self {
-        Model { layers: 1, heads: 1, qk: QueryKey::Merged, init_std: 0.05 }
-    }
 }
 
 impl Default for Task {
@@ -369,22 +293,6 @@ impl Default for Pretrain {
 impl Default for Finetune {
     fn default() -> Self {
         Finetune { steps: 5000, batch: 5000, shots: 20, optimizer: Optimizer::default() }
-    }
-}
-
-impl Default for Optimizer {
-    fn default() -> Self {
-        Optimizer {
-            rule: Rule::Sgd,
-            lr: 0.01,
-            lr_schedule: Schedule::Constant,
-            warmup: 0,
-            momentum: 0.9,
-            betas: [0.9, 0.9],
-            eps: 1e-8,
-            weight_decay: 0.0,
-            clip: 1.0,
-        }
     }
 }
 

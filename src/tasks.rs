@@ -9,8 +9,8 @@ pub mod tables;
 use crate::config::{Config, Task};
 use crate::error::Result;
 use crate::fingerprint::Data;
-use crate::law::Law;
-use crate::rng::{Stream, key};
+use crate::prompt::law::Law;
+use crate::random::rng::{Stream, key};
 use std::collections::BTreeMap;
 
 /// What an experiment trains and tests on.

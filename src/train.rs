@@ -1,19 +1,23 @@
 //! The training loop: save → stop → step → log, many steps a submission.
 
-use crate::checkpoint::{self, Checkpoint, MOMENTS, Tensor};
+pub mod finished;
+pub mod state;
+
+pub use state::State;
+
 use crate::config::{Loss, Model, Record};
-use crate::error::{Error, Result, shown};
-use crate::fingerprint::{Identity, Noted};
+use crate::error::{Error, Result};
+use crate::fingerprint::Identity;
 use crate::gpu::{Engine, Pace, ReadBack};
 use crate::interrupt;
-use crate::kernels::{Tuning, masked_update};
-use crate::metrics::{Line, MetricsLog};
-use crate::model::{Plan, Start, Stepper};
-use crate::params::{Param, ParamTable};
+use crate::kernels::Tuning;
+use crate::models::prompt::{Plan, Start, Stepper};
+use crate::params::ParamTable;
 use crate::profile::Profile;
-use crate::shape::Shape;
+use crate::prompt::shape::Shape;
+use crate::store::metrics::{Line, MetricsLog};
 use std::cell::RefCell;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// Most steps a submission, and rows of the rings of metrics and schedules.
@@ -34,23 +38,6 @@ pub struct Trainer<'a> {
     pub profile: Option<&'a RefCell<Profile>>,
 }
 
-/// Where a phase stands: everything an uninterrupted run would have at that step.
-#[derive(Clone, Debug, PartialEq)]
-pub struct State {
-    pub params: Vec<f32>,
-    /// [1 or 2, trained]; empty before the first step.
-    pub moments: Vec<f32>,
-    /// Steps taken. Random numbers are functions of it.
-    pub step: u64,
-    /// Seconds spent so far.
-    pub wall_s: f64,
-    /// Milliseconds a step since the last start, the first submission (which compiles) left out.
-    pub ms_per_step: f64,
-    /// The step whose loss or gradient was not finite, or that left a parameter so, if one was and the trainer kept
-    /// going.
-    pub diverged: Option<u64>,
-}
-
 /// A submission under way: its losses, first step and number of steps.
 type Chunk = (ReadBack, u64, u64);
 
@@ -65,18 +52,6 @@ pub struct Job<'a> {
     pub state_path: Option<PathBuf>,
     /// What the state file says it was made from.
     pub identity: &'a Identity,
-}
-
-impl State {
-    /// Before the first step.
-    pub fn fresh(params: Vec<f32>) -> Self {
-        State { params, moments: Vec::new(), step: 0, wall_s: 0.0, ms_per_step: 0.0, diverged: None }
-    }
-
-    /// As a stepper takes it.
-    pub fn start(&self) -> Start<'_> {
-        Start { params: &self.params, moments: &self.moments, step: self.step }
-    }
 }
 
 /// What a caller shows while training.
@@ -167,7 +142,7 @@ impl Trainer<'_> {
                     (state.step, state.wall_s) = (step, spent + began.elapsed().as_secs_f64());
                     if let Some(path) = &job.state_path {
                         job.check_finite(&[&state.params, &state.moments], step)?;
-                        save_state(path, job, self.table, state, self.tuning.name)?;
+                        state::save(path, job, self.table, state, self.tuning.name)?;
                     }
                 }
             }
@@ -301,122 +276,4 @@ impl Job<'_> {
             lr: plan.lr(step),
         }
     }
-}
-
-/// The parameters of an arena by name.
-pub fn tensors(table: &ParamTable, params: &[f32]) -> std::collections::BTreeMap<String, Tensor> {
-    let tensor = |p: &Param| Tensor { shape: p.shape.clone(), data: params[p.place()].to_vec() };
-    table.params.iter().map(|p| (p.name.clone(), tensor(p))).collect()
-}
-
-/// Names and shapes of the parameters.
-pub fn shapes(table: &ParamTable) -> Vec<(String, Vec<usize>)> {
-    table.params.iter().map(|p| (p.name.clone(), p.shape.to_vec())).collect()
-}
-
-/// An arena from parameters by name.
-///
-/// # Errors
-/// Names or shapes are not the table's; the message says which.
-pub fn arena(table: &ParamTable, checkpoint: &Checkpoint, path: &Path) -> Result<Vec<f32>> {
-    checkpoint.expect_shapes(path, &shapes(table))?;
-    Ok(table.params.iter().flat_map(|p| checkpoint.tensors[&p.name].data.iter().copied()).collect())
-}
-
-/// Writes what [`load_state`] reads back.
-pub fn save_state(path: &Path, job: &Job, table: &ParamTable, state: &State, variant: &str) -> Result<()> {
-    let mut checkpoint = Checkpoint { tensors: tensors(table, &state.params), ..Default::default() };
-    checkpoint.tensors.insert(MOMENTS.into(), moments(&state.moments, job.plan.train.len()));
-    let pairs = [
-        ("phase", job.phase.to_string()),
-        ("method", job.method.to_string()),
-        ("step", state.step.to_string()),
-        ("wall_s", state.wall_s.to_string()),
-        ("variant", variant.to_string()),
-    ];
-    checkpoint.metadata = pairs.map(|(k, v)| (k.to_string(), v)).into();
-    checkpoint.metadata.extend(job.identity.metadata());
-    checkpoint::write(path, &checkpoint)
-}
-
-/// Moments as a tensor, [1 or 2, trained].
-pub fn moments(moments: &[f32], trained: usize) -> Tensor {
-    Tensor { shape: vec![moments.len() / trained.max(1), trained], data: moments.to_vec() }
-}
-
-/// Takes the moments out of a checkpoint and holds that there are as many as `plan` has.
-///
-/// # Errors
-/// There are none, or another number.
-pub fn take_moments(path: &Path, checkpoint: &mut Checkpoint, plan: &Plan) -> Result<Vec<f32>> {
-    let wanted = masked_update::states(plan.optimizer.rule) * plan.train.len();
-    match checkpoint.tensors.remove(MOMENTS) {
-        None => Err(Error::file(
-            path,
-            format!("has no `{MOMENTS}`, without which no optimizer can go on; begin the phase again"),
-        )),
-        Some(found) if found.data.len() != wanted => {
-            let found = found.data.len();
-            let message = format!(
-                "`{MOMENTS}` has {found} entries instead of {wanted}: it is of another optimizer or trained set"
-            );
-            Err(Error::file(path, message))
-        }
-        Some(found) => Ok(found.data),
-    }
-}
-
-/// The variant that a saved state was trained with; none in states from before it was written.
-///
-/// # Errors
-/// A file that is no checkpoint.
-pub fn variant_of(path: &Path) -> Result<Option<String>> {
-    Ok(checkpoint::read(path)?.metadata.remove("variant").map(|variant| shown(&variant)))
-}
-
-/// The step at which a saved state stands.
-///
-/// # Errors
-/// A file that is no training state.
-pub fn step_of(path: &Path) -> Result<u64> {
-    let step = checkpoint::read(path)?.metadata.remove("step").and_then(|step| step.parse().ok());
-    step.ok_or_else(|| Error::file(path, "is no training state"))
-}
-
-/// The state that [`Trainer::run`] saved of `job`.
-///
-/// # Errors
-/// A file that is not such a state, or one of another phase, method, configuration, data or model.
-pub fn load_state(path: &Path, job: &Job, table: &ParamTable) -> Result<State> {
-    let mut checkpoint = checkpoint::read(path)?;
-    let text = |name: &str| -> Result<&String> {
-        let message = format!("is no training state: no `{name}`; delete it to start the phase again");
-        checkpoint.metadata.get(name).ok_or_else(|| Error::file(path, message))
-    };
-    text("config")?;
-    for (name, asked) in [("phase", job.phase), ("method", job.method)] {
-        let saved = text(name)?;
-        if saved != asked {
-            let saved = shown(saved);
-            let message = format!("the state is of {name} `{saved}`, not `{asked}`; leave out --resume");
-            return Err(Error::config(path.display().to_string(), message));
-        }
-    }
-    if let Some(how) = job.identity.differs(&Noted::of(path, &checkpoint.metadata)?) {
-        let mend = "give the same, or leave out --resume to start the phase again";
-        let message = format!("the state is of another experiment: {how}; {mend}");
-        return Err(Error::config(path.display().to_string(), message));
-    }
-    let parse =
-        |name: &str, text: &str| Error::file(path, format!("`{name}` is `{}`, no number", shown(text)));
-    let step = text("step")?;
-    let step: u64 = step.parse().map_err(|_| parse("step", step))?;
-    if step > job.plan.steps {
-        let message = format!("its step is {step}, beyond the {} of the phase", job.plan.steps);
-        return Err(Error::file(path, message));
-    }
-    let wall = text("wall_s")?;
-    let wall_s = wall.parse().map_err(|_| parse("wall_s", wall))?;
-    let moments = take_moments(path, &mut checkpoint, job.plan)?;
-    Ok(State { params: arena(table, &checkpoint, path)?, moments, step, wall_s, ..State::fresh(Vec::new()) })
 }

@@ -5,13 +5,13 @@ mod common;
 
 use common::*;
 use floe::config;
+use floe::job::{Experiment, Machine};
 use floe::kernels::Tuning;
-use floe::metrics::{Line, MetricsLog};
-use floe::run::{Experiment, Machine};
+use floe::store::metrics::{Line, MetricsLog};
 use floe::tasks::baselines::Predictors;
 use floe::tasks::{Known, tables};
 use floe::theory::{self, Setting};
-use floe::train::{Job, Progress, State, load_state};
+use floe::train::{Job, Progress, State, state};
 use floe::{Error, bench, gpu, interrupt};
 
 struct Silent;
@@ -55,7 +55,7 @@ fn whatever_is_long_ends_once_the_user_has_asked() {
         trainer.run(&job, start.clone(), &mut MetricsLog::none(), &mut Silent),
         "step 0 of 20 of pretrained",
     );
-    let saved = load_state(&path, &job, &experiment.table).unwrap();
+    let saved = state::load(&path, &job, &experiment.table).unwrap();
     assert_eq!((saved.params, saved.step), (start.params, 0));
 
     interrupted(experiment.evaluator(machine).models(&[("m".into(), experiment.init())]), "the evaluation");

@@ -5,11 +5,12 @@ mod common;
 use common::*;
 use floe::config::{self, Schedule};
 use floe::gpu::{self, Buffer, Engine};
-use floe::kernels::{Source, Tuning, prompt_eval};
-use floe::model::{Plan, Start, Stepper};
-use floe::run::{Experiment, Machine};
-use floe::shape::{Models, Shape};
-use floe::sweep::Members;
+use floe::job::sweep::Members;
+use floe::job::{Experiment, Machine};
+use floe::kernels::Tuning;
+use floe::kernels::prompt::{Source, prompt_eval};
+use floe::models::prompt::{Plan, Start, Stepper};
+use floe::prompt::shape::{Models, Shape};
 
 fn open() -> (Engine, Tuning) {
     let engine = gpu::open("auto").unwrap_or_else(|e| panic!("{e}"));

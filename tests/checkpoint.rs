@@ -1,6 +1,7 @@
 //! Checkpoints on disk: what is written comes back bit for bit, and nothing else is taken for a checkpoint.
 
-use floe::checkpoint::{Checkpoint, Tensor, atomic_write, read, write};
+use floe::store::atomic::atomic_write;
+use floe::store::checkpoint::{Checkpoint, Tensor, read, write};
 use proptest::prelude::*;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use std::collections::{BTreeMap, HashMap};

@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use floe::checkpoint::{self, MOMENTS};
+use floe::store::checkpoint::{self, MOMENTS};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 

@@ -2,10 +2,11 @@
 
 use floe::config::{Loss, Model, Optimizer, QueryKey, Rule, Schedule};
 use floe::gpu;
-use floe::kernels::{Source, Tuning, VARIANTS};
-use floe::law::{Law, Pool, Regression, ThetaLaw};
-use floe::model::{self, Plan, Start, Stepper};
+use floe::kernels::prompt::Source;
+use floe::kernels::{Tuning, VARIANTS};
+use floe::models::prompt::{self, Plan, Start, Stepper};
 use floe::params::{ParamTable, Spans};
+use floe::prompt::law::{Law, Pool, Regression, ThetaLaw};
 use floe::reference::prompts::{self, Drawn};
 use floe::reference::{masked_update, transformer};
 
@@ -22,7 +23,7 @@ fn elements(ascending: impl Iterator<Item = usize>) -> Spans {
 
 fn run(model: Model, loss: Loss, optimizer: Optimizer, theta: ThetaLaw, pool: Option<Pool>) -> Run {
     let law = Regression { key: 11, dim: 3, noise: 0.3, theta, factor: None, pool };
-    let table = model::table(&model, 5);
+    let table = prompt::table(&model, 5);
     let plan = Plan {
         law: Law::Regression(law),
         loss,

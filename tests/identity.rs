@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use floe::checkpoint;
+use floe::store::checkpoint;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;

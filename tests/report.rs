@@ -1,8 +1,8 @@
 //! The report of synthetic run directories; the two large ones stay in Cargo's scratch directory, to be looked at.
 
-use floe::checkpoint::{self, Checkpoint, Tensor};
 use floe::config::{Config, Loss, Method, Tables, Task};
 use floe::report;
+use floe::store::checkpoint::{self, Checkpoint, Tensor};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -285,7 +285,7 @@ fn single_steps_give_what_the_run_gives() {
     let by_pattern = at("by-pattern");
     succeed("finetune --train *.v --loss zs", &[&from[..], &out(&by_pattern)].concat());
     let of_run = paper().join("checkpoints/zs-v.safetensors");
-    let [by_pattern, of_run] = [by_pattern, of_run].map(|path| floe::checkpoint::read(&path).unwrap());
+    let [by_pattern, of_run] = [by_pattern, of_run].map(|path| floe::store::checkpoint::read(&path).unwrap());
     assert_eq!(by_pattern.tensors, of_run.tensors, "moments among them");
 
     let files = [text(at("pretrained")), text(at("zs-v"))];

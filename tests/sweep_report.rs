@@ -1,7 +1,7 @@
 //! The report of synthetic sweeps; the large ones stay in Cargo's scratch directory, to be looked at.
 
 use floe::report;
-use floe::results::{Outcome, results_csv, summarise, summary_csv};
+use floe::store::results::{Outcome, results_csv, summarise, summary_csv};
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -10,51 +10,47 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
     &[
         ("error", &["escape"]),
         ("interrupt", &["error"]),
-        ("shape", &[]),
-        ("rng", &[]),
-        ("chi", &[]),
-        ("linalg", &[]),
-        ("splitmix", &[]),
         ("compare", &[]),
         ("bounded", &[]),
         ("escape", &[]),
-        ("lock", &["error"]),
-        ("bounded", &[]),
+        ("linalg", &[]),
+        ("random", &[]),
     ],
-    &[("law", &["rng"]), ("config", &["bounded", "error"]), ("results", &["error"]), ("params", &["error"])],
+    &[("optim", &[]), ("prompt", &["random"]), ("params", &["error"])],
+    &[("config", &["bounded", "error", "optim", "prompt"])],
     &[("fingerprint", &["config", "error"])],
-    // The only room that names wgpu.
-    &[("gpu", &["error", "escape", "interrupt"])],
-    // The CPU's word for word of the kernels. Parity cases and tests alone use it.
-    &[("reference", &["chi", "config", "law", "rng"])],
-    &[("kernels", &["chi", "config", "error", "gpu", "law", "reference", "rng", "shape"])],
     &[
-        ("optim", &["config"]),
-        ("model", &["config", "error", "gpu", "kernels", "law", "optim", "params", "shape"]),
-        ("checkpoint", &["error"]),
-        ("metrics", &["bounded", "checkpoint", "error"]),
-        // Neither kernels nor model: a task is a law.
-        ("tasks", &["config", "error", "fingerprint", "interrupt", "law", "linalg", "rng", "splitmix"]),
-        ("theory", &["config", "error", "interrupt", "linalg", "splitmix"]),
+        // The only room that names wgpu.
+        ("gpu", &["error", "escape", "interrupt"]),
     ],
-    &[("methods", &["config", "error", "model", "params", "tasks"]), ("profile", &["gpu"])],
+    &[
+        // The CPU's word for word of the kernels. Parity cases and tests alone use it.
+        ("reference", &["optim", "prompt", "random"]),
+    ],
+    &[("kernels", &["error", "gpu", "optim", "prompt", "random", "reference"]), ("profile", &["gpu"])],
+    &[
+        ("models", &["error", "gpu", "kernels", "optim", "params", "prompt"]),
+        ("theory", &["config", "error", "interrupt", "linalg", "random"]),
+        ("store", &["bounded", "error", "fingerprint", "gpu"]),
+        // Neither kernels nor models: a task is a law.
+        ("tasks", &["config", "error", "fingerprint", "interrupt", "linalg", "prompt", "random"]),
+    ],
     &[
         ("check", &["compare", "error", "gpu", "kernels"]),
         (
             "train",
             &[
-                "checkpoint",
                 "config",
                 "error",
                 "fingerprint",
                 "gpu",
                 "interrupt",
                 "kernels",
-                "metrics",
-                "model",
+                "models",
                 "params",
                 "profile",
-                "shape",
+                "prompt",
+                "store",
             ],
         ),
         (
@@ -65,65 +61,44 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
                 "gpu",
                 "interrupt",
                 "kernels",
-                "law",
                 "linalg",
-                "model",
+                "models",
                 "params",
-                "results",
-                "shape",
+                "prompt",
+                "store",
                 "tasks",
                 "theory",
             ],
         ),
         // From files alone.
-        ("report", &["bounded", "checkpoint", "config", "error", "escape", "fingerprint", "results"]),
+        ("report", &["bounded", "config", "error", "escape", "fingerprint", "store"]),
     ],
-    &[("rundir", &["bounded", "checkpoint", "error", "fingerprint", "gpu", "lock", "params", "train"])],
     &[(
-        "run",
+        "job",
         &[
-            "checkpoint",
+            "bounded",
             "config",
             "error",
             "escape",
             "eval",
             "fingerprint",
             "gpu",
+            "interrupt",
             "kernels",
-            "methods",
-            "metrics",
-            "model",
+            "models",
             "params",
             "profile",
+            "random",
             "report",
-            "rng",
-            "rundir",
+            "store",
             "tasks",
             "train",
         ],
     )],
     &[
-        (
-            "sweep",
-            &[
-                "bounded",
-                "config",
-                "error",
-                "eval",
-                "fingerprint",
-                "interrupt",
-                "metrics",
-                "model",
-                "report",
-                "results",
-                "run",
-                "rundir",
-                "train",
-            ],
-        ),
-        ("probe", &["checkpoint", "config", "error", "gpu", "kernels", "model", "params", "run"]),
-        ("tune", &["bench", "bounded", "checkpoint", "error", "gpu", "kernels"]),
-        ("bench", &["check", "config", "error", "gpu", "interrupt", "kernels", "model", "run"]),
+        ("probe", &["config", "error", "gpu", "job", "kernels", "models", "params", "store"]),
+        ("tune", &["bench", "bounded", "error", "gpu", "kernels", "store"]),
+        ("bench", &["check", "config", "error", "gpu", "interrupt", "job", "kernels", "models"]),
     ],
     &[(
         "cli",
@@ -131,7 +106,6 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
             "bench",
             "bounded",
             "check",
-            "checkpoint",
             "compare",
             "config",
             "error",
@@ -139,16 +113,12 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
             "eval",
             "gpu",
             "interrupt",
+            "job",
             "kernels",
-            "lock",
-            "metrics",
-            "model",
+            "models",
             "probe",
             "report",
-            "results",
-            "run",
-            "rundir",
-            "sweep",
+            "store",
             "train",
             "tune",
         ],
@@ -380,19 +350,20 @@ fn included() -> BTreeSet<String> {
 fn every_kernel_has_its_parts_and_every_shader_is_used() {
     let stems: BTreeSet<&str> = KERNELS.iter().map(|kernel| kernel.stem).collect();
     assert_eq!(stems.len(), KERNELS.len(), "a stem is listed once");
-    for stem in &stems {
-        for part in [format!("shaders/{stem}.wgsl"), format!("src/kernels/{stem}.rs")] {
+    for (wing, stem) in KERNELS.iter().map(|kernel| (kernel.wing, kernel.stem)) {
+        for part in [format!("shaders/{wing}/{stem}.wgsl"), format!("src/kernels/{wing}/{stem}.rs")] {
             assert!(root().join(&part).is_file(), "kernel `{stem}` has no {part}");
         }
-        let host = read(&root().join(format!("src/kernels/{stem}.rs")));
-        assert!(host.contains(&format!("shaders/{stem}.wgsl")), "src/kernels/{stem}.rs includes its shader");
+        let host = read(&root().join(format!("src/kernels/{wing}/{stem}.rs")));
+        let shader = format!("shaders/{wing}/{stem}.wgsl");
+        assert!(host.contains(&shader), "src/kernels/{wing}/{stem}.rs includes its shader");
     }
     let included = included();
     for file in files("shaders", &["wgsl"]) {
         let name = short(&file);
         assert!(included.contains(&name), "{name} is used by nothing");
         let stem = file.file_stem().unwrap().to_str().unwrap().split('.').next().unwrap().to_string();
-        let common = name.starts_with("shaders/common/");
+        let common = name.contains("/common/");
         assert!(common || stems.contains(stem.as_str()), "{name} is no kernel of KERNELS");
         let first = read(&file).lines().next().unwrap_or_default().to_string();
         assert!(first.starts_with("//") && first.len() > 20, "{name} begins with what it computes");

@@ -4,15 +4,19 @@ use super::places::Places;
 use super::print;
 use super::progress::Show;
 use super::source::{Borrowed, Device, state_beside};
-use crate::checkpoint::{check_writable, remove_torn};
 use crate::config::{Loss, Method, Schedule};
 use crate::error::{Error, Result};
-use crate::lock::Lock;
-use crate::metrics::MetricsLog;
-use crate::model::Plan;
-use crate::run::{Experiment, Machine, announce, extend, phase_info, phase_of};
-use crate::rundir::{self, Begun, Chosen, Found};
-use crate::train::{Job, State, load_state, step_of, variant_of};
+use crate::job::experiment::{announce, phase_info, phase_of};
+use crate::job::run::extend;
+use crate::job::{Experiment, Machine};
+use crate::models::prompt::Plan;
+use crate::store::atomic::{check_writable, remove_torn};
+use crate::store::lock::Lock;
+use crate::store::metrics::MetricsLog;
+use crate::store::rundir::{Begun, Chosen};
+use crate::train::finished::{self, Found};
+use crate::train::state::{step_of, variant_of};
+use crate::train::{Job, State, state};
 use std::path::{Path, PathBuf};
 
 /// Fine-tune a checkpoint by one method
@@ -121,7 +125,7 @@ pub fn train_to(
         identity: &identity,
     };
     let state = match again {
-        Again { resume: true, .. } => load_state(&state_path, &job, &experiment.table)?,
+        Again { resume: true, .. } => state::load(&state_path, &job, &experiment.table)?,
         Again { extend: true, .. } => extend::state(experiment, out, (name, plan), &identity)?,
         _ => State::fresh(params),
     };
@@ -139,7 +143,7 @@ pub fn train_to(
         other => other?,
     };
     let info = phase_info(name, plan, &state, experiment.table.len());
-    rundir::save_model(out, &experiment.table, &state, &identity, &info)?;
+    finished::save(out, &experiment.table, &state, &identity, &info)?;
     // The state is of no more use, and may never have been written.
     let _ = std::fs::remove_file(&state_path);
     print(&format!("{}\n", out.display()))

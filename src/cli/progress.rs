@@ -1,7 +1,7 @@
 //! Progress of training: a bar on a terminal, log lines elsewhere.
 
 use crate::escape;
-use crate::metrics::Line;
+use crate::store::metrics::Line;
 use crate::train::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;

@@ -1,12 +1,13 @@
 //! Arguments that several commands share.
 
-use crate::checkpoint::is_special;
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
 use crate::gpu::{self, Engine};
+use crate::job::Experiment;
 use crate::kernels::Tuning;
-use crate::run::Experiment;
-use crate::rundir::{Begun, Chosen, Found};
+use crate::store::atomic::is_special;
+use crate::store::rundir::{Begun, Chosen};
+use crate::train::finished::Found;
 use crate::tune;
 use std::path::{Path, PathBuf};
 

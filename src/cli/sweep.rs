@@ -7,9 +7,9 @@ use super::run::{again, directory};
 use super::source::{Device, Source};
 use crate::config;
 use crate::error::{Error, Result};
-use crate::run::Machine;
-use crate::rundir::{self, Open, RunDir};
-use crate::sweep::{self, Members};
+use crate::job::Machine;
+use crate::job::sweep::{self, Members};
+use crate::store::rundir::{self, Open, RunDir};
 use std::path::PathBuf;
 
 /// Train every method at every combination of the values under [sweep], many models at once, and report

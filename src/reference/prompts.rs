@@ -1,8 +1,8 @@
 //! Prompts drawn on the host in f64, from the integers the device draws.
 
-use crate::chi;
-use crate::law::{Law, Regression, Tables, ThetaLaw};
-use crate::rng;
+use crate::prompt::chi;
+use crate::prompt::law::{Law, Regression, Tables, ThetaLaw};
+use crate::random::rng;
 
 /// What a prompt's random numbers stand for. In law the demonstrations are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,9 +2,9 @@
 
 use super::figure::Figure;
 use super::file_stem;
-use crate::checkpoint::{Staged, remove_torn, sync};
 use crate::error::{Error, Result};
 use crate::escape;
+use crate::store::atomic::{Staged, remove_torn, sync};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

@@ -5,7 +5,7 @@ use crate::bounded::{self, Lines};
 use crate::config::Config;
 use crate::error::{Error, Result, shown};
 use crate::fingerprint::{Identity, Noted};
-use crate::results::one_sign;
+use crate::store::results::one_sign;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 #![allow(dead_code)] // Every suite uses a part of it.
 
 use assert_cmd::Command;
-use floe::checkpoint::{self, Checkpoint};
+use floe::store::checkpoint::{self, Checkpoint};
 use std::path::{Path, PathBuf};
 
 /// Two covariates, twenty steps: compiles and runs in a second or two on a processor. The same sizes everywhere let the

@@ -9,7 +9,7 @@ use crate::report::front::{self, Measure, Role, Scatter, Spot};
 use crate::report::load::PRETRAINED;
 use crate::report::palette::{AXIS, Marker, Style};
 use crate::report::{model_key, tradeoff};
-use crate::results::Summary;
+use crate::store::results::Summary;
 
 /// More settings than this are drawn with smaller marks.
 const MANY: usize = 60;

@@ -6,7 +6,7 @@ use super::spread::{moments, standardise};
 use super::{Group, TableData, list, one_line};
 use crate::config::Tables;
 use crate::error::{Error, Result};
-use crate::splitmix::SplitMix64;
+use crate::random::splitmix::SplitMix64;
 use std::path::Path;
 
 /// Keeps the stream of the split apart from other uses of the seed.

@@ -1,0 +1,10 @@
+//! Whole jobs: an experiment made ready, run, extended, or swept over.
+
+pub mod experiment;
+pub mod machine;
+pub mod methods;
+pub mod run;
+pub mod sweep;
+
+pub use experiment::Experiment;
+pub use machine::Machine;

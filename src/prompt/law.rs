@@ -1,0 +1,90 @@
+//! The law that prompts are drawn from: plain data that tasks make, kernels sample and the reference draws again.
+
+use crate::random::rng;
+use std::sync::Arc;
+
+/// A distribution of prompts. Token i is (1, x_i, y_i); the query, last, has y = 0 and its true y is the target.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Law {
+    Regression(Regression),
+    Tables(Tables),
+}
+
+/// y = θ·x + ε with x ~ N(0, Σ) and ε ~ N(0, σ²).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Regression {
+    /// Key of the random numbers.
+    pub key: u32,
+    /// Covariates, d.
+    pub dim: usize,
+    /// σ, the standard deviation.
+    pub noise: f32,
+    pub theta: ThetaLaw,
+    /// Lower Cholesky factor of Σ, [d, d]; none for the identity.
+    pub factor: Option<Vec<f32>>,
+    /// Pairs come from a fixed set, drawn with replacement.
+    pub pool: Option<Pool>,
+}
+
+/// How a prompt's task vector is chosen.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ThetaLaw {
+    /// Uniform on the unit sphere, anew for each prompt.
+    Sphere,
+    /// N(0, I), anew for each prompt.
+    Gaussian,
+    /// The same for all, `[d]`.
+    Fixed(Vec<f32>),
+}
+
+/// A fixed set of pairs. Pair i is a function of (key, i), so the set takes no memory.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pool {
+    pub key: u32,
+    pub size: u32,
+}
+
+/// Rows of real tables; a prompt's rows come from one group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tables {
+    /// Key of the random numbers.
+    pub key: u32,
+    /// Features, d.
+    pub dim: usize,
+    /// [R, d + 1], standardised, the target last.
+    pub rows: Arc<Vec<f32>>,
+    /// First row and number of rows of each group.
+    pub groups: Vec<[u32; 2]>,
+    /// Rows of a prompt may repeat.
+    pub replacement: bool,
+}
+
+impl Law {
+    /// Covariates an example, d.
+    pub fn dim(&self) -> usize {
+        match self {
+            Law::Regression(r) => r.dim,
+            Law::Tables(t) => t.dim,
+        }
+    }
+
+    /// The same law under another key.
+    pub fn with_key(&self, key: u32) -> Law {
+        let mut law = self.clone();
+        match &mut law {
+            Law::Regression(r) => r.key = key,
+            Law::Tables(t) => t.key = key,
+        }
+        law
+    }
+}
+
+impl Tables {
+    /// Rows of a prompt, the query's first.
+    pub fn rows_of(&self, prompt: u32, step: u32, shots: usize) -> Vec<u32> {
+        let word = rng::pcg4d([0, prompt, step, self.key])[0];
+        let [start, rows] = self.groups[rng::below(word, self.groups.len() as u32) as usize];
+        let places = rng::choose(rows, shots + 1, self.replacement, prompt, step, self.key);
+        places.into_iter().map(|place| start + place).collect()
+    }
+}

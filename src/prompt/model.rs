@@ -1,0 +1,40 @@
+//! What a prompt model is, and what it descends.
+
+use serde::{Deserialize, Serialize};
+
+/// Whether query and key are one matrix `Q = W_Qᵀ W_K` or two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum QueryKey {
+    #[default]
+    Merged,
+    Separate,
+}
+
+/// The linear transformer of `docs/MATH.md`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Model {
+    pub layers: usize,
+    pub heads: usize,
+    pub qk: QueryKey,
+    /// Standard deviation of the normal initialisation of every entry.
+    pub init_std: f64,
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Model { layers: 1, heads: 1, qk: QueryKey::Merged, init_std: 0.05 }
+    }
+}
+
+/// Which losses a method descends: zero-shot, few-shot, or `zs + w_t fs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Loss {
+    #[serde(rename = "zs")]
+    Zs,
+    #[serde(rename = "fs")]
+    Fs,
+    #[serde(rename = "zs+fs")]
+    ZsFs,
+}
