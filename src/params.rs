@@ -10,4 +10,4 @@ mod table;
 
 pub use coverage::{Coverage, Group};
 pub use spans::Spans;
-pub use table::{Axis, Need, Param, ParamTable};
+pub use table::{Axis, Init, Need, Param, ParamTable};

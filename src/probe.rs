@@ -7,6 +7,7 @@ use crate::job::{Experiment, Machine};
 use crate::kernels::Tuning;
 use crate::kernels::prompt::{Source, prompt_sample};
 use crate::kernels::shared::masked_update::NONE;
+use crate::models::Step;
 use crate::models::prompt::{Plan, Start, Stepper};
 use crate::params::Spans;
 use crate::store::checkpoint::{Checkpoint, Tensor};
@@ -35,7 +36,7 @@ pub fn probe(experiment: &Experiment, machine: Machine, params: &[f32], batch: u
     let start = Start { params, moments: &[], step: 0 };
     let stepper = Stepper::new(&experiment.config.model, table, &plan, start, 1, &tuning);
     stepper.submit(engine, 0, 1)?;
-    let metrics: Vec<f32> = engine.read(&stepper.metrics)?;
+    let metrics: Vec<f32> = engine.read(&stepper.ring().buffer)?;
     let grads: Vec<f32> = engine.read(&stepper.grads)?;
 
     let width = experiment.problem.dim + 2;

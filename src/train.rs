@@ -5,17 +5,14 @@ pub mod state;
 
 pub use state::State;
 
-use crate::config::{Loss, Model, Record};
 use crate::error::{Error, Result};
 use crate::fingerprint::Identity;
 use crate::gpu::{Engine, Pace, ReadBack};
 use crate::interrupt;
-use crate::kernels::Tuning;
-use crate::models::prompt::{Plan, Start, Stepper};
+use crate::models::{self, Kept, Numbers, Phase, Step};
 use crate::params::ParamTable;
 use crate::profile::Profile;
-use crate::prompt::shape::Shape;
-use crate::store::metrics::{Line, MetricsLog};
+use crate::store::metrics::{Line, MetricsLog, Parts};
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -28,14 +25,23 @@ const PROFILED: u64 = 128;
 /// What training needs of the machine and the experiment.
 pub struct Trainer<'a> {
     pub engine: &'a Engine,
-    pub tuning: Tuning,
-    pub model: &'a Model,
+    /// How kernels split their work, for the record.
+    pub variant: &'static str,
     pub table: &'a ParamTable,
-    pub record: &'a Record,
+    pub cadence: Cadence,
     /// A model that is no longer finite is noted and stops no other.
     pub keep_going: bool,
     /// Times every launch if given; the numbers stay the same to the bit.
     pub profile: Option<&'a RefCell<Profile>>,
+}
+
+/// What is written while training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cadence {
+    /// A line of `metrics.jsonl` every so many steps (the first and the last step always).
+    pub every: u64,
+    /// A state to go on from every so many steps.
+    pub checkpoint_every: u64,
 }
 
 /// A submission under way: its losses, first step and number of steps.
@@ -47,7 +53,7 @@ pub struct Job<'a> {
     pub phase: &'static str,
     /// `pretrained`, or the method.
     pub method: &'a str,
-    pub plan: &'a Plan,
+    pub plan: &'a dyn Phase,
     /// Where the resumable state is kept; none to keep none.
     pub state_path: Option<PathBuf>,
     /// What the state file says it was made from.
@@ -60,124 +66,124 @@ pub trait Progress {
     fn step(&mut self, done: u64, steps: u64, line: &Line);
 }
 
+/// Phases that share their steps, all from the states that `step` was made with.
+pub struct Together<'a> {
+    /// What progress goes by.
+    pub name: &'a str,
+    pub jobs: &'a [Job<'a>],
+    pub step: &'a dyn Step,
+}
+
+/// Where lines and progress go.
+pub struct Told<'a> {
+    pub log: &'a mut MetricsLog,
+    pub progress: &'a mut dyn Progress,
+}
+
 impl Trainer<'_> {
-    /// Checks plans that [join](Plan::joins) against the device's limits, running nothing.
-    ///
-    /// # Errors
-    /// [`Error::Limit`] with the kernel and the limit.
-    pub fn check(&self, plans: &[&Plan]) -> Result<()> {
-        self.check_weights(plans)?;
-        let start = Start { params: &[], moments: &[], step: 0 };
-        let members: Vec<(&Plan, Start)> = plans.iter().map(|&plan| (plan, start)).collect();
-        let stepper = Stepper::together(self.model, self.table, &members, RING, &self.tuning);
-        self.engine.check(&stepper.recording)
-    }
-
-    /// The weights alone may be too many, and building a step takes memory by them.
-    fn check_weights(&self, plans: &[&Plan]) -> Result<()> {
-        let Some(plan) = plans.first() else { return Ok(()) };
-        let shape = Shape { layers: self.model.layers, heads: self.model.heads, dim: plan.law.dim() };
-        let (need, have) = (4 * shape.weights_stride() * plans.len(), self.engine.uniform_bytes());
-        if need <= have {
-            return Ok(());
-        }
-        Err(Error::Limit {
-            kernel: "prompt_step".into(),
-            limit: "uniform binding in bytes",
-            need: need as u64,
-            have: have as u64,
-            device: self.engine.adapter().name.clone(),
-            mend: "lower the model's size",
-        })
-    }
-
-    /// Runs a phase from `state` to its end.
+    /// Runs a phase from `state`, which `step` was made with, to its end.
     ///
     /// # Errors
     /// [`Error::Diverged`] for a loss or gradient that is not finite, [`Error::Overflow`] for a parameter;
     /// [`Error::Interrupted`] after the state is saved; device and file errors.
-    pub fn run(
-        &self,
-        job: &Job,
-        state: State,
-        log: &mut MetricsLog,
-        progress: &mut dyn Progress,
-    ) -> Result<State> {
-        let states = self.run_together(job.method, std::slice::from_ref(job), vec![state], log, progress)?;
+    pub fn run(&self, step: &dyn Step, job: &Job, state: State, told: Told) -> Result<State> {
+        let all = Together { name: job.method, jobs: std::slice::from_ref(job), step };
+        let states = self.run_together(&all, vec![state], told)?;
         Ok(states.into_iter().next().expect("as many states as jobs"))
     }
 
-    /// Runs phases whose plans [join](Plan::joins) side by side, all from the same step. Progress goes by `name`.
+    /// Runs phases side by side.
     ///
     /// # Errors
     /// As [`Trainer::run`].
-    pub fn run_together(
-        &self,
-        name: &str,
-        jobs: &[Job],
-        mut states: Vec<State>,
-        log: &mut MetricsLog,
-        progress: &mut dyn Progress,
-    ) -> Result<Vec<State>> {
-        let plan = jobs[0].plan;
-        let members: Vec<(&Plan, Start)> =
-            jobs.iter().zip(&states).map(|(job, state)| (job.plan, state.start())).collect();
-        let stepper = Stepper::together(self.model, self.table, &members, RING, &self.tuning);
-        let (began, spent, mut step) = (Instant::now(), states[0].wall_s, states[0].step);
+    pub fn run_together(&self, all: &Together, mut states: Vec<State>, mut told: Told) -> Result<Vec<State>> {
+        let (steps, rows) = (all.steps(), all.step.ring().rows as u64);
+        let clock = Clock { began: Instant::now(), before: states[0].wall_s };
+        let mut step = states[0].step;
         let mut pending: Option<Chunk> = None;
-        let mut pace = Pace::new(RING as u64);
+        let mut pace = Pace::new(rows);
         let mut steady: Option<(Instant, u64)> = None;
-        while step < plan.steps {
+        while step < steps {
             // Save: at the interval's end, and when asked to stop.
             let stop = interrupt::asked();
-            let due = step.is_multiple_of(self.record.checkpoint_every) && pending.is_some();
+            let due = step.is_multiple_of(self.cadence.checkpoint_every) && pending.is_some();
             if stop || due {
                 if let Some(pending) = pending.take() {
-                    self.log(name, jobs, pending, &mut states, log, progress)?;
+                    self.log(all, pending, &mut states, &mut told)?;
                 }
-                if jobs.iter().any(|job| job.state_path.is_some()) {
-                    self.capture(jobs, &stepper, &mut states)?;
-                }
-                for (job, state) in jobs.iter().zip(&mut states) {
-                    (state.step, state.wall_s) = (step, spent + began.elapsed().as_secs_f64());
-                    if let Some(path) = &job.state_path {
-                        job.check_finite(&[&state.params, &state.moments], step)?;
-                        state::save(path, job, self.table, state, self.tuning.name)?;
-                    }
-                }
+                self.save(all, &mut states, (step, clock.seconds()))?;
             }
             if stop {
-                return Err(Error::Interrupted(format!("step {step} of {} of {name}", plan.steps)));
+                return Err(Error::Interrupted(format!("step {step} of {steps} of {}", all.name)));
             }
             // Step: up to the next save. The chunks' sizes leave no trace in the numbers.
-            let until_save = self.record.checkpoint_every - step % self.record.checkpoint_every;
-            let most = if self.profile.is_some() { PROFILED } else { RING as u64 };
-            let count = pace.size.min(plan.steps - step).min(until_save).min(most);
+            let until_save = self.cadence.checkpoint_every - step % self.cadence.checkpoint_every;
+            let most = if self.profile.is_some() { PROFILED.min(rows) } else { rows };
+            let count = pace.size.min(steps - step).min(until_save).min(most);
             let submitted = Instant::now();
-            match self.submit(name, &stepper, step, count) {
+            match self.submit(all, step, count) {
                 // While kernels were compiled, before the first of these steps.
                 Err(Error::Interrupted(_)) => continue,
                 other => other?,
             }
-            let read = self.engine.read_later(&stepper.metrics)?;
+            let read = self.engine.read_later(&all.step.ring().buffer)?;
             // Log: the chunk before, while this one runs.
             if let Some(pending) = pending.replace((read, step, count)) {
-                self.log(name, jobs, pending, &mut states, log, progress)?;
+                self.log(all, pending, &mut states, &mut told)?;
                 steady.get_or_insert((Instant::now(), step));
                 pace.took(submitted.elapsed());
             }
             step += count;
         }
         if let Some(pending) = pending.take() {
-            self.log(name, jobs, pending, &mut states, log, progress)?;
+            self.log(all, pending, &mut states, &mut told)?;
         }
-        self.capture(jobs, &stepper, &mut states)?;
-        let ms_per_step = steady.map_or(0.0, |(since, from)| {
-            since.elapsed().as_secs_f64() * 1e3 / (plan.steps - from).max(1) as f64
-        });
-        for (job, state) in jobs.iter().zip(&mut states) {
-            (state.step, state.wall_s) = (step, spent + began.elapsed().as_secs_f64());
-            state.ms_per_step = ms_per_step;
+        self.capture(all.step, &mut states)?;
+        let ms_per_step = steady
+            .map_or(0.0, |(since, from)| since.elapsed().as_secs_f64() * 1e3 / (steps - from).max(1) as f64);
+        self.end(all, &mut states, (step, clock.seconds()), ms_per_step)?;
+        Ok(states)
+    }
+
+    fn submit(&self, all: &Together, at: u64, count: u64) -> Result<()> {
+        let Some(profile) = self.profile else { return all.step.submit(self.engine, at, count) };
+        let launches = all.step.submit_timed(self.engine, at, count)?;
+        profile.borrow_mut().add(all.name, all.step.recording(), &launches);
+        Ok(())
+    }
+
+    /// Takes up where all models stand, and writes the state of those that keep one.
+    fn save(&self, all: &Together, states: &mut [State], (step, wall_s): (u64, f64)) -> Result<()> {
+        if all.jobs.iter().any(|job| job.state_path.is_some()) {
+            self.capture(all.step, states)?;
+        }
+        for (job, state) in all.jobs.iter().zip(states) {
+            (state.step, state.wall_s) = (step, wall_s);
+            if let Some(path) = &job.state_path {
+                job.check_finite(&[&state.params, &state.moments], step)?;
+                state::save(path, job, self.table, state, self.variant)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn capture(&self, step: &dyn Step, states: &mut [State]) -> Result<()> {
+        for (state, Kept { params, moments }) in states.iter_mut().zip(step.kept(self.engine)?) {
+            (state.params, state.moments) = (params, moments);
+        }
+        Ok(())
+    }
+
+    /// Notes the end of all phases.
+    fn end(
+        &self,
+        all: &Together,
+        states: &mut [State],
+        (step, wall_s): (u64, f64),
+        ms_per_step: f64,
+    ) -> Result<()> {
+        for (job, state) in all.jobs.iter().zip(states) {
+            (state.step, state.wall_s, state.ms_per_step) = (step, wall_s, ms_per_step);
             // The last update comes after the last loss.
             if let Err(overflow) = job.check_finite(&[&state.params], step) {
                 if !self.keep_going {
@@ -186,67 +192,68 @@ impl Trainer<'_> {
                 state.diverged.get_or_insert(step - 1);
             }
         }
-        Ok(states)
-    }
-
-    fn submit(&self, name: &str, stepper: &Stepper, at: u64, count: u64) -> Result<()> {
-        let Some(profile) = self.profile else { return stepper.submit(self.engine, at, count) };
-        let launches = stepper.submit_timed(self.engine, at, count)?;
-        profile.borrow_mut().add(name, &stepper.recording, &launches);
-        Ok(())
-    }
-
-    fn capture(&self, jobs: &[Job], stepper: &Stepper, states: &mut [State]) -> Result<()> {
-        let params: Vec<f32> = self.engine.read(&stepper.params)?;
-        let moments: Vec<f32> = self.engine.read(&stepper.moments)?;
-        for (m, (job, state)) in jobs.iter().zip(states).enumerate() {
-            state.params = stepper.params_of(&params, m, self.table).to_vec();
-            state.moments = stepper.moments_of(&moments, m, job.plan);
-        }
         Ok(())
     }
 
     /// Logs a finished chunk's steps.
     fn log(
         &self,
-        name: &str,
-        jobs: &[Job],
+        all: &Together,
         (read, from, count): Chunk,
         states: &mut [State],
-        log: &mut MetricsLog,
-        progress: &mut dyn Progress,
+        told: &mut Told,
     ) -> Result<()> {
-        let ring: Vec<[f32; 4]> = self.engine.finish(read)?;
+        let words: Vec<f32> = self.engine.finish(read)?;
         let mut shown: Option<Line> = None;
-        for (m, (job, state)) in jobs.iter().zip(states).enumerate() {
-            let (plan, mut lines) = (job.plan, Vec::new());
+        for (m, (job, state)) in all.jobs.iter().zip(states).enumerate() {
+            let mut lines = Vec::new();
             for step in from..from + count {
                 if state.diverged.is_some() {
                     break;
                 }
-                let line = job.line(step, ring[m * RING + step as usize % RING]);
+                let row = all.step.ring().row(&words, m, step);
+                let line = job.line(step, all.step.numbers(m, step, row));
                 if !line.loss.is_finite() || !line.grad_norm.is_finite() {
                     state.diverged = Some(step);
                     if !self.keep_going {
-                        log.append(&lines)?;
+                        told.log.append(&lines)?;
                         let phase = format!("{} `{}`", job.phase, job.method);
                         return Err(Error::Diverged { phase, step, loss: line.loss, lr: line.lr as f32 });
                     }
                     break;
                 }
-                if step.is_multiple_of(self.record.every) || step + 1 == plan.steps {
+                if step.is_multiple_of(self.cadence.every) || step + 1 == all.steps() {
                     lines.push(line.clone());
                 }
                 if step + 1 == from + count && shown.is_none() {
                     shown = Some(line);
                 }
             }
-            log.append(&lines)?;
+            told.log.append(&lines)?;
         }
         if let Some(line) = shown {
-            progress.step(from + count, jobs[0].plan.steps, &Line { method: name.into(), ..line });
+            told.progress.step(from + count, all.steps(), &Line { method: all.name.into(), ..line });
         }
         Ok(())
+    }
+}
+
+impl Together<'_> {
+    fn steps(&self) -> u64 {
+        self.jobs[0].plan.steps()
+    }
+}
+
+/// Time spent on a phase.
+struct Clock {
+    began: Instant,
+    /// Seconds, by those who trained it before.
+    before: f64,
+}
+
+impl Clock {
+    fn seconds(&self) -> f64 {
+        self.before + self.began.elapsed().as_secs_f64()
     }
 }
 
@@ -257,23 +264,20 @@ impl Job<'_> {
             return Ok(());
         }
         let (phase, step) = (format!("{} `{}`", self.phase, self.method), step.saturating_sub(1));
-        Err(Error::Overflow { phase, step, lr: self.plan.lr(step) as f32 })
+        Err(Error::Overflow { phase, step, lr: models::lr(self.plan, step) as f32 })
     }
 
-    /// The log's line of a step, from the row of its losses.
-    fn line(&self, step: u64, [zs, fs, norm, _]: [f32; 4]) -> Line {
-        let plan = self.plan;
-        let (has_zs, has_fs) = (plan.loss != Loss::Fs, plan.loss != Loss::Zs);
-        let few = if has_fs { plan.few(step) as f32 * fs } else { 0.0 };
+    /// The log's line of a step.
+    fn line(&self, step: u64, numbers: Numbers) -> Line {
+        let Numbers { loss, parts, grad_norm, lr } = numbers;
         Line {
             phase: self.phase.into(),
             method: self.method.into(),
             step,
-            loss: if has_zs { zs + few } else { few },
-            zs_loss: has_zs.then_some(zs),
-            fs_loss: has_fs.then_some(fs),
-            grad_norm: norm,
-            lr: plan.lr(step),
+            loss,
+            parts: Parts(parts.into_iter().map(|(name, value)| (name.to_string(), value)).collect()),
+            grad_norm,
+            lr,
         }
     }
 }

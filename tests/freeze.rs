@@ -3,6 +3,7 @@
 use floe::config::{Loss, Model, Optimizer, QueryKey, Rule, Schedule};
 use floe::gpu::{self, Engine};
 use floe::kernels::{Tuning, VARIANTS};
+use floe::models::Step;
 use floe::models::prompt::{self, Plan, Start, Stepper};
 use floe::params::{ParamTable, Spans, mask};
 use floe::prompt::law::{Law, Regression, ThetaLaw};
@@ -38,8 +39,7 @@ fn train(engine: &Engine, model: &Model, table: &ParamTable, plan: &Plan) -> (Ve
     let [(after, count), (apart, _)] = [tuning, Tuning { resident: 0.0, ..tuning }].map(|tuning| {
         let stepper = Stepper::new(model, table, plan, start, 4, &tuning);
         stepper.submit(engine, 0, plan.steps).unwrap();
-        let words: Vec<f32> = engine.read(&stepper.params).unwrap();
-        (stepper.params_of(&words, 0, table).to_vec(), stepper.moment_count)
+        (stepper.kept(engine).unwrap().remove(0).params, stepper.moment_count)
     });
     assert_eq!(after.len(), apart.len());
     for (i, (a, b)) in after.iter().zip(&apart).enumerate() {
@@ -116,7 +116,7 @@ fn clipping_sees_the_trained_gradient_alone() {
         let start = Start { params: &params, moments: &[], step: 0 };
         let stepper = Stepper::new(&model, &table, &plan, start, 1, &Tuning::of(engine.adapter()));
         stepper.submit(&engine, 0, 1).unwrap();
-        engine.read::<f32>(&stepper.metrics).unwrap()[2]
+        engine.read::<f32>(&stepper.ring().buffer).unwrap()[2]
     };
     let (all, v, qk) = (norm(&["*"]), norm(&["*.v"]), norm(&["*.qk"]));
     assert!(v > 0.0 && qk > 0.0);

@@ -16,7 +16,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
         ("linalg", &[]),
         ("random", &[]),
     ],
-    &[("optim", &[]), ("prompt", &["random"]), ("params", &["error"])],
+    &[("optim", &[]), ("prompt", &["random"]), ("params", &["error", "random"])],
     &[("config", &["bounded", "error", "optim", "prompt"])],
     &[("fingerprint", &["config", "error"])],
     &[
@@ -37,22 +37,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
     ],
     &[
         ("check", &["compare", "error", "gpu", "kernels"]),
-        (
-            "train",
-            &[
-                "config",
-                "error",
-                "fingerprint",
-                "gpu",
-                "interrupt",
-                "kernels",
-                "models",
-                "params",
-                "profile",
-                "prompt",
-                "store",
-            ],
-        ),
+        ("train", &["error", "fingerprint", "gpu", "interrupt", "models", "params", "profile", "store"]),
         (
             "eval",
             &[
@@ -86,9 +71,10 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
             "interrupt",
             "kernels",
             "models",
+            "optim",
             "params",
             "profile",
-            "random",
+            "prompt",
             "report",
             "store",
             "tasks",

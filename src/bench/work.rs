@@ -7,6 +7,7 @@ use crate::gpu::{Engine, Launch, Program, Recording};
 use crate::interrupt;
 use crate::job::{Experiment, Machine};
 use crate::kernels::{KERNELS, Tuning};
+use crate::models::Step;
 use crate::models::prompt::{Start, Stepper};
 use std::cell::Cell;
 use std::time::Instant;

@@ -6,7 +6,7 @@ use super::progress::Show;
 use super::source::{Borrowed, Device, state_beside};
 use crate::config::{Loss, Method, Schedule};
 use crate::error::{Error, Result};
-use crate::job::experiment::{announce, phase_info, phase_of};
+use crate::job::family::{Family, announce, phase_info, phase_of};
 use crate::job::run::extend;
 use crate::job::{Experiment, Machine};
 use crate::models::prompt::Plan;
@@ -16,7 +16,7 @@ use crate::store::metrics::MetricsLog;
 use crate::store::rundir::{Begun, Chosen};
 use crate::train::finished::{self, Found};
 use crate::train::state::{step_of, variant_of};
-use crate::train::{Job, State, state};
+use crate::train::{Job, RING, State, Told, state};
 use std::path::{Path, PathBuf};
 
 /// Fine-tune a checkpoint by one method
@@ -132,10 +132,12 @@ pub fn train_to(
     let begun = if again.resume { variant_of(&state_path)? } else { None };
     let begun = begun.map(|variant| Begun { variant, chosen: Chosen::Default });
     let (engine, tuning, _) = device.open_for(begun)?;
-    let trainer = experiment.trainer(Machine::new(&engine, tuning));
-    trainer.check(&[plan])?;
+    let machine = Machine::new(&engine, tuning);
+    experiment.check_step(&[plan], machine)?;
     announce(name, plan, &experiment.table);
-    let state = match trainer.run(&job, state, &mut MetricsLog::none(), &mut Show::new()) {
+    let step = experiment.stepper(&[(plan, state.start())], RING, machine);
+    let told = Told { log: &mut MetricsLog::none(), progress: &mut Show::new() };
+    let state = match experiment.trainer(machine).run(&step, &job, state, told) {
         Err(Error::Interrupted(at)) => {
             let mend = "the checkpoint is saved, go on with the same command and --resume";
             return Err(Error::Interrupted(format!("{at}; {mend}")));

@@ -31,7 +31,7 @@ pub fn run(args: Args) -> Result<()> {
     let sweep = config::load_sweep(&args.source.source, &args.source.sets)?;
     let out = directory(args.out, &args.source, args.resume, "sweep")?;
     let members = Members::open(sweep)?;
-    let data = members.experiments.iter().fold(Places::default(), |all, e| all.read_data(&e.config));
+    let data = members.experiments.iter().fold(Places::default(), |all, e| all.read_data(e.config()));
     data.write_run(&out).check()?;
     let begun = if args.resume { rundir::begun(&out) } else { None };
     let (engine, tuning, chosen) = args.device.open_for(begun)?;

@@ -1,21 +1,22 @@
-//! An experiment made ready: what every job begins with.
+//! Experiments on prompt models.
 
+use super::family::{self, Family, Named, Point};
 use super::{Machine, methods};
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::eval::{self, Evaluator, Row};
 use crate::fingerprint::Identity;
-use crate::models::prompt::{Plan, table};
-use crate::params::{Coverage, Param, ParamTable};
-use crate::random::rng::{self, Stream};
+use crate::models::prompt::{Plan, Stepper, table};
+use crate::models::{Phase, Start, Step};
+use crate::params::ParamTable;
+use crate::prompt::shape::Shape;
 use crate::report::PRETRAINED;
-use crate::store::rundir::PhaseInfo;
 use crate::tasks::{self, Problem};
-use crate::train::{State, Trainer};
-use log::info;
+use crate::train::{RING, Trainer};
+use std::any::Any;
 use std::collections::BTreeMap;
 
-/// An experiment made ready: data read, names resolved, nothing run.
+/// An experiment on prompt models, made ready: data read, names resolved, nothing run.
 pub struct Experiment {
     pub config: Config,
     pub problem: Problem,
@@ -28,6 +29,9 @@ pub struct Experiment {
 
 impl Experiment {
     /// Reads the data and resolves every method, so that a mistake shows before any work is done.
+    ///
+    /// # Errors
+    /// What is wrong with the data, a pattern that selects nothing.
     pub fn open(config: Config) -> Result<Self> {
         let problem = tasks::open(&config)?;
         config.validate_width("configuration", problem.dim + 2)?;
@@ -40,15 +44,9 @@ impl Experiment {
         Ok(Experiment { config, problem, table, plans, identity })
     }
 
-    /// Parameters before the first step: N(0, init_std²), by the seed.
+    /// Parameters before the first step: by each one's initialiser and the seed.
     pub fn init(&self) -> Vec<f32> {
-        let key = rng::key(self.config.seed, Stream::Init, 0);
-        let normals = rng::normals(0, 0, 0, key, self.table.len());
-        let start = |param: &Param| -> Vec<f32> {
-            let own = &normals[param.place()];
-            own.iter().map(|x| (x * param.init_std) as f32).collect()
-        };
-        self.table.params.iter().flat_map(start).collect()
+        self.table.init(self.config.seed)
     }
 
     /// Checks every phase, and the evaluation, against the device's limits, running nothing.
@@ -56,22 +54,17 @@ impl Experiment {
     /// # Errors
     /// [`Error::Limit`] with the kernel and the limit.
     pub fn check(&self, machine: Machine) -> Result<()> {
-        let trainer = self.trainer(machine);
-        self.plans.iter().try_for_each(|(_, plan)| trainer.check(&[plan]))?;
-        self.evaluator(machine).check()
+        family::check(self, machine)
     }
 
     /// The trainer of this experiment on a device.
     pub fn trainer<'a>(&'a self, machine: Machine<'a>) -> Trainer<'a> {
-        Trainer {
-            engine: machine.engine,
-            tuning: machine.tuning,
-            model: &self.config.model,
-            table: &self.table,
-            record: &self.config.record,
-            keep_going: false,
-            profile: machine.profile,
-        }
+        family::trainer(self, machine)
+    }
+
+    /// Steps of some of its plans side by side.
+    pub fn stepper(&self, members: &[(&Plan, Start)], ring: usize, machine: Machine) -> Stepper {
+        Stepper::together(&self.config.model, &self.table, members, ring, &machine.tuning)
     }
 
     /// The evaluator of this experiment on a device.
@@ -85,41 +78,105 @@ impl Experiment {
         }
     }
 
-    /// What its models are compared with.
-    ///
-    /// # Errors
-    /// [`Error::Interrupted`].
-    pub fn references(&self) -> Result<Vec<Row>> {
+    /// The weights alone may be too many, and building a step takes memory by them.
+    fn check_weights(&self, plans: &[&Plan], machine: Machine) -> Result<()> {
+        let Some(plan) = plans.first() else { return Ok(()) };
+        let model = &self.config.model;
+        let shape = Shape { layers: model.layers, heads: model.heads, dim: plan.law.dim() };
+        let (need, have) = (4 * shape.weights_stride() * plans.len(), machine.engine.uniform_bytes());
+        if need <= have {
+            return Ok(());
+        }
+        Err(Error::Limit {
+            kernel: "prompt_step".into(),
+            limit: "uniform binding in bytes",
+            need: need as u64,
+            have: have as u64,
+            device: machine.engine.adapter().name.clone(),
+            mend: "lower the model's size",
+        })
+    }
+}
+
+/// The plan that a phase of this family is.
+fn plan(phase: &dyn Phase) -> &Plan {
+    (phase as &dyn Any).downcast_ref().expect("a phase of a prompt model")
+}
+
+/// The experiment that another of this family is.
+fn same_family(other: &dyn Family) -> Option<&Experiment> {
+    (other as &dyn Any).downcast_ref()
+}
+
+impl Family for Experiment {
+    fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn table(&self) -> &ParamTable {
+        &self.table
+    }
+
+    fn phases(&self) -> Vec<(&str, &dyn Phase)> {
+        self.plans.iter().map(|(name, plan)| (name.as_str(), plan as &dyn Phase)).collect()
+    }
+
+    fn init(&self) -> Vec<f32> {
+        Experiment::init(self)
+    }
+
+    fn description(&self) -> &str {
+        &self.problem.description
+    }
+
+    fn facts(&self) -> &BTreeMap<String, serde_json::Value> {
+        &self.problem.facts
+    }
+
+    fn step(&self, members: &[(&dyn Phase, Start)], ring: usize, machine: Machine) -> Box<dyn Step> {
+        let members: Vec<(&Plan, Start)> =
+            members.iter().map(|(phase, start)| (plan(*phase), *start)).collect();
+        Box::new(self.stepper(&members, ring, machine))
+    }
+
+    fn check_step(&self, phases: &[&dyn Phase], machine: Machine) -> Result<()> {
+        let plans: Vec<&Plan> = phases.iter().map(|phase| plan(*phase)).collect();
+        self.check_weights(&plans, machine)?;
+        let start = Start { params: &[], moments: &[], step: 0 };
+        let members: Vec<(&Plan, Start)> = plans.iter().map(|&plan| (plan, start)).collect();
+        machine.engine.check(&self.stepper(&members, RING, machine).recording)
+    }
+
+    fn check_tests(&self, machine: Machine) -> Result<()> {
+        self.evaluator(machine).check()
+    }
+
+    fn points(&self) -> Vec<Point> {
+        let shots = 0..=self.config.eval.shots;
+        let tests = self.problem.tests.iter();
+        tests.flat_map(|test| shots.clone().map(|shots| (test.name.to_string(), shots))).collect()
+    }
+
+    fn test(&self, models: &[Named], machine: Machine) -> Result<Vec<Row>> {
+        self.evaluator(machine).models(models)
+    }
+
+    fn references(&self) -> Result<Vec<Row>> {
         eval::references(&self.config, &self.problem, &self.table, &self.plans)
     }
-}
 
-/// `pretrain` for the pre-trained model, else `finetune`.
-pub fn phase_of(model: &str) -> &'static str {
-    if model == PRETRAINED { "pretrain" } else { "finetune" }
-}
-
-/// What is noted of a finished phase.
-pub fn phase_info(model: &str, plan: &Plan, state: &State, parameters: usize) -> PhaseInfo {
-    PhaseInfo {
-        phase: phase_of(model).into(),
-        method: model.into(),
-        steps: plan.steps,
-        wall_s: state.wall_s,
-        ms_per_step: state.ms_per_step,
-        trained: plan.train.len(),
-        parameters,
+    fn same_models(&self, other: &dyn Family) -> bool {
+        same_family(other).is_some_and(|other| other.config.model == self.config.model)
     }
-}
 
-/// Says what a phase is to train, before its first step: a pattern may reach less than was meant.
-pub fn announce(name: &str, plan: &Plan, table: &ParamTable) {
-    info!("{name} {}", Coverage::of(table, &plan.train));
-}
-
-/// What is noted of an experiment's data.
-pub fn task_facts(experiment: &Experiment) -> BTreeMap<String, serde_json::Value> {
-    let mut task = experiment.problem.facts.clone();
-    task.insert("description".into(), experiment.problem.description.clone().into());
-    task
+    fn tested_alike(&self, other: &dyn Family) -> bool {
+        same_family(other).is_some_and(|other| {
+            let of = |e: &Experiment| (e.config.model.clone(), e.config.eval.clone());
+            of(other) == of(self) && other.problem.tests == self.problem.tests
+        })
+    }
 }

@@ -3,17 +3,17 @@
 pub mod extend;
 pub mod several;
 
-use super::experiment::{announce, phase_info, phase_of, task_facts};
+use super::Machine;
+use super::family::{self, Family, announce, phase_info, phase_of, task_facts};
 use super::machine::variant;
-use super::{Experiment, Machine};
 use crate::error::{Error, Result};
 use crate::eval::{self, Row};
 use crate::fingerprint::Identity;
-use crate::models::prompt::Plan;
+use crate::models::Phase;
 use crate::report;
 use crate::store::metrics::MetricsLog;
 use crate::store::rundir::{PhaseInfo, RunDir, RunInfo};
-use crate::train::{Job, Progress, State, Trainer, finished, state};
+use crate::train::{Job, Progress, RING, State, Told, finished, state};
 use log::info;
 use std::path::Path;
 use std::time::Instant;
@@ -23,14 +23,13 @@ use std::time::Instant;
 /// # Errors
 /// Whatever stops it; what is finished stays, and `--resume` goes on from there.
 pub fn run(
-    experiment: &Experiment,
+    experiment: &dyn Family,
     machine: Machine,
     dir: &RunDir,
     progress: &mut dyn Progress,
 ) -> Result<()> {
     let began = Instant::now();
-    let trainer = experiment.trainer(machine);
-    info!("{}", experiment.problem.description);
+    info!("{}", experiment.description());
     let note = |phases: &[PhaseInfo], wall_s| {
         dir.write_info(&run_info(experiment, machine, phases.to_vec(), wall_s))
     };
@@ -39,15 +38,15 @@ pub fn run(
     note(&known, known.iter().map(|phase| phase.wall_s).sum())?;
     let mut models: Vec<(String, Vec<f32>)> = Vec::new();
     let mut earlier = 0.0;
-    for (name, plan) in &experiment.plans {
+    for (name, plan) in experiment.phases() {
         let path = dir.checkpoint(name);
         let start = models.first().map_or_else(|| experiment.init(), |(_, pretrained)| pretrained.clone());
-        let identity = experiment.identity.from(&start);
+        let identity = experiment.identity().from(&start);
         if path.exists() {
-            models.push((name.clone(), finished::load(&path, &experiment.table, &identity, name)?));
+            models.push((name.to_string(), finished::load(&path, experiment.table(), &identity, name)?));
             info!("{name}: finished before");
-            let noted = known.iter().find(|phase| phase.method == *name).cloned();
-            let unknown = || phase_info(name, plan, &State::fresh(Vec::new()), experiment.table.len());
+            let noted = known.iter().find(|phase| phase.method == name).cloned();
+            let unknown = || phase_info(name, plan, &State::fresh(Vec::new()), experiment.table().len());
             let info = noted.unwrap_or_else(unknown);
             earlier += info.wall_s;
             phases.push(info);
@@ -55,15 +54,15 @@ pub fn run(
             remove(&dir.state(name))?;
             continue;
         }
-        let (state, before) = phase(experiment, &trainer, dir, (name, plan, &identity), start, progress)?;
+        let (state, before) = phase(experiment, machine, dir, (name, plan, &identity), start, progress)?;
         earlier += before;
-        let info = phase_info(name, plan, &state, experiment.table.len());
+        let info = phase_info(name, plan, &state, experiment.table().len());
         phases.push(info.clone());
         // Before the model, which is what tells that the phase is finished.
         note(&phases, earlier + began.elapsed().as_secs_f64())?;
-        finished::save(&path, &experiment.table, &state, &identity, &info)?;
+        finished::save(&path, experiment.table(), &state, &identity, &info)?;
         remove(&dir.state(name))?;
-        models.push((name.clone(), state.params));
+        models.push((name.to_string(), state.params));
     }
     phases.push(evaluate(experiment, machine, dir, &models)?);
     note(&phases, earlier + began.elapsed().as_secs_f64())?;
@@ -72,10 +71,10 @@ pub fn run(
 
 /// Runs one phase, from its saved state if there is one. Also returns the seconds spent on it before.
 fn phase(
-    experiment: &Experiment,
-    trainer: &Trainer,
+    experiment: &dyn Family,
+    machine: Machine,
     dir: &RunDir,
-    (name, plan, identity): (&str, &Plan, &Identity),
+    (name, plan, identity): (&str, &dyn Phase, &Identity),
     start: Vec<f32>,
     progress: &mut dyn Progress,
 ) -> Result<(State, f64)> {
@@ -83,33 +82,35 @@ fn phase(
     let job =
         Job { phase: phase_of(name), method: name, plan, state_path: Some(state_path.clone()), identity };
     let state = if state_path.exists() {
-        let state = state::load(&state_path, &job, &experiment.table)?;
-        info!("{name}: going on at step {} of {}", state.step, plan.steps);
+        let state = state::load(&state_path, &job, experiment.table())?;
+        info!("{name}: going on at step {} of {}", state.step, plan.steps());
         state
     } else {
-        announce(name, plan, &experiment.table);
+        announce(name, plan, experiment.table());
         State::fresh(start)
     };
     // Lines of phases that are neither finished nor this one are left over from nothing.
-    let done: Vec<&String> =
-        experiment.plans.iter().map(|(n, _)| n).filter(|n| dir.checkpoint(n).exists()).collect();
+    let done: Vec<&str> =
+        experiment.phases().iter().map(|(n, _)| *n).filter(|n| dir.checkpoint(n).exists()).collect();
     let mut log = MetricsLog::open(&dir.metrics(), |line| {
-        done.contains(&&line.method) || (line.method == name && line.step < state.step)
+        done.contains(&line.method.as_str()) || (line.method == name && line.step < state.step)
     })?;
     let before = state.wall_s;
-    Ok((trainer.run(&job, state, &mut log, progress)?, before))
+    let step = experiment.step(&[(plan, state.start())], RING, machine);
+    let told = Told { log: &mut log, progress };
+    let trained = family::trainer(experiment, machine).run(&*step, &job, state, told)?;
+    Ok((trained, before))
 }
 
 fn evaluate(
-    experiment: &Experiment,
+    experiment: &dyn Family,
     machine: Machine,
     dir: &RunDir,
     models: &[(String, Vec<f32>)],
 ) -> Result<PhaseInfo> {
     let began = Instant::now();
-    let evaluator = experiment.evaluator(machine);
-    let rows = evaluator.models(models)?;
-    let fingerprint = experiment.identity.short();
+    let rows = experiment.test(models, machine)?;
+    let fingerprint = experiment.identity().short();
     let table = |rows: &[Row]| eval::to_csv(rows.iter().map(|row| (row, fingerprint.as_str())));
     dir.write("eval.csv", &table(&rows))?;
     dir.write("baselines.csv", &table(&experiment.references()?))?;
@@ -122,17 +123,17 @@ fn evaluate(
         wall_s,
         ms_per_step: 0.0,
         trained: 0,
-        parameters: experiment.table.len(),
+        parameters: experiment.table().len(),
     })
 }
 
-fn run_info(experiment: &Experiment, machine: Machine, phases: Vec<PhaseInfo>, wall_s: f64) -> RunInfo {
+fn run_info(experiment: &dyn Family, machine: Machine, phases: Vec<PhaseInfo>, wall_s: f64) -> RunInfo {
     RunInfo {
         floe: env!("CARGO_PKG_VERSION"),
         device: machine.engine.adapter().clone(),
         variant: variant(machine),
-        seed: experiment.config.seed,
-        identity: experiment.identity.record(),
+        seed: experiment.config().seed,
+        identity: experiment.identity().record(),
         wall_s,
         phases,
         task: task_facts(experiment),

@@ -8,7 +8,7 @@ pub use members::{Member, Members};
 use crate::error::Result;
 use crate::eval::Row;
 use crate::job::Machine;
-use crate::job::experiment::task_facts;
+use crate::job::family::{Named, task_facts};
 use crate::job::machine::variant;
 use crate::report;
 use crate::store::metrics::MetricsLog;
@@ -34,7 +34,7 @@ pub fn run(members: &Members, machine: Machine, dir: &RunDir, progress: &mut dyn
         "{} models in {} batches: {}",
         members.list.len(),
         batches.len(),
-        members.experiments[0].problem.description
+        members.experiments[0].description()
     );
     let mut log = MetricsLog::open(&dir.metrics(), |line| {
         members.list.iter().zip(&trained).any(|(m, t)| m.model == line.method && t.is_some())
@@ -75,21 +75,18 @@ fn evaluate(members: &Members, machine: Machine, trained: &[Trained]) -> Result<
     for group in members.tested_alike() {
         let experiment = &members.experiments[members.list[group[0]].experiment];
         let alive = group.iter().filter(|&&i| trained[i].diverged.is_none());
-        let named: Vec<(String, Vec<f32>)> =
+        let named: Vec<Named> =
             alive.map(|&i| (members.list[i].model.clone(), trained[i].params.clone())).collect();
-        for row in experiment.evaluator(machine).models(&named)? {
+        for row in experiment.test(&named, machine)? {
             rows.entry(row.model.clone()).or_default().push(row);
         }
         for &i in group.iter().filter(|&&i| trained[i].diverged.is_some()) {
             let model = &members.list[i].model;
-            let points = experiment.problem.tests.iter().flat_map(|test| {
-                (0..=experiment.config.eval.shots).map(move |shots| (test.name.to_string(), shots))
-            });
             let lost = |(task, shots)| {
                 let (mean, stderr) = (f64::NAN, None);
                 Row { model: model.clone(), task, shots, mean, stderr, exact: None }
             };
-            rows.insert(model.clone(), points.map(lost).collect());
+            rows.insert(model.clone(), experiment.points().into_iter().map(lost).collect());
         }
     }
     let of = |member: &Member| {
@@ -118,13 +115,13 @@ fn write_info(
     batches: &[serde_json::Value],
     wall_s: f64,
 ) -> Result<()> {
-    let list = members.list.iter().zip(trained).filter_map(|(member, trained)| {
+    let list = members.list.iter().enumerate().zip(trained).filter_map(|((i, member), trained)| {
         let trained = trained.as_ref()?;
         Some(serde_json::json!({
             "model": member.model, "method": member.method, "values": member.values,
-            "steps": member.plan.steps, "trained": member.plan.train.len(),
-            "fingerprint": members.experiments[member.experiment].identity.short(),
-            "parameters": members.experiments[member.experiment].table.len(),
+            "steps": members.phase(i).steps(), "trained": members.phase(i).train().len(),
+            "fingerprint": members.experiments[member.experiment].identity().short(),
+            "parameters": members.experiments[member.experiment].table().len(),
             "checkpoint": trained.diverged.is_none().then(|| format!("checkpoints/{}.safetensors", member.file)),
             "diverged_at": trained.diverged,
         }))
@@ -139,6 +136,6 @@ fn write_info(
         axes: axes.collect(),
         members: list.collect(),
         batches: batches.to_vec(),
-        task: task_facts(&members.experiments[0]),
+        task: task_facts(&*members.experiments[0]),
     })
 }

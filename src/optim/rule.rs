@@ -1,6 +1,7 @@
 //! The update rule and its numbers.
 
 use super::Schedule;
+use super::schedule::warmed;
 use serde::{Deserialize, Serialize};
 
 /// The update rule.
@@ -31,6 +32,20 @@ pub struct Optimizer {
     pub weight_decay: f64,
     /// Largest global gradient norm over the trained parameters; 0 for no clipping.
     pub clip: f64,
+}
+
+impl Rule {
+    /// Moments that it keeps of a trained element: one for SGD, two for Adam.
+    pub fn moments(self) -> usize {
+        if self == Rule::Sgd { 1 } else { 2 }
+    }
+}
+
+impl Optimizer {
+    /// Learning rate at step `t` of a phase of so many.
+    pub fn lr_at(&self, t: u64, steps: u64) -> f64 {
+        self.lr * warmed(self.lr_schedule, self.warmup, t, steps)
+    }
 }
 
 impl Default for Optimizer {

@@ -79,14 +79,20 @@ impl std::fmt::Display for Coverage {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Axis, Param, mask};
+    use super::super::{Axis, Init, Param, mask};
     use super::*;
 
     #[test]
     fn what_is_reached_is_said() {
         let param = |layer: usize, name: &str| {
             let axes = vec![Axis::of("row", 0), Axis::of("col", 1)];
-            Param::new(format!("layers.{layer}.{name}"), vec![40, 50], axes, 0.1, format!("layers.{layer}"))
+            Param::new(
+                format!("layers.{layer}.{name}"),
+                vec![40, 50],
+                axes,
+                Init::Normal(0.1),
+                format!("layers.{layer}"),
+            )
         };
         let table = ParamTable::new((0..5).flat_map(|layer| ["q", "v"].map(|name| param(layer, name))));
         let said = |patterns: &[&str]| {

@@ -38,3 +38,14 @@ pub enum Loss {
     #[serde(rename = "zs+fs")]
     ZsFs,
 }
+
+impl Loss {
+    /// As a configuration file has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Loss::Zs => "zs",
+            Loss::Fs => "fs",
+            Loss::ZsFs => "zs+fs",
+        }
+    }
+}

@@ -3,8 +3,7 @@
 use super::Job;
 use crate::error::{Error, Result, shown};
 use crate::fingerprint::Noted;
-use crate::kernels::shared::masked_update;
-use crate::models::prompt::{Plan, Start};
+use crate::models::{Phase, Start};
 use crate::params::{Param, ParamTable};
 use crate::store::checkpoint::{self, Checkpoint, MOMENTS, Tensor};
 use std::path::Path;
@@ -61,7 +60,7 @@ pub fn arena(table: &ParamTable, checkpoint: &Checkpoint, path: &Path) -> Result
 /// Writes what [`load`] reads back.
 pub fn save(path: &Path, job: &Job, table: &ParamTable, state: &State, variant: &str) -> Result<()> {
     let mut checkpoint = Checkpoint { tensors: tensors(table, &state.params), ..Default::default() };
-    checkpoint.tensors.insert(MOMENTS.into(), moments(&state.moments, job.plan.train.len()));
+    checkpoint.tensors.insert(MOMENTS.into(), moments(&state.moments, job.plan.train().len()));
     let pairs = [
         ("phase", job.phase.to_string()),
         ("method", job.method.to_string()),
@@ -83,8 +82,8 @@ pub fn moments(moments: &[f32], trained: usize) -> Tensor {
 ///
 /// # Errors
 /// There are none, or another number.
-pub fn take_moments(path: &Path, checkpoint: &mut Checkpoint, plan: &Plan) -> Result<Vec<f32>> {
-    let wanted = masked_update::states(plan.optimizer.rule) * plan.train.len();
+pub fn take_moments(path: &Path, checkpoint: &mut Checkpoint, plan: &dyn Phase) -> Result<Vec<f32>> {
+    let wanted = plan.optimizer().rule.moments() * plan.train().len();
     match checkpoint.tensors.remove(MOMENTS) {
         None => Err(Error::file(
             path,
@@ -146,8 +145,8 @@ pub fn load(path: &Path, job: &Job, table: &ParamTable) -> Result<State> {
         |name: &str, text: &str| Error::file(path, format!("`{name}` is `{}`, no number", shown(text)));
     let step = text("step")?;
     let step: u64 = step.parse().map_err(|_| parse("step", step))?;
-    if step > job.plan.steps {
-        let message = format!("its step is {step}, beyond the {} of the phase", job.plan.steps);
+    if step > job.plan.steps() {
+        let message = format!("its step is {step}, beyond the {} of the phase", job.plan.steps());
         return Err(Error::file(path, message));
     }
     let wall = text("wall_s")?;

@@ -1,11 +1,11 @@
 //! `--extend`: a finished phase is trained for longer. Its checkpoint becomes the state that an interrupted phase of the
 //! new length would have left, and everything after that is what `--resume` does.
 
-use super::super::experiment::{Experiment, phase_of};
-use crate::config::{Loss, Schedule};
 use crate::error::{Error, Result, shown};
 use crate::fingerprint::{Identity, Noted};
-use crate::models::prompt::Plan;
+use crate::job::family::{Family, phase_of};
+use crate::models::{self, Phase};
+use crate::optim::Schedule;
 use crate::report::PRETRAINED;
 use crate::store::checkpoint::{self, Checkpoint};
 use crate::store::rundir::{self, RunDir};
@@ -25,8 +25,8 @@ enum Kept {
 ///
 /// # Errors
 /// A phase that was longer, or that kept no moments; files of another experiment.
-pub fn check(experiment: &Experiment, dir: &RunDir) -> Result<()> {
-    experiment.plans.iter().try_for_each(|(name, plan)| kept(experiment, dir, name, plan).map(drop))
+pub fn check(experiment: &dyn Family, dir: &RunDir) -> Result<()> {
+    experiment.phases().into_iter().try_for_each(|(name, plan)| kept(experiment, dir, name, plan).map(drop))
 }
 
 /// Makes a directory's run one that was interrupted on its way to the steps now asked for. What starts from a model
@@ -34,15 +34,15 @@ pub fn check(experiment: &Experiment, dir: &RunDir) -> Result<()> {
 ///
 /// # Errors
 /// Before anything is changed: a phase that was longer, or that kept no moments; files of another experiment.
-pub fn directory(experiment: &Experiment, dir: &RunDir) -> Result<()> {
+pub fn directory(experiment: &dyn Family, dir: &RunDir) -> Result<()> {
     let kept: Vec<Kept> = experiment
-        .plans
-        .iter()
+        .phases()
+        .into_iter()
         .map(|(name, plan)| kept(experiment, dir, name, plan))
         .collect::<Result<_>>()?;
     let again = matches!(kept[0], Kept::Shorter(_));
     let variant = rundir::begun(dir.root()).map(|begun| begun.variant);
-    for (at, ((name, plan), kept)) in experiment.plans.iter().zip(kept).enumerate() {
+    for (at, ((name, plan), kept)) in experiment.phases().into_iter().zip(kept).enumerate() {
         let (finished, under_way) = (dir.checkpoint(name), dir.state(name));
         if at > 0 && again {
             if finished.exists() || under_way.exists() {
@@ -56,16 +56,16 @@ pub fn directory(experiment: &Experiment, dir: &RunDir) -> Result<()> {
             Kept::Nothing => {}
             // The same numbers under the new configuration.
             Kept::Same => {
-                [finished, under_way].iter().try_for_each(|path| rename(path, &experiment.identity))?
+                [finished, under_way].iter().try_for_each(|path| rename(path, &experiment.identity()))?
             }
             Kept::Shorter(mut state) => {
                 say(name, plan, state.step);
-                state.wall_s = dir.phases().iter().find(|p| p.method == *name).map_or(0.0, |p| p.wall_s);
-                let identity = Identity { start: start_of(&finished)?, ..experiment.identity.clone() };
+                state.wall_s = dir.phases().iter().find(|p| p.method == name).map_or(0.0, |p| p.wall_s);
+                let identity = Identity { start: start_of(&finished)?, ..experiment.identity().clone() };
                 let job =
                     Job { phase: phase_of(name), method: name, plan, state_path: None, identity: &identity };
                 let variant = variant.as_deref().unwrap_or_default();
-                state::save(&under_way, &job, &experiment.table, &state, variant)?;
+                state::save(&under_way, &job, experiment.table(), &state, variant)?;
                 remove(&finished)?;
             }
         }
@@ -78,9 +78,9 @@ pub fn directory(experiment: &Experiment, dir: &RunDir) -> Result<()> {
 /// # Errors
 /// It is of another experiment, was trained for as long or longer, or kept no moments.
 pub fn state(
-    experiment: &Experiment,
+    experiment: &dyn Family,
     path: &Path,
-    (name, plan): (&str, &Plan),
+    (name, plan): (&str, &dyn Phase),
     identity: &Identity,
 ) -> Result<State> {
     let (steps, state) = finished(experiment, path, name, plan)?;
@@ -101,7 +101,7 @@ pub fn state(
     }
 }
 
-fn kept(experiment: &Experiment, dir: &RunDir, name: &str, plan: &Plan) -> Result<Kept> {
+fn kept(experiment: &dyn Family, dir: &RunDir, name: &str, plan: &dyn Phase) -> Result<Kept> {
     let path = dir.checkpoint(name);
     if path.exists() {
         let (_, state) = finished(experiment, &path, name, plan)?;
@@ -111,14 +111,19 @@ fn kept(experiment: &Experiment, dir: &RunDir, name: &str, plan: &Plan) -> Resul
     if !path.exists() {
         return Ok(Kept::Nothing);
     }
-    rundir::same_but_steps(&path, &checkpoint::read(&path)?, &experiment.identity)?;
+    rundir::same_but_steps(&path, &checkpoint::read(&path)?, &experiment.identity())?;
     Ok(Kept::Same)
 }
 
 /// The steps of a finished checkpoint, and the state to go on from if more are asked for.
-fn finished(experiment: &Experiment, path: &Path, name: &str, plan: &Plan) -> Result<(u64, Option<State>)> {
+fn finished(
+    experiment: &dyn Family,
+    path: &Path,
+    name: &str,
+    plan: &dyn Phase,
+) -> Result<(u64, Option<State>)> {
     let mut found = checkpoint::read(path)?;
-    rundir::same_but_steps(path, &found, &experiment.identity)?;
+    rundir::same_but_steps(path, &found, &experiment.identity())?;
     for (key, asked) in [("phase", phase_of(name)), ("method", name)] {
         if let Some(noted) = found.metadata.get(key).filter(|noted| *noted != asked) {
             let message =
@@ -129,32 +134,32 @@ fn finished(experiment: &Experiment, path: &Path, name: &str, plan: &Plan) -> Re
     let noted = found.metadata.get("steps").map(String::as_str).unwrap_or_default();
     let steps: u64 =
         noted.parse().map_err(|_| Error::file(path, format!("`steps` is `{}`, no number", shown(noted))))?;
-    if steps > plan.steps {
+    if steps > plan.steps() {
         let message =
-            format!("has {steps} steps already, and {} are asked for; --extend only adds some", plan.steps);
+            format!("has {steps} steps already, and {} are asked for; --extend only adds some", plan.steps());
         return Err(Error::config(path.display().to_string(), message));
     }
-    if steps == plan.steps {
+    if steps == plan.steps() {
         return Ok((steps, None));
     }
     let moments = state::take_moments(path, &mut found, plan)?;
-    found.fit(path, &state::shapes(&experiment.table))?;
-    let params = state::arena(&experiment.table, &found, path)?;
+    found.fit(path, &state::shapes(experiment.table()))?;
+    let params = state::arena(experiment.table(), &found, path)?;
     Ok((steps, Some(State { moments, step: steps, ..State::fresh(params) })))
 }
 
 /// Says what goes on, and from where its schedules do.
-fn say(name: &str, plan: &Plan, step: u64) {
-    let mut line = format!("{name}: goes on from step {step} to {} with its moments", plan.steps);
-    if plan.optimizer.lr_schedule != Schedule::Constant {
+fn say(name: &str, plan: &dyn Phase, step: u64) {
+    let mut line = format!("{name}: goes on from step {step} to {} with its moments", plan.steps());
+    if plan.optimizer().lr_schedule != Schedule::Constant {
         line += &format!(
             "; the learning rate's schedule is that of {} steps, now {:.3e}",
-            plan.steps,
-            plan.lr(step)
+            plan.steps(),
+            models::lr(plan, step)
         );
     }
-    if plan.loss == Loss::ZsFs && plan.schedule != Schedule::Constant {
-        line += &format!("; so is the few-shot weight's, now {:.3}", plan.few(step));
+    for moves in plan.moving(step) {
+        line += &format!("; {moves}");
     }
     info!("{line}");
 }

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::escape;
 use crate::eval::Row;
-use crate::job::{Experiment, Machine};
+use crate::job::{Family, Machine};
 use std::path::{Path, PathBuf};
 
 /// A model to test.
@@ -16,14 +16,14 @@ pub struct Model {
 }
 
 /// The rows of each model, in order, on the tests of its own experiment. Those that are tested alike go together.
-pub fn test(experiments: &[Experiment], models: Vec<Model>, machine: Machine) -> Result<Vec<(usize, Row)>> {
+pub fn test<F: Family>(experiments: &[F], models: Vec<Model>, machine: Machine) -> Result<Vec<(usize, Row)>> {
     let mut rows: Vec<Vec<Row>> = models.iter().map(|_| Vec::new()).collect();
     let owners: Vec<usize> = models.iter().map(|model| model.experiment).collect();
     // An experiment, and the places of the models that are tested as its own are.
     let mut groups: Vec<(usize, Vec<usize>)> = Vec::new();
     for (place, model) in models.iter().enumerate() {
         let own = &experiments[model.experiment];
-        let alike = |(other, _): &&mut (usize, Vec<usize>)| tested_alike(own, &experiments[*other]);
+        let alike = |(other, _): &&mut (usize, Vec<usize>)| own.tested_alike(&experiments[*other]);
         match groups.iter_mut().find(alike) {
             Some((_, group)) => group.push(place),
             None => groups.push((model.experiment, vec![place])),
@@ -33,7 +33,7 @@ pub fn test(experiments: &[Experiment], models: Vec<Model>, machine: Machine) ->
         // By number: names are for people.
         let named: Vec<(String, Vec<f32>)> =
             group.iter().map(|&i| (i.to_string(), models[i].params.clone())).collect();
-        let found = experiments[experiment].evaluator(machine).models(&named)?;
+        let found = experiments[experiment].test(&named, machine)?;
         let each = found.len() / group.len();
         for (&place, found) in group.iter().zip(found.chunks(each)) {
             let name = &models[place].name;
@@ -45,12 +45,6 @@ pub fn test(experiments: &[Experiment], models: Vec<Model>, machine: Machine) ->
         .zip(rows)
         .flat_map(|(owner, rows)| rows.into_iter().map(move |r| (owner, r)))
         .collect())
-}
-
-/// Whether models of the two are tested on the same prompts in the same way.
-pub fn tested_alike(a: &Experiment, b: &Experiment) -> bool {
-    let of = |e: &Experiment| (e.config.model.clone(), e.config.eval.clone());
-    of(a) == of(b) && a.problem.tests == b.problem.tests
 }
 
 /// A name for each file that no other has: its stem, with as many of its directories before it as tell it apart, and a

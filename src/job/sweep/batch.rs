@@ -5,10 +5,10 @@ use crate::bounded;
 use crate::error::{Error, Result};
 use crate::fingerprint::Identity;
 use crate::job::Machine;
-use crate::job::experiment::{phase_info, phase_of};
+use crate::job::family::{phase_info, phase_of, trainer};
 use crate::store::metrics::MetricsLog;
 use crate::store::rundir::RunDir;
-use crate::train::{Job, Progress, State, Trainer, finished};
+use crate::train::{Job, Progress, RING, State, Together, Told, Trainer, finished};
 use serde::Deserialize;
 use std::time::Instant;
 
@@ -61,9 +61,9 @@ pub fn finished(
                     // Not there: trained again, to the same bits.
                     Some(pretrained) => trained[pretrained].as_ref().map(|t| t.params.clone()),
                 };
-                let identity = experiment.identity.clone();
-                let identity = begun.map_or(identity, |start| experiment.identity.from(&start));
-                let params = finished::load(&path, &experiment.table, &identity, &member.method)?;
+                let identity = experiment.identity().clone();
+                let identity = begun.map_or(identity, |start| experiment.identity().from(&start));
+                let params = finished::load(&path, experiment.table(), &identity, &member.method)?;
                 found.push((i, Trained { params, diverged: None }));
             } else if let Some(Known { diverged_at: Some(step), .. }) = known {
                 found.push((i, Trained { params: Vec::new(), diverged: Some(*step) }));
@@ -98,7 +98,7 @@ pub fn train(
         match start(members, i, trained) {
             Some(params) => {
                 alive.push(i);
-                identities.push(members.experiments[members.list[i].experiment].identity.from(&params));
+                identities.push(members.experiments[members.list[i].experiment].identity().from(&params));
                 states.push(State::fresh(params));
             }
             // Nothing to go on from.
@@ -108,10 +108,13 @@ pub fn train(
     let mut ended = Vec::new();
     if !alive.is_empty() {
         let experiment = &members.experiments[members.list[batch[0]].experiment];
-        let trainer = Trainer { keep_going: true, ..experiment.trainer(machine) };
+        let trainer = Trainer { keep_going: true, ..trainer(&**experiment, machine) };
         let jobs: Vec<Job> =
             alive.iter().zip(&identities).map(|(&i, identity)| job(members, i, identity)).collect();
-        let states = match trainer.run_together(name, &jobs, states, log, progress) {
+        let each = alive.iter().zip(&states).map(|(&i, state)| (members.phase(i), state.start()));
+        let step = experiment.step(&each.collect::<Vec<_>>(), RING, machine);
+        let all = Together { name, jobs: &jobs, step: &*step };
+        let states = match trainer.run_together(&all, states, Told { log, progress }) {
             Err(Error::Interrupted(at)) => {
                 return Err(Error::Interrupted(format!("{at}; finished batches are saved")));
             }
@@ -120,10 +123,9 @@ pub fn train(
         let each = alive.into_iter().zip(identities).zip(states);
         ended.extend(each.map(|((member, identity), state)| Ended { member, identity, state }));
     }
-    let plan = &members.list[batch[0]].plan;
     let wall_s = began.elapsed().as_secs_f64();
     let note = serde_json::json!({
-        "number": number, "models": batch.len(), "loss": members.loss(batch[0]), "steps": plan.steps, "wall_s": wall_s
+        "number": number, "models": batch.len(), "loss": members.loss(batch[0]), "steps": members.phase(batch[0]).steps(), "wall_s": wall_s
     });
     Ok((note, ended))
 }
@@ -156,9 +158,9 @@ fn start(members: &Members, member: usize, trained: &[Option<Trained>]) -> Optio
 }
 
 fn job<'a>(members: &'a Members, member: usize, identity: &'a Identity) -> Job<'a> {
+    let plan = members.phase(member);
     let member = &members.list[member];
-    let phase = phase_of(&member.method);
-    Job { phase, method: &member.model, plan: &member.plan, state_path: None, identity }
+    Job { phase: phase_of(&member.method), method: &member.model, plan, state_path: None, identity }
 }
 
 fn save(
@@ -167,8 +169,9 @@ fn save(
     dir: &RunDir,
     (state, identity): (&State, &Identity),
 ) -> Result<()> {
+    let plan = members.phase(member);
     let member = &members.list[member];
     let experiment = &members.experiments[member.experiment];
-    let info = phase_info(&member.method, &member.plan, state, experiment.table.len());
-    finished::save(&dir.checkpoint(&member.file), &experiment.table, state, identity, &info)
+    let info = phase_info(&member.method, plan, state, experiment.table().len());
+    finished::save(&dir.checkpoint(&member.file), experiment.table(), state, identity, &info)
 }

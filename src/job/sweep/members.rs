@@ -1,12 +1,10 @@
 //! Which models a sweep has: its cells crossed with their methods, each model once.
 
-use crate::config::{Axis, Config, Loss, Method, Sweep, Task};
+use crate::config::{Axis, Config, Method, Sweep};
 use crate::error::{Error, Result};
 use crate::fingerprint::Identity;
-use crate::interrupt;
-use crate::job::{Experiment, Machine};
-use crate::models::prompt::Plan;
-use crate::report::PRETRAINED;
+use crate::job::{Family, Machine, open};
+use crate::models::Phase;
 use std::collections::BTreeSet;
 
 /// Most models that train together: enough to share the drawing of prompts, few enough that a finished batch is soon
@@ -25,7 +23,8 @@ pub struct Member {
     pub values: Vec<Option<String>>,
     /// The first experiment that has it.
     pub experiment: usize,
-    pub plan: Plan,
+    /// Its phase among those of the experiment.
+    pub phase: usize,
     /// The pre-trained member that it starts from.
     pub start: Option<usize>,
 }
@@ -34,7 +33,7 @@ pub struct Member {
 pub struct Members {
     pub axes: Vec<Axis>,
     /// One a cell.
-    pub experiments: Vec<Experiment>,
+    pub experiments: Vec<Box<dyn Family>>,
     /// Pre-trained models first.
     pub list: Vec<Member>,
     /// Of the sweep as a whole.
@@ -48,11 +47,11 @@ impl Members {
     /// What [`Experiment::open`] finds wrong.
     pub fn open(sweep: Sweep) -> Result<Members> {
         let (cells, values): (Vec<_>, Vec<_>) = sweep.cells.into_iter().map(|c| (c.config, c.values)).unzip();
-        let experiments = open(cells)?;
+        let experiments = open::cells(cells)?;
         let mut found = Found { experiments: &experiments, list: Vec::new(), cells: Vec::new() };
         let starts: Vec<usize> = (0..experiments.len()).map(|cell| found.member(cell, 0, None)).collect();
         for (cell, start) in starts.into_iter().enumerate() {
-            for method in 1..experiments[cell].plans.len() {
+            for method in 1..experiments[cell].phases().len() {
                 found.member(cell, method, Some(start));
             }
         }
@@ -65,7 +64,7 @@ impl Members {
             member.model = member.method.clone() + &chosen.collect::<String>();
             member.file = distinct(&member.model, number, &member.method, &mut files);
         }
-        let data = experiments.iter().map(|experiment| experiment.problem.read.clone()).collect();
+        let data = experiments.iter().flat_map(|experiment| experiment.identity().data.clone()).collect();
         Ok(Members { identity: Identity::new(sweep.toml, data), axes: sweep.axes, experiments, list })
     }
 
@@ -79,11 +78,10 @@ impl Members {
             let experiment = &self.experiments[member.experiment];
             let joins = |batch: &&mut Vec<usize>| {
                 let first = &self.list[batch[0]];
-                let other = &self.experiments[first.experiment];
                 batch.len() < MOST
                     && first.start.is_some() == member.start.is_some()
-                    && other.config.model == experiment.config.model
-                    && first.plan.joins(&member.plan)
+                    && self.experiments[first.experiment].same_models(&**experiment)
+                    && self.phase(batch[0]).joins(self.phase(i))
             };
             match batches.iter_mut().find(joins) {
                 Some(batch) => batch.push(i),
@@ -120,23 +118,27 @@ impl Members {
     pub fn check(&self, machine: Machine) -> Result<()> {
         self.batches(machine)?;
         let of = |group: &Vec<usize>| &self.experiments[self.list[group[0]].experiment];
-        self.tested_alike().iter().try_for_each(|group| of(group).evaluator(machine).check())
+        self.tested_alike().iter().try_for_each(|group| of(group).check_tests(machine))
     }
 
     /// Checks a batch against the device's limits, running nothing.
     fn check_batch(&self, batch: &[usize], machine: Machine) -> Result<()> {
         let experiment = &self.experiments[self.list[batch[0]].experiment];
-        let plans: Vec<&Plan> = batch.iter().map(|&i| &self.list[i].plan).collect();
-        experiment.trainer(machine).check(&plans)
+        let phases: Vec<&dyn Phase> = batch.iter().map(|&i| self.phase(i)).collect();
+        experiment.check_step(&phases, machine)
+    }
+
+    /// What a member trains.
+    pub fn phase(&self, member: usize) -> &dyn Phase {
+        let member = &self.list[member];
+        self.experiments[member.experiment].phases()[member.phase].1
     }
 
     /// What a member descends, in a word.
     pub fn loss(&self, member: usize) -> &'static str {
-        match (self.list[member].start, self.list[member].plan.loss) {
-            (None, _) => "pretrain",
-            (_, Loss::Zs) => "zs",
-            (_, Loss::Fs) => "fs",
-            (_, Loss::ZsFs) => "zs+fs",
+        match self.list[member].start {
+            None => "pretrain",
+            Some(_) => self.phase(member).descends(),
         }
     }
 
@@ -146,8 +148,7 @@ impl Members {
         for (i, member) in self.list.iter().enumerate() {
             let own = &self.experiments[member.experiment];
             let alike = |group: &&mut Vec<usize>| {
-                let other = &self.experiments[self.list[group[0]].experiment];
-                own.config.model == other.config.model && own.problem.tests == other.problem.tests
+                own.tested_alike(&*self.experiments[self.list[group[0]].experiment])
             };
             match groups.iter_mut().find(alike) {
                 Some(group) => group.push(i),
@@ -158,43 +159,9 @@ impl Members {
     }
 }
 
-/// Most parameters of all cells' models: what is trained of each is listed before anything runs.
-const PARAMETERS: u128 = 1 << 28;
-
-/// Opens every cell, unless their models are too large to list.
-fn open(cells: Vec<Config>) -> Result<Vec<Experiment>> {
-    let mut experiments = Vec::new();
-    let mut total = 0;
-    let all = cells.len();
-    for cell in &cells {
-        let width = match &cell.task {
-            Task::Regression(task) => task.dim + 2,
-            // As wide as the first, which alone has been read.
-            Task::Tables(_) => {
-                if experiments.is_empty() {
-                    experiments.push(Experiment::open(cell.clone())?);
-                }
-                experiments[0].problem.dim + 2
-            }
-        };
-        total += cell.parameters(width);
-    }
-    if total > PARAMETERS {
-        let what =
-            format!("the models of {all} cells have {total} parameters, more than {PARAMETERS} in all");
-        return Err(Error::Usage(format!("{what}; sweep fewer values, or smaller models")));
-    }
-    let rest: Vec<Config> = cells.into_iter().skip(experiments.len()).collect();
-    for cell in rest {
-        interrupt::check(|| "the opening of a sweep's cells".into())?;
-        experiments.push(Experiment::open(cell)?);
-    }
-    Ok(experiments)
-}
-
 /// Members found so far, and the cells that each is in.
 struct Found<'a> {
-    experiments: &'a [Experiment],
+    experiments: &'a [Box<dyn Family>],
     list: Vec<Member>,
     cells: Vec<Vec<usize>>,
 }
@@ -203,23 +170,22 @@ impl Found<'_> {
     /// The member that a cell's plan trains, which another cell may have as well.
     fn member(&mut self, cell: usize, method: usize, start: Option<usize>) -> usize {
         let own = &self.experiments[cell];
-        let (name, plan) = &own.plans[method];
+        let name = own.phases()[method].0;
         let same = |member: &Member| {
             let other = &self.experiments[member.experiment];
             member.start == start
-                && member.method == *name
-                && asked(&own.config, name) == asked(&other.config, name)
+                && member.method == name
+                && asked(own.config(), name) == asked(other.config(), name)
         };
         let place = self.list.iter().position(same).unwrap_or(self.list.len());
         if place == self.list.len() {
-            debug_assert_eq!(name == PRETRAINED, start.is_none());
             self.list.push(Member {
                 model: String::new(),
                 file: String::new(),
-                method: name.clone(),
+                method: name.to_string(),
                 values: Vec::new(),
                 experiment: cell,
-                plan: plan.clone(),
+                phase: method,
                 start,
             });
             self.cells.push(Vec::new());

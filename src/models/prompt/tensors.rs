@@ -1,6 +1,6 @@
 //! The tensors of a prompt model: which there are, and where each stands in the arena.
 
-use crate::params::{Axis, Param, ParamTable};
+use crate::params::{Axis, Init, Param, ParamTable};
 use crate::prompt::{Model, QueryKey};
 
 /// A matrix of a layer's attention, [H, D, D]: one a head.
@@ -39,7 +39,7 @@ pub fn table(model: &Model, width: usize) -> ParamTable {
     let axes = vec![Axis::of("h", 0), Axis::of("row", 1), Axis::of("col", 2)];
     ParamTable::new(tensors(model).map(|(layer, matrix)| {
         let (name, group) = (format!("layers.{layer}.attn.{}", matrix.name()), format!("layers.{layer}"));
-        Param::new(name, vec![model.heads, width, width], axes.clone(), model.init_std, group)
+        Param::new(name, vec![model.heads, width, width], axes.clone(), Init::Normal(model.init_std), group)
     }))
 }
 
