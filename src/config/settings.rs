@@ -1,6 +1,7 @@
 //! A configuration as its leaves, to be compared key by key and hashed.
 
-use super::load::{Draft, Text};
+use super::draft::Draft;
+use super::source::Text;
 use super::{Config, Task};
 use std::collections::BTreeMap;
 use toml::{Table, Value};
