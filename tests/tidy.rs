@@ -296,6 +296,27 @@ fn wgpu_is_named_in_one_room() {
     }
 }
 
+/// What is around a training step: it serves every family, so it names none.
+const AROUND: &[&str] = &["train", "store", "profile", "job/family", "job/machine", "job/run", "job/sweep"];
+
+#[test]
+fn what_is_around_a_step_knows_no_family() {
+    let own = |file: &str| {
+        AROUND.iter().any(|place| {
+            let place = format!("src/{place}");
+            file == format!("{place}.rs") || file.starts_with(&format!("{place}/"))
+        })
+    };
+    let around: Vec<PathBuf> = files("src", &["rs"]).into_iter().filter(|file| own(&short(file))).collect();
+    assert!(around.len() > AROUND.len(), "{around:?}");
+    for file in around {
+        let text = code(&file);
+        for family in ["models::prompt", "kernels::prompt", "crate::prompt", "Experiment", "tasks::"] {
+            assert!(!text.contains(family), "{} names {family}; only a family's own files may", short(&file));
+        }
+    }
+}
+
 #[test]
 fn the_program_is_thin() {
     let main = code(&root().join("src/main.rs"));
