@@ -1,12 +1,14 @@
 //! `prompt_sample`: the prompts of a step, written out as tokens.
 
+mod cases;
+
+pub(in crate::kernels) use cases::{benches, cases};
+
 use super::program;
 use super::source::{self, Source};
 use crate::gpu::{Buffer, Recording};
-use crate::kernels::case::{Bench, Case, poisoned};
 use crate::kernels::shared::RANDOM;
 use crate::kernels::{Tuning, read, write};
-use crate::reference::prompts::{self, Drawn};
 
 /// Records tokens `[B, n + 1, D]` (query last, its y 0) and targets `[B]` of the step in `state`.
 pub fn record(
@@ -25,45 +27,4 @@ pub fn record(
     let mut recording = Recording::default();
     recording.launch(program, buffers, [tuning.groups(batch), 1]);
     recording
-}
-
-pub(in crate::kernels) fn cases(tuning: &Tuning) -> Vec<Case> {
-    let (batch, step) = (37, 11);
-    let mut out = Vec::new();
-    for (name, law) in source::fixtures() {
-        for shots in [0, 5] {
-            let width = law.dim() + 2;
-            let state = Buffer::holding("state", &[step]);
-            let tokens = poisoned("tokens", batch * (shots + 1) * width);
-            let targets = poisoned("targets", batch);
-            let (mut all, mut ys) = (Vec::new(), Vec::new());
-            for prompt in 0..batch as u32 {
-                let (prompt_tokens, y) = prompts::draw(&law, prompt, step, shots, Drawn::Tokens);
-                all.extend(prompt_tokens);
-                ys.push(y);
-            }
-            let recording = record(&Source::new(&law), shots, batch, &state, (&tokens, &targets), tuning);
-            out.push(
-                Case::new(format!("{name}, n = {shots}"), recording).f32(&tokens, all).f32(&targets, ys),
-            );
-        }
-    }
-    out
-}
-
-pub(in crate::kernels) fn benches(tuning: &Tuning) -> Vec<Bench> {
-    let (batch, shots) = (5000, 20);
-    let law = source::paper();
-    let width = law.dim() + 2;
-    let state = Buffer::words("state", 1);
-    let (tokens, targets) =
-        (Buffer::words("tokens", batch * (shots + 1) * width), Buffer::words("targets", batch));
-    let recording = record(&Source::new(&law), shots, batch, &state, (&tokens, &targets), tuning);
-    let flops = batch as f64 * source::operations(&law, shots);
-    vec![Bench {
-        name: "paper".into(),
-        recording,
-        flops,
-        bytes: 4.0 * (batch * ((shots + 1) * width + 1)) as f64,
-    }]
 }

@@ -1,10 +1,12 @@
 //! `grad_reduce`: a batch's gradient and losses from the lanes' partial sums.
 
+mod cases;
+
+pub(in crate::kernels) use cases::{benches, cases};
+
 use crate::gpu::{Buffer, Consts, Recording};
-use crate::kernels::case::{Bench, Case, poisoned, values, wide};
 use crate::kernels::prompt::program;
 use crate::kernels::{Tuning, read, write};
-use crate::reference;
 
 /// Sizes of a reduction.
 #[derive(Clone, Copy, Debug)]
@@ -30,26 +32,4 @@ pub fn record(r: &Reduce, partials: &Buffer, grads: &Buffer, tuning: &Tuning) ->
     let mut recording = Recording::default();
     recording.launch(program, vec![partials.clone(), grads.clone()], [tuning.groups(r.models * r.rows), 1]);
     recording
-}
-
-pub(in crate::kernels) fn cases(tuning: &Tuning) -> Vec<Case> {
-    [(1, 58, 64), (1, 1, 1), (3, 5, 77)]
-        .into_iter()
-        .map(|(models, rows, lanes)| {
-            let input = values(models * rows * lanes, 1.0, 4);
-            let grads = poisoned("grads", models * rows);
-            let partials = Buffer::holding("partials", &input);
-            let recording = record(&Reduce { models, rows, lanes, stride: rows }, &partials, &grads, tuning);
-            let expected = reference::grad_reduce::grad_reduce(&wide(&input), lanes);
-            Case::new(format!("{models} x {rows} x {lanes}"), recording).f32(&grads, expected)
-        })
-        .collect()
-}
-
-pub(in crate::kernels) fn benches(tuning: &Tuning) -> Vec<Bench> {
-    let (rows, lanes) = (58, tuning.parts(tuning.lanes));
-    let (partials, grads) = (Buffer::words("partials", rows * lanes), Buffer::words("grads", rows));
-    let count = (rows * lanes) as f64;
-    let recording = record(&Reduce { models: 1, rows, lanes, stride: rows }, &partials, &grads, tuning);
-    vec![Bench { name: "paper".into(), recording, flops: count, bytes: 4.0 * count }]
 }

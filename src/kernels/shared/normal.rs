@@ -1,8 +1,11 @@
 //! `normal`: standard normals from counters. It exists to be tested: every prompt is made of what it draws.
 
+mod cases;
+
+pub(in crate::kernels) use cases::{benches, cases};
+
 use super::RANDOM;
 use crate::gpu::{Buffer, Consts, Recording};
-use crate::kernels::case::{Bench, Case, poisoned};
 use crate::kernels::prompt::program;
 use crate::kernels::{Tuning, uniform, write};
 use crate::random::rng;
@@ -25,24 +28,4 @@ pub fn record(key: u32, count: usize, words: &Buffer, normals: &Buffer, tuning: 
         [(lanes / tuning.workgroup) as u32, 1],
     );
     recording
-}
-
-pub(in crate::kernels) fn cases(tuning: &Tuning) -> Vec<Case> {
-    let (count, key) = (1001, 0x5eed);
-    let (words, normals) = (poisoned("words", 4 * count), poisoned("normals", 4 * count));
-    let integers: Vec<u32> = (0..count as u32).flat_map(|i| rng::pcg4d([i, 0, 0, key])).collect();
-    let expected = integers.chunks(2).flat_map(|w| rng::normal_pair(w[0], w[1])).collect();
-    let recording = record(key, count, &words, &normals, tuning);
-    vec![Case::new("4004 draws", recording).u32(&words, integers).f32(&normals, expected)]
-}
-
-pub(in crate::kernels) fn benches(tuning: &Tuning) -> Vec<Bench> {
-    let count = 1 << 18;
-    let (words, normals) = (Buffer::words("words", 4 * count), Buffer::words("normals", 4 * count));
-    vec![Bench {
-        name: "1 Mi normals".into(),
-        recording: record(1, count, &words, &normals, tuning),
-        flops: 4.0 * count as f64 * OPERATIONS,
-        bytes: 32.0 * count as f64,
-    }]
 }
