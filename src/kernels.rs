@@ -8,7 +8,7 @@ mod tuning;
 pub use case::{Bench, CANARIES, Case, Expect, KEPT, POISON, Values};
 pub use tuning::{Tuning, VARIANTS};
 
-use crate::gpu::{Access, Binding};
+use crate::gpu::{Access, Binding, Consts, Program, ProgramDesc};
 use prompt::{prompt_eval, prompt_moments, prompt_sample, prompt_step, prompt_train, qk};
 use shared::{grad_reduce, masked_update, normal, roof};
 
@@ -68,4 +68,35 @@ const fn read(index: u32, name: &'static str) -> Binding {
 
 const fn write(index: u32, name: &'static str) -> Binding {
     Binding { index, name, access: Access::ReadWrite }
+}
+
+/// What an entry point is called, and what it takes of an adapter.
+struct Entry {
+    kernel: &'static str,
+    name: &'static str,
+    /// Invocations a workgroup.
+    workgroup: usize,
+    /// Bytes of workgroup memory.
+    shared_bytes: usize,
+    /// Most rounds of an invocation's loops, between them.
+    loops: u64,
+}
+
+/// Constants, then the parts of a shader: a program.
+fn program(entry: Entry, parts: &[&str], consts: Consts, bindings: Vec<Binding>) -> Program {
+    let consts = consts.u32("WG", entry.workgroup);
+    written(entry, [&[consts.text()], parts].concat().concat(), bindings)
+}
+
+/// A program of a whole text.
+fn written(entry: Entry, wgsl: String, bindings: Vec<Binding>) -> Program {
+    Program::new(ProgramDesc {
+        kernel: entry.kernel,
+        entry: entry.name,
+        wgsl,
+        bindings,
+        workgroup: entry.workgroup as u32,
+        shared_bytes: entry.shared_bytes as u32,
+        loops: entry.loops,
+    })
 }

@@ -37,11 +37,31 @@ fn roof_fma(@builtin(global_invocation_id) id: vec3u) {
   var b = vec4f(from_.x) + vec4f(5.0, 6.0, 7.0, 8.0);
   var c = vec4f(from_.x) + vec4f(9.0, 10.0, 11.0, 12.0);
   for (var i = 0u; i < ROUNDS; i++) {
-    /*unroll*/ for (var j = 0u; j < DEPTH; j++) {
-      a = fma(a, m, k);
-      b = fma(b, m, k);
-      c = fma(c, m, k);
-    }
+    // DEPTH times, written out: some drivers keep a short loop.
+    a = fma(a, m, k);
+    b = fma(b, m, k);
+    c = fma(c, m, k);
+    a = fma(a, m, k);
+    b = fma(b, m, k);
+    c = fma(c, m, k);
+    a = fma(a, m, k);
+    b = fma(b, m, k);
+    c = fma(c, m, k);
+    a = fma(a, m, k);
+    b = fma(b, m, k);
+    c = fma(c, m, k);
+    a = fma(a, m, k);
+    b = fma(b, m, k);
+    c = fma(c, m, k);
+    a = fma(a, m, k);
+    b = fma(b, m, k);
+    c = fma(c, m, k);
+    a = fma(a, m, k);
+    b = fma(b, m, k);
+    c = fma(c, m, k);
+    a = fma(a, m, k);
+    b = fma(b, m, k);
+    c = fma(c, m, k);
   }
   let sum = a + b + c;
   target_[id.x] = vec4f(sum.x + sum.y + sum.z + sum.w, 0.0, 0.0, 0.0);

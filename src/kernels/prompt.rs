@@ -1,5 +1,6 @@
 //! Kernels of prompt models: a step in one or two launches, everything in registers, and what only they need.
 
+#[cfg(test)]
 mod loops;
 mod parts;
 pub mod prompt_eval;
@@ -8,12 +9,14 @@ pub mod prompt_sample;
 pub mod prompt_step;
 pub mod prompt_train;
 pub mod qk;
+mod rounds;
 mod source;
 mod unroll;
 
 pub use source::Source;
 
-use crate::gpu::{Binding, Consts, Program, ProgramDesc as Desc};
+use super::{Entry, written};
+use crate::gpu::{Binding, Consts, Program};
 use unroll::unroll;
 
 /// Innermost copies up to which a marked loop nest is unrolled: a D³ nest of the paper's D = 7, a D² one to D = 22.
@@ -26,25 +29,7 @@ const LINEAR_ATTENTION: &str = include_str!("../../shaders/prompt/common/linear_
 const DESCENT: &str = include_str!("../../shaders/prompt/common/descent.wgsl");
 
 /// Constants, then the parts of a shader, unrolled: a program.
-pub(super) fn program(
-    kernel: &'static str,
-    entry: &'static str,
-    parts: &[&str],
-    consts: Consts,
-    bindings: Vec<Binding>,
-    workgroup: usize,
-    shared_bytes: usize,
-) -> Program {
-    let consts = consts.u32("WG", workgroup);
-    let text = unroll(&[&[consts.text()], parts].concat().concat(), UNROLL);
-    let loops = loops::iterations(&text, entry);
-    Program::new(Desc {
-        kernel,
-        entry,
-        wgsl: text,
-        bindings,
-        workgroup: workgroup as u32,
-        shared_bytes: shared_bytes as u32,
-        loops,
-    })
+fn program(entry: Entry, parts: &[&str], consts: Consts, bindings: Vec<Binding>) -> Program {
+    let consts = consts.u32("WG", entry.workgroup);
+    written(entry, unroll(&[&[consts.text()], parts].concat().concat(), UNROLL), bindings)
 }

@@ -5,11 +5,12 @@ mod cases;
 pub(in crate::kernels) use cases::{benches, cases};
 
 use super::prompt_step::model_consts;
+use super::rounds::{self, Prompt};
 use super::source::{self, Source};
 use super::{LINEAR_ATTENTION, program};
 use crate::gpu::{Binding, Buffer, Program, Recording};
 use crate::kernels::shared::RANDOM;
-use crate::kernels::{Tuning, uniform, write};
+use crate::kernels::{Entry, Tuning, uniform, write};
 use crate::prompt::law::Law;
 use crate::prompt::shape::{Models, Shape};
 use std::ops::Range;
@@ -74,7 +75,14 @@ fn operations(shape: &Shape, shots: usize) -> f64 {
 impl Eval<'_> {
     /// Invocations that share the prompts.
     pub fn lanes(&self, tuning: &Tuning) -> usize {
-        tuning.lanes(self.batch, |lanes| self.assemble(Vec::new(), lanes, tuning).loops)
+        tuning.lanes(self.batch, |lanes| self.rounds(lanes))
+    }
+
+    /// Rounds of the loops of an invocation, of so many.
+    fn rounds(&self, lanes: usize) -> u64 {
+        let Eval { source, shape, shots, batch, models } = *self;
+        let prompt = Prompt { source, shape, shots, drawn: 0 };
+        rounds::prompt_eval(&prompt, &models, batch.div_ceil(lanes))
     }
 
     /// Words of `sums`, of whole groups of models.
@@ -110,8 +118,15 @@ impl Eval<'_> {
             .u32("BATCH", self.batch)
             .u32("LANES", lanes);
         let own = include_str!("../../../shaders/prompt/prompt_eval.wgsl");
+        let entry = Entry {
+            kernel: "prompt_eval",
+            name: "prompt_eval",
+            workgroup: tuning.workgroup,
+            shared_bytes: 0,
+            loops: self.rounds(lanes),
+        };
         let parts = [RANDOM, self.source.wgsl, LINEAR_ATTENTION, own];
-        program("prompt_eval", "prompt_eval", &parts, consts, bindings, tuning.workgroup, 0)
+        program(entry, &parts, consts, bindings)
     }
 }
 

@@ -6,10 +6,11 @@ mod cases;
 pub(in crate::kernels) use cases::{benches, cases};
 
 use super::program;
+use super::rounds::{self, Prompt};
 use super::source::{self, Source};
 use crate::gpu::{Buffer, Recording};
 use crate::kernels::shared::RANDOM;
-use crate::kernels::{Tuning, read, write};
+use crate::kernels::{Entry, Tuning, read, write};
 use crate::prompt::law::Law;
 
 /// Records G = (1/n) Σ z zᵀ over the demonstrations of each prompt of the step in `state`: `moments` `[B, D, D]`, of
@@ -27,8 +28,15 @@ pub fn record(
     let (demonstrations, consts) = source.demonstrations(shots, true, tuning);
     let consts = consts.u32("BATCH", batch);
     let own = include_str!("../../../shaders/prompt/prompt_moments.wgsl");
+    let entry = Entry {
+        kernel: "prompt_moments",
+        name: "prompt_moments",
+        workgroup: tuning.workgroup,
+        shared_bytes: 0,
+        loops: rounds::prompt_moments(&Prompt::alone(source, shots, source.one_by_one(shots, true, tuning))),
+    };
     let parts = [RANDOM, source.wgsl, demonstrations, own];
-    let program = program("prompt_moments", "prompt_moments", &parts, consts, bindings, tuning.workgroup, 0);
+    let program = program(entry, &parts, consts, bindings);
     let mut recording = Recording::default();
     recording.launch(program, buffers, [tuning.groups(batch), 1]);
     recording

@@ -5,10 +5,11 @@ mod cases;
 pub(in crate::kernels) use cases::{benches, cases};
 
 use super::program;
+use super::rounds::{self, Prompt};
 use super::source::{self, Source};
 use crate::gpu::{Buffer, Recording};
 use crate::kernels::shared::RANDOM;
-use crate::kernels::{Tuning, read, write};
+use crate::kernels::{Entry, Tuning, read, write};
 
 /// Records tokens `[B, n + 1, D]` (query last, its y 0) and targets `[B]` of the step in `state`.
 pub fn record(
@@ -22,8 +23,15 @@ pub fn record(
     let own = [read(1, "state"), write(2, "tokens"), write(3, "targets")];
     let (bindings, buffers) = source.bind(&own, &[state, out.0, out.1]);
     let consts = source.consts(shots).u32("BATCH", batch);
+    let entry = Entry {
+        kernel: "prompt_sample",
+        name: "prompt_sample",
+        workgroup: tuning.workgroup,
+        shared_bytes: 0,
+        loops: rounds::prompt_sample(&Prompt::alone(source, shots, 0)),
+    };
     let parts = [RANDOM, source.wgsl, include_str!("../../../shaders/prompt/prompt_sample.wgsl")];
-    let program = program("prompt_sample", "prompt_sample", &parts, consts, bindings, tuning.workgroup, 0);
+    let program = program(entry, &parts, consts, bindings);
     let mut recording = Recording::default();
     recording.launch(program, buffers, [tuning.groups(batch), 1]);
     recording

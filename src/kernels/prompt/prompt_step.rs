@@ -4,11 +4,12 @@ pub(in crate::kernels) mod cases;
 
 pub(in crate::kernels) use cases::{benches, cases};
 
+use super::rounds::{self, Prompt, Sums};
 use super::source::{self, Source};
 use super::{DESCENT, LINEAR_ATTENTION, PARTIALS_SUBGROUP, PARTIALS_WORKGROUP, SUBGROUP, program};
 use crate::gpu::{Binding, Buffer, Consts, Program, Recording};
 use crate::kernels::shared::RANDOM;
-use crate::kernels::{Tuning, read, uniform, write};
+use crate::kernels::{Entry, Tuning, read, uniform, write};
 use crate::prompt::Loss;
 use crate::prompt::law::Law;
 use crate::prompt::shape::{GradLayout, Models, Shape};
@@ -37,7 +38,7 @@ pub struct Buffers<'a> {
 
 /// Invocations that share the batch.
 pub fn lanes(source: &Source, step: &Step, tuning: &Tuning) -> usize {
-    tuning.lanes(step.batch, |lanes| assemble(source, step, Vec::new(), lanes, tuning).loops)
+    tuning.lanes(step.batch, |lanes| rounds(source, step, lanes, tuning))
 }
 
 /// The effective weights' constants.
@@ -85,9 +86,26 @@ const SHARED_ROWS: usize = 16;
 
 /// The subgroup's constants, and how many values are added up at a time.
 pub(in crate::kernels) fn subgroup_consts(consts: Consts, tuning: &Tuning) -> Consts {
-    let block = if tuning.shared { SHARED_ROWS.min(tuning.workgroup) } else { tuning.subgroup };
     let stages = tuning.subgroup.ilog2() as usize;
-    consts.u32("SUBGROUP", tuning.subgroup).u32("STAGES", stages).u32("BLOCK", block)
+    consts.u32("SUBGROUP", tuning.subgroup).u32("STAGES", stages).u32("BLOCK", sums(tuning).block)
+}
+
+/// Rounds of the loops of an invocation, of so many.
+fn rounds(source: &Source, step: &Step, lanes: usize, tuning: &Tuning) -> u64 {
+    let each = step.batch.div_ceil(lanes);
+    rounds::prompt_step(&prompt(source, step, tuning), &step.layout, &step.models, &sums(tuning), each)
+}
+
+/// What rounds go by.
+pub(super) fn prompt<'a>(source: &'a Source, step: &Step, tuning: &Tuning) -> Prompt<'a> {
+    let drawn = source.one_by_one(step.shots, step.loss != Loss::Zs, tuning);
+    Prompt { source, shape: step.layout.shape, shots: step.shots, drawn }
+}
+
+/// How sums are made.
+pub(super) fn sums(tuning: &Tuning) -> Sums {
+    let block = if tuning.shared { SHARED_ROWS.min(tuning.workgroup) } else { tuning.subgroup };
+    Sums { subgroup: tuning.subgroup, block, shared: tuning.shared.then_some(tuning.workgroup) }
 }
 
 fn assemble(source: &Source, step: &Step, bindings: Vec<Binding>, lanes: usize, tuning: &Tuning) -> Program {
@@ -98,8 +116,15 @@ fn assemble(source: &Source, step: &Step, bindings: Vec<Binding>, lanes: usize, 
         true => (PARTIALS_WORKGROUP, SHARED_ROWS.min(tuning.workgroup) * (tuning.workgroup + 1)),
         false => (PARTIALS_SUBGROUP, 0),
     };
+    let entry = Entry {
+        kernel: "prompt_step",
+        name: "prompt_step",
+        workgroup: tuning.workgroup,
+        shared_bytes: 4 * words,
+        loops: rounds(source, step, lanes, tuning),
+    };
     let parts = [RANDOM, source.wgsl, demonstrations, LINEAR_ATTENTION, DESCENT, SUBGROUP, partials, own];
-    program("prompt_step", "prompt_step", &parts, consts, bindings, tuning.workgroup, 4 * words)
+    program(entry, &parts, consts, bindings)
 }
 
 /// Arithmetic of the forward and backward pass of one loss of one prompt.

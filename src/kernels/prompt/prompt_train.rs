@@ -5,12 +5,13 @@ mod cases;
 pub(in crate::kernels) use cases::{benches, cases};
 
 use super::prompt_step::{self, Step, consts, subgroup_consts};
+use super::rounds;
 use super::source::{self, Source};
 use super::{DESCENT, LINEAR_ATTENTION, SUBGROUP, UNROLL, program};
 use crate::gpu::{Binding, Buffer, Program, Recording};
 use crate::kernels::shared::masked_update::{self, Buffers, NONE, Update, rule_consts};
 use crate::kernels::shared::{OPTIMIZER, RANDOM};
-use crate::kernels::{Tuning, read, uniform, write};
+use crate::kernels::{Entry, Tuning, read, uniform, write};
 use crate::optim::{Optimizer, Rule};
 use crate::prompt::Loss;
 use crate::prompt::law::Law;
@@ -32,8 +33,10 @@ pub fn steps(law: &Law, step: &Step, update: &Update, tuning: &Tuning, total: u6
     if !fits || prompt_step::group_operations(law, step, tuning) > tuning.resident {
         return None;
     }
-    let one = assemble(&Source::new(law), step, update, 1, Vec::new(), tuning);
-    let steps = (tuning.loops / one.loops.max(1)).min(MOST as u64) as usize;
+    let source = Source::new(law);
+    let (each, around) = rounds(&source, step, tuning);
+    let steps = (tuning.loops / (each + around).max(1)).min(MOST as u64) as usize;
+    let one = assemble(&source, step, update, 1, Vec::new(), tuning);
     let repays = total as f64 * 2.0 * LAUNCH >= one.wgsl.len() as f64 * tuning.compile;
     (steps > 0 && repays).then_some(steps)
 }
@@ -66,6 +69,12 @@ pub fn record(
     recording
 }
 
+/// Rounds of an invocation's loops in a step, and around all of them.
+fn rounds(source: &Source, step: &Step, tuning: &Tuning) -> (u64, u64) {
+    let (prompt, sums) = (prompt_step::prompt(source, step, tuning), prompt_step::sums(tuning));
+    rounds::prompt_train(&prompt, &step.layout, &sums, step.batch.div_ceil(tuning.subgroup))
+}
+
 fn assemble(
     source: &Source,
     step: &Step,
@@ -80,6 +89,14 @@ fn assemble(
         .u32("TRAINED", update.trained)
         .u32("RING", update.ring);
     let own = include_str!("../../../shaders/prompt/prompt_train.wgsl");
+    let (each, around) = rounds(source, step, tuning);
+    let entry = Entry {
+        kernel: "prompt_train",
+        name: "prompt_train",
+        workgroup: tuning.subgroup,
+        shared_bytes: 0,
+        loops: steps as u64 * each + around,
+    };
     let parts = [RANDOM, source.wgsl, demonstrations, LINEAR_ATTENTION, DESCENT, SUBGROUP, OPTIMIZER, own];
-    program("prompt_train", "prompt_train", &parts, consts, bindings, tuning.subgroup, 0)
+    program(entry, &parts, consts, bindings)
 }

@@ -4,9 +4,8 @@ mod cases;
 
 pub(in crate::kernels) use cases::{benches, cases};
 
-use super::program;
 use crate::gpu::{Buffer, Consts, Recording};
-use crate::kernels::{Tuning, read, write};
+use crate::kernels::{Entry, Tuning, program, read, write};
 use crate::prompt::shape::{GradLayout, Shape};
 
 /// Which of query and key are trained, per layer.
@@ -59,7 +58,7 @@ pub fn record_bwd(
 }
 
 fn record(
-    entry: &'static str,
+    name: &'static str,
     layout: &GradLayout,
     trained: &Trained,
     places: &Places,
@@ -79,8 +78,10 @@ fn record(
         .flags("TRAIN_Q", &trained.q)
         .flags("TRAIN_K", &trained.k)
         .indexes("AT_QK", &layout.at_qk);
+    let (workgroup, loops) = (tuning.workgroup, shape.width() as u64);
+    let entry = Entry { kernel: "qk", name, workgroup, shared_bytes: 0, loops };
     let parts = [include_str!("../../../shaders/prompt/qk.wgsl")];
-    let program = program("qk", entry, &parts, consts, bindings, tuning.workgroup, 0);
+    let program = program(entry, &parts, consts, bindings);
     let mut recording = Recording::default();
     recording.launch(program, buffers, [tuning.groups(shape.weights()), places.models as u32]);
     recording

@@ -1,5 +1,6 @@
 //! The piece of WGSL that samples prompts of a [`Law`], with its constants and buffers.
 
+use super::rounds::Drawing;
 use crate::gpu::{Binding, Buffer, Consts};
 use crate::kernels::shared::normal;
 use crate::kernels::{Tuning, read, uniform};
@@ -19,6 +20,7 @@ pub struct Source {
     dim: usize,
     /// Given the task, demonstrations are independent and Gaussian.
     gaussian: bool,
+    drawing: Drawing,
 }
 
 impl Source {
@@ -70,6 +72,21 @@ impl Source {
         (include_str!("../../../shaders/prompt/common/moments_gaussian.wgsl"), consts)
     }
 
+    /// Covariates an example, d.
+    pub(super) fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// Rounds of the loops that draw a prompt.
+    pub(super) fn drawing(&self) -> Drawing {
+        self.drawing
+    }
+
+    /// Demonstrations of a prompt that are drawn one after another, if any are.
+    pub(super) fn one_by_one(&self, shots: usize, draws: bool, tuning: &Tuning) -> usize {
+        if draws && !self.by_moments(shots, tuning) { shots } else { 0 }
+    }
+
     /// A kernel's own bindings and buffers, and the source's behind them.
     pub fn bind(&self, own: &[Binding], buffers: &[&Buffer]) -> (Vec<Binding>, Vec<Buffer>) {
         let (mut all, mut handles) = (own.to_vec(), buffers.iter().map(|&b| b.clone()).collect::<Vec<_>>());
@@ -110,6 +127,7 @@ fn regression(law: &Regression) -> Source {
         buffers: vec![(uniform(0, "task"), Buffer::holding("task", &task))],
         dim: law.dim,
         gaussian: law.pool.is_none(),
+        drawing: Drawing::regression(law.dim),
     }
 }
 
@@ -139,6 +157,7 @@ fn tables(law: &Tables) -> Source {
         ],
         dim: law.dim,
         gaussian: false,
+        drawing: Drawing::tables(row4),
     }
 }
 

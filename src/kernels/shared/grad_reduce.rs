@@ -5,8 +5,7 @@ mod cases;
 pub(in crate::kernels) use cases::{benches, cases};
 
 use crate::gpu::{Buffer, Consts, Recording};
-use crate::kernels::prompt::program;
-use crate::kernels::{Tuning, read, write};
+use crate::kernels::{Entry, Tuning, program, read, write};
 
 /// Sizes of a reduction.
 #[derive(Clone, Copy, Debug)]
@@ -27,8 +26,15 @@ pub fn record(r: &Reduce, partials: &Buffer, grads: &Buffer, tuning: &Tuning) ->
         .u32("LANES", r.lanes)
         .u32("GRADS", r.stride);
     let bindings = vec![read(0, "partials"), write(1, "grads")];
+    let entry = Entry {
+        kernel: "grad_reduce",
+        name: "grad_reduce",
+        workgroup: tuning.workgroup,
+        shared_bytes: 0,
+        loops: r.lanes as u64,
+    };
     let parts = [include_str!("../../../shaders/shared/grad_reduce.wgsl")];
-    let program = program("grad_reduce", "grad_reduce", &parts, consts, bindings, tuning.workgroup, 0);
+    let program = program(entry, &parts, consts, bindings);
     let mut recording = Recording::default();
     recording.launch(program, vec![partials.clone(), grads.clone()], [tuning.groups(r.models * r.rows), 1]);
     recording

@@ -6,8 +6,7 @@ pub(in crate::kernels) use cases::{benches, cases};
 
 use super::OPTIMIZER;
 use crate::gpu::{Buffer, Consts, Recording};
-use crate::kernels::prompt::program;
-use crate::kernels::{Tuning, read, uniform, write};
+use crate::kernels::{Entry, Tuning, program, read, uniform, write};
 use crate::optim::{Optimizer, Rule};
 
 /// Gradient index of a trained element whose gradient is zero by structure.
@@ -37,6 +36,13 @@ impl Update {
     /// Words of a model's moments.
     pub fn moments(&self) -> usize {
         self.trained * states(self.rule)
+    }
+
+    /// Rounds of an invocation's loops in a workgroup of so many: over the partial sums, twice over the trained elements,
+    /// and over the invocations.
+    fn rounds(&self, workgroup: usize) -> u64 {
+        let sums = (self.losses + 2).div_ceil(workgroup) * (1 + self.fused.unwrap_or(0));
+        (sums + 2 * self.trained.div_ceil(workgroup) + workgroup) as u64
     }
 }
 
@@ -118,15 +124,18 @@ pub fn record(update: &Update, b: &Buffers, tuning: &Tuning) -> Recording {
         &b.partials,
     ];
     let parts = [OPTIMIZER, include_str!("../../../shaders/shared/masked_update.wgsl")];
-    // Its loops go over the trained elements twice, and over the partial sums.
-    let sums = update.fused.map_or(0, |parts| (update.losses + 2) * (parts + 1));
     let mut workgroup = tuning.update;
-    let rounds = |workgroup: usize| ((2 * update.trained + sums).div_ceil(workgroup) + workgroup) as u64;
-    while rounds(workgroup) > tuning.loops && workgroup < 1024 {
+    while update.rounds(workgroup) > tuning.loops && workgroup < 1024 {
         workgroup *= 2;
     }
-    let program =
-        program("masked_update", "masked_update", &parts, consts, bindings, workgroup, 4 * workgroup);
+    let entry = Entry {
+        kernel: "masked_update",
+        name: "masked_update",
+        workgroup,
+        shared_bytes: 4 * workgroup,
+        loops: update.rounds(workgroup),
+    };
+    let program = program(entry, &parts, consts, bindings);
     let mut recording = Recording::default();
     recording.launch(program, buffers.map(Buffer::clone).to_vec(), [update.models as u32, 1]);
     recording

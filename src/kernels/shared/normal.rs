@@ -6,8 +6,7 @@ pub(in crate::kernels) use cases::{benches, cases};
 
 use super::RANDOM;
 use crate::gpu::{Buffer, Consts, Recording};
-use crate::kernels::prompt::program;
-use crate::kernels::{Tuning, uniform, write};
+use crate::kernels::{Entry, Tuning, program, uniform, write};
 use crate::random::rng;
 
 /// Arithmetic of one normal: a quarter of pcg4d (44 operations on words) and half of Box-Muller (62).
@@ -18,8 +17,15 @@ pub fn record(key: u32, count: usize, words: &Buffer, normals: &Buffer, tuning: 
     let bindings = vec![uniform(0, "params"), write(1, "words"), write(2, "normals")];
     let parts = [RANDOM, include_str!("../../../shaders/shared/normal.wgsl")];
     let lanes = tuning.lanes(count, |lanes| count.div_ceil(lanes) as u64);
+    let entry = Entry {
+        kernel: "normal",
+        name: "normal",
+        workgroup: tuning.workgroup,
+        shared_bytes: 0,
+        loops: count.div_ceil(lanes) as u64,
+    };
     let consts = Consts::default().u32("COUNT", count).u32("LANES", lanes);
-    let program = program("normal", "normal", &parts, consts, bindings, tuning.workgroup, 0);
+    let program = program(entry, &parts, consts, bindings);
     let params = Buffer::holding("normal.params", &[key, 0, 0, 0]);
     let mut recording = Recording::default();
     recording.launch(

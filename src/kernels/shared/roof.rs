@@ -5,8 +5,7 @@ mod cases;
 pub(in crate::kernels) use cases::{benches, cases};
 
 use crate::gpu::{Buffer, Consts, Recording};
-use crate::kernels::prompt::program;
-use crate::kernels::{Tuning, read, write};
+use crate::kernels::{Entry, Tuning, program, read, write};
 
 /// Values that one invocation of `roof_fma` keeps going.
 const CHAINS: usize = 12;
@@ -42,7 +41,7 @@ pub fn record_fma(
 }
 
 fn record(
-    entry: &'static str,
+    name: &'static str,
     count: usize,
     lanes: usize,
     rounds: usize,
@@ -50,14 +49,14 @@ fn record(
     target: &Buffer,
     tuning: &Tuning,
 ) -> Recording {
-    let consts = Consts::default()
-        .u32("COUNT", count)
-        .u32("EACH", count.div_ceil(lanes))
-        .u32("ROUNDS", rounds)
-        .u32("DEPTH", DEPTH);
+    let each = count.div_ceil(lanes);
+    let loops = each.max(rounds) as u64;
+    let entry = Entry { kernel: "roof", name, workgroup: tuning.workgroup, shared_bytes: 0, loops };
+    let consts =
+        Consts::default().u32("COUNT", count).u32("EACH", each).u32("ROUNDS", rounds).u32("DEPTH", DEPTH);
     let bindings = vec![read(0, "source"), write(1, "target_")];
     let parts = [include_str!("../../../shaders/shared/roof.wgsl")];
-    let program = program("roof", entry, &parts, consts, bindings, tuning.workgroup, 0);
+    let program = program(entry, &parts, consts, bindings);
     let mut recording = Recording::default();
     recording.launch(program, vec![source.clone(), target.clone()], [tuning.groups(lanes), 1]);
     recording
