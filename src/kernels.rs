@@ -3,6 +3,7 @@
 mod case;
 pub mod prompt;
 pub mod shared;
+pub mod tensor;
 mod tuning;
 
 pub use case::{Bench, CANARIES, Case, Expect, KEPT, POISON, Values};
@@ -11,6 +12,7 @@ pub use tuning::{Tuning, VARIANTS};
 use crate::gpu::{Access, Binding, Consts, Program, ProgramDesc};
 use prompt::{prompt_eval, prompt_moments, prompt_sample, prompt_step, prompt_train, qk};
 use shared::{grad_reduce, masked_update, normal, roof};
+use tensor::{block_update, grad_norm};
 
 /// A kernel as parity, bench and shader validation see it.
 pub struct Kernel {
@@ -55,6 +57,13 @@ pub const KERNELS: &[Kernel] = &[
         stem: "masked_update",
         cases: masked_update::cases,
         benches: masked_update::benches,
+    },
+    Kernel { wing: "tensor", stem: "grad_norm", cases: grad_norm::cases, benches: grad_norm::benches },
+    Kernel {
+        wing: "tensor",
+        stem: "block_update",
+        cases: block_update::cases,
+        benches: block_update::benches,
     },
 ];
 
