@@ -14,9 +14,11 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
         ("bounded", &[]),
         ("escape", &[]),
         ("linalg", &[]),
+        // Figures know no run.
+        ("plot", &[]),
         ("random", &[]),
     ],
-    &[("optim", &[]), ("prompt", &["random"]), ("params", &["error"])],
+    &[("optim", &[]), ("prompt", &["random"]), ("params", &["error"]), ("findings", &["plot"])],
     &[("config", &["bounded", "error", "optim", "prompt"])],
     &[("fingerprint", &["config", "error"])],
     &[
@@ -71,7 +73,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
             ],
         ),
         // From files alone.
-        ("report", &["bounded", "config", "error", "escape", "fingerprint", "store"]),
+        ("report", &["bounded", "config", "error", "escape", "findings", "fingerprint", "plot", "store"]),
     ],
     &[(
         "job",
