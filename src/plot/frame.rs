@@ -39,14 +39,15 @@ impl Frame<'_> {
         axis.extend(places.iter().map(|x| [(*x, bottom), (*x, bottom + 4.0)]));
         canvas.lines(&axis, Ink::Axis, 1.0, Dash::Solid);
         for ((_, label), y) in self.y.ticks.iter().zip(heights) {
-            canvas.text(label, (left - 6.0, y), FONT, At::Right, Ink::Muted);
+            canvas.text(label, (left - 8.0, y), FONT, At::Right, Ink::Muted);
         }
         for ((_, label), x) in self.x.ticks.iter().zip(places) {
             canvas.text(label, (x, bottom + 13.0), FONT, At::Middle, Ink::Muted);
         }
-        canvas.text(x_name, ((left + right) / 2.0, bottom + 30.0), FONT, At::Middle, Ink::Muted);
-        let scale = if self.y.log { " (log scale)" } else { "" };
-        canvas.text(&format!("{y_name}{scale}"), (4.0, top - 13.0), FONT, At::Left, Ink::Muted);
+        let named = |name: &str, axis: &Axis| format!("{name}{}", if axis.log { " (log scale)" } else { "" });
+        let middle = ((left + right) / 2.0, bottom + 30.0);
+        canvas.text(&named(x_name, self.x), middle, FONT, At::Middle, Ink::Muted);
+        canvas.text(&named(y_name, self.y), (4.0, top - 13.0), FONT, At::Left, Ink::Muted);
     }
 
     /// The title above the frame.

@@ -180,7 +180,7 @@ fn panel(data: &SweepData, axis: usize, task: &str, shots: usize, title: &str) -
         .map(|level| Series::line(PRETRAINED, Ink::Axis, &[(x.lo, level), (x.hi, level)], 1.4, Dash::Short));
     let drawn = lines.iter().enumerate().rev().map(|(i, line)| series(line, dodge(i, &lines)));
     let series: Vec<Series> = level.into_iter().chain(drawn).collect();
-    let across = format!("{}{}", data.axis_name(axis), if x.log { " (log scale)" } else { "" });
+    let across = data.axis_name(axis);
     let names = [across.as_str(), "mean squared error"];
     let body = Panel { size, title, names, x: &x, y: &y, series: &series }.draw();
     let off = lines.iter().flat_map(|l| l.points.iter().map(move |p| (l, p.1.mean)));
