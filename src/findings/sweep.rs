@@ -129,3 +129,51 @@ fn diverged(sweep: &Settings) -> Option<String> {
     let what = if models == 1 { "1 model diverged".into() } else { format!("{models} models diverged") };
     Some(format!("{what}: {}{more}{first}. Means are over the other seeds.", named.join(", ")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn setting(phrase: &str, errors: [f64; 2], diverged: usize) -> Setting {
+        let base = phrase == "pretrained";
+        Setting { phrase: phrase.into(), base, errors: Some(errors), seeds: 2, diverged }
+    }
+
+    fn said(settings: Vec<Setting>, front: Option<Vec<usize>>) -> String {
+        let first = settings.iter().find(|s| s.diverged > 0).map(|s| (7, s.phrase.clone()));
+        of_sweep(&Settings { settings, front, shots: 20, seeds: 2, first }).join(" ")
+    }
+
+    #[test]
+    fn the_front_what_keeps_and_what_diverged_are_told() {
+        let settings = vec![
+            setting("pretrained", [1.0, 0.3], 0),
+            setting("a at 0.1", [0.1, 1.5], 0),
+            setting("b at 0.1", [0.4, 0.31], 0),
+            setting("b at 1", [f64::NAN; 2], 2),
+        ];
+        let text = said(settings.clone(), Some(vec![1, 2]));
+        for part in [
+            "2 of 3 settings are on the front",
+            "a at 0.1 (0.100 and 1.500), b at 0.1 (0.400 and 0.310).",
+            "The pre-trained model has 1.000 and 0.300; the lowest zero-shot error with a 20-shot error within 10% of \
+             that is 0.400, by b at 0.1.",
+            "2 models diverged: b at 1 (2 of 2 seeds); the first was b at 1 at step 7.",
+            "Errors are means over 2 seeds",
+        ] {
+            assert!(text.contains(part), "`{part}` is not in: {text}");
+        }
+        let lost = said(settings, Some(vec![1]));
+        assert!(lost.contains("a at 0.1 (0.100 and 1.500) is the best of 3 settings in both"), "{lost}");
+        assert!(lost.contains("no setting lowers the zero-shot error and keeps the 20-shot error"), "{lost}");
+    }
+
+    #[test]
+    fn where_nothing_can_be_compared_that_is_said() {
+        let base = setting("pretrained", [1.0, 0.3], 0);
+        assert!(said(vec![base.clone()], Some(vec![])).starts_with("No fine-tuned model has results"));
+        let both = vec![base, setting("a", [0.1, 0.2], 0)];
+        assert!(said(both.clone(), None).starts_with("No task but the target was evaluated"));
+        assert!(said(both, Some(vec![])).starts_with("A model diverged at every setting"));
+    }
+}

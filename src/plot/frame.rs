@@ -97,7 +97,8 @@ mod tests {
         let (x, y) = (Axis::linear(0.0, 10.0, 5), Axis::linear(0.0, 1.0, 5));
         let frame = Frame { edges: [0.0, 0.0, 100.0, 100.0], x: &x, y: &y };
         let runs = frame.runs(&[(0.0, 0.0), (2.0, 0.5), (4.0, 1.5), (6.0, 0.5), (7.0, f64::NAN), (8.0, 1.0)]);
-        let runs: Vec<_> = runs.into_iter().filter(|run| !run.is_empty()).collect();
+        let rounded = |run: &Vec<(f64, f64)>| run.iter().map(|(x, y)| (x.round(), y.round())).collect();
+        let runs: Vec<Vec<(f64, f64)>> = runs.iter().filter(|run| !run.is_empty()).map(rounded).collect();
         assert_eq!(runs[0], [(0.0, 100.0), (20.0, 50.0), (30.0, 0.0)]);
         assert_eq!(runs[1], [(50.0, 0.0), (60.0, 50.0)]);
         assert_eq!(runs[2], [(80.0, 0.0)]);

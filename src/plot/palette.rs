@@ -20,7 +20,7 @@ pub enum Ink {
     Base,
     /// One of a row of colours told apart with any common colour vision; it begins anew after [`Ink::SERIES`].
     Series(usize),
-    /// The diverging palette at a level in −[`LEVELS`]..=[`LEVELS`]: blue below zero, vermilion above.
+    /// The diverging palette at a level in −16..=16: blue below zero, vermilion above.
     Level(i32),
 }
 
