@@ -14,9 +14,11 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
         ("bounded", &[]),
         ("escape", &[]),
         ("linalg", &[]),
+        // Figures know no run.
+        ("plot", &[]),
         ("random", &[]),
     ],
-    &[("optim", &[]), ("prompt", &["random"]), ("params", &["error", "random"])],
+    &[("optim", &[]), ("prompt", &["random"]), ("params", &["error", "random"]), ("findings", &["plot"])],
     &[("config", &["bounded", "error", "optim", "prompt"])],
     &[("fingerprint", &["config", "error"])],
     &[
@@ -27,7 +29,10 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
         // The CPU's word for word of the kernels. Parity cases and tests alone use it.
         ("reference", &["optim", "prompt", "random"]),
     ],
-    &[("kernels", &["error", "gpu", "optim", "prompt", "random", "reference"]), ("profile", &["gpu"])],
+    &[
+        ("kernels", &["error", "gpu", "optim", "params", "prompt", "random", "reference"]),
+        ("profile", &["gpu"]),
+    ],
     &[
         ("models", &["error", "gpu", "kernels", "optim", "params", "prompt"]),
         ("theory", &["config", "error", "interrupt", "linalg", "random"]),
@@ -56,7 +61,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
             ],
         ),
         // From files alone.
-        ("report", &["bounded", "config", "error", "escape", "fingerprint", "store"]),
+        ("report", &["bounded", "config", "error", "escape", "findings", "fingerprint", "plot", "store"]),
     ],
     &[(
         "job",

@@ -1,8 +1,10 @@
 //! Choosing an axis: linear or logarithmic, where it ends, its ticks.
 
+use super::numbers::{shortest, tick};
+
 /// A mapping of values to 0..=1 with labelled ticks.
-#[derive(Debug)]
-pub(super) struct Axis {
+#[derive(Clone, Debug)]
+pub struct Axis {
     pub lo: f64,
     pub hi: f64,
     pub log: bool,
@@ -13,6 +15,17 @@ pub(super) struct Axis {
 const GAP: f64 = 6.0;
 /// The axis is logarithmic from this ratio of largest to smallest value on.
 const DECADE: f64 = 8.0;
+/// Ticks at the values themselves, up to so many.
+const FEW: usize = 8;
+
+/// The largest of values that does not lie further above the next lower one than `factor`; no outlier, that is. A
+/// quarter of the values, or the one at `least`, is never one. None of no values.
+pub fn without_outliers(mut tops: Vec<f64>, least: f64, factor: f64) -> Option<f64> {
+    tops.sort_by(f64::total_cmp);
+    let calm = tops.get(tops.len().saturating_sub(1) / 4).copied()?;
+    let follow = |top: f64, next: f64| if next <= top * factor { next.max(top) } else { top };
+    Some(tops.into_iter().fold(calm.max(least), follow))
+}
 
 impl Axis {
     /// A linear axis from `lo` to `hi` with about `count` ticks at round numbers.
@@ -41,17 +54,11 @@ impl Axis {
     pub fn errors(series: &[Vec<f64>], anchors: &[f64]) -> Axis {
         let finite = |s: &Vec<f64>| -> Vec<f64> { s.iter().copied().filter(|v| v.is_finite()).collect() };
         let series: Vec<Vec<f64>> = series.iter().map(finite).filter(|s| !s.is_empty()).collect();
-        let mut tops: Vec<f64> = series.iter().map(|s| s.iter().fold(0.0, |a, b| b.max(a))).collect();
-        tops.sort_by(f64::total_cmp);
-        let Some(mut top) = tops.get(tops.len().saturating_sub(1) / 4).copied() else {
+        let tops = series.iter().map(|s| s.iter().fold(0.0, |a: f64, b| b.max(a))).collect();
+        let least = anchors.iter().copied().filter(|a| a.is_finite()).fold(0.0, f64::max);
+        let Some(top) = without_outliers(tops, least, GAP) else {
             return Axis::linear(0.0, 1.0, 4);
         };
-        top = anchors.iter().copied().filter(|a| a.is_finite()).fold(top, f64::max);
-        for next in &tops {
-            if *next <= top * GAP {
-                top = next.max(top);
-            }
-        }
         if top <= 0.0 {
             return Axis::linear(0.0, 1.0, 4);
         }
@@ -62,6 +69,25 @@ impl Axis {
         } else {
             Axis::linear(0.0, top * 1.08, 5)
         }
+    }
+
+    /// An axis of settings: logarithmic where all are positive, with ticks at them where they are few.
+    pub fn settings(values: impl Iterator<Item = f64>) -> Axis {
+        let mut values: Vec<f64> = values.filter(|v| v.is_finite()).collect();
+        values.sort_by(f64::total_cmp);
+        values.dedup();
+        let (lo, hi) = (values.first().copied().unwrap_or(0.0), values.last().copied().unwrap_or(1.0));
+        let mut axis = if lo > 0.0 {
+            let room = (hi / lo).powf(0.06).max(1.05);
+            Axis::logarithmic(lo / room, hi * room)
+        } else {
+            let room = (hi - lo) * 0.06;
+            Axis::linear(lo - room, hi + room, 5)
+        };
+        if values.len() <= FEW {
+            axis.ticks = values.iter().map(|v| (*v, shortest(*v))).collect();
+        }
+        axis
     }
 
     /// A logarithmic axis, 0 < `lo` < `hi`.
@@ -91,51 +117,6 @@ impl Axis {
     pub fn above(&self, value: f64) -> bool {
         value > self.hi
     }
-}
-
-/// A tick's label: `0.05`, `20`, `5k`, `1e6`.
-fn tick(value: f64) -> String {
-    let size = value.abs();
-    if size < 1e-12 {
-        return "0".into();
-    }
-    if !(1e-3..1e6).contains(&size) {
-        return format!("{value:.0e}");
-    }
-    let text = if size >= 1000.0 { format!("{:.1}", value / 1000.0) } else { format!("{value:.3}") };
-    let text = text.trim_end_matches('0').trim_end_matches('.').to_string();
-    if size >= 1000.0 { text + "k" } else { text }
-}
-
-/// A number for people: four significant digits, `∞`, `NaN`, a power of ten when it is huge or tiny.
-pub(super) fn number(value: f64) -> String {
-    if value.is_nan() {
-        return "NaN".into();
-    }
-    if value.is_infinite() {
-        return if value > 0.0 { "∞".into() } else { "−∞".into() };
-    }
-    let size = value.abs();
-    let text = match size {
-        0.0 => "0".into(),
-        s if !(1e-4..1e5).contains(&s) => power(value),
-        s if s >= 1000.0 => format!("{value:.0}"),
-        s if s >= 100.0 => format!("{value:.1}"),
-        s if s >= 10.0 => format!("{value:.2}"),
-        s if s >= 0.01 => format!("{value:.3}"),
-        _ => format!("{value:.5}"),
-    };
-    text.replace('-', "−")
-}
-
-fn power(value: f64) -> String {
-    let text = format!("{value:.1e}");
-    let Some((mantissa, exponent)) = text.split_once('e') else { return text };
-    let raise = |c: char| match c.to_digit(10) {
-        Some(d) => ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'][d as usize],
-        None => '⁻',
-    };
-    format!("{mantissa}×10{}", exponent.chars().map(raise).collect::<String>())
 }
 
 #[cfg(test)]
@@ -176,15 +157,33 @@ mod tests {
     }
 
     #[test]
-    fn numbers_read_well() {
-        let cases = [(0.34532, "0.345"), (1.0994, "1.099"), (212.43, "212.4"), (0.0, "0"), (-2.5, "−2.500")];
-        for (value, text) in cases {
-            assert_eq!(number(value), text);
+    fn ticks_cover_the_data_and_lie_on_the_axis() {
+        let linear = [(0.0, 1.0), (0.0, 20.0), (-3.0, 7e5), (5.0, 5.0), (0.0, 1e-7)];
+        let logarithmic = [(0.1, 1.4), (1e-5, 1.0), (0.02, 250.0), (3.0, 30.0)];
+        let axes = linear.map(|(lo, hi)| Axis::linear(lo, hi, 5)).into_iter();
+        for axis in axes.chain(logarithmic.map(|(lo, hi)| Axis::logarithmic(lo, hi))) {
+            assert!((3..=13).contains(&axis.ticks.len()), "{axis:?}");
+            let places: Vec<f64> = axis.ticks.iter().map(|(value, _)| axis.unit(*value)).collect();
+            assert!(places.iter().all(|p| (-0.01..=1.01).contains(p)) && places.is_sorted(), "{axis:?}");
+            // No large part of the axis is without one.
+            assert!(places[0] < 0.4 && places[places.len() - 1] > 0.6, "{axis:?}");
+            let labels: std::collections::BTreeSet<&str> = axis.ticks.iter().map(|t| t.1.as_str()).collect();
+            assert_eq!(labels.len(), axis.ticks.len(), "{axis:?}");
         }
-        assert_eq!(number(3.1e12), "3.1×10¹²");
-        assert_eq!(number(2e-7), "2.0×10⁻⁷");
-        assert_eq!((number(f64::NAN), number(f64::INFINITY)), ("NaN".into(), "∞".into()));
-        let ticks = Axis::counts(5000).ticks;
-        assert_eq!(ticks.last().map(|t| t.1.as_str()), Some("5k"));
+        assert_eq!(Axis::counts(5000).ticks.last().map(|t| t.1.as_str()), Some("5k"));
+    }
+
+    #[test]
+    fn settings_have_ticks_at_themselves_where_they_are_few() {
+        let axis = Axis::settings([0.01, 0.003, 0.03, 0.01, f64::NAN].into_iter());
+        let labels: Vec<&str> = axis.ticks.iter().map(|t| t.1.as_str()).collect();
+        assert!(axis.log && labels == ["0.003", "0.01", "0.03"], "{axis:?}");
+        assert!(axis.lo < 0.003 && axis.hi > 0.03);
+        let many = Axis::settings((0..60).map(f64::from));
+        assert!(!many.log && many.ticks.len() < 12 && many.lo < 0.0 && many.hi > 59.0, "{many:?}");
+        for odd in [vec![], vec![0.0], vec![f64::INFINITY], vec![2.0]] {
+            let axis = Axis::settings(odd.iter().copied());
+            assert!(axis.hi > axis.lo && axis.unit(axis.lo) == 0.0, "{odd:?}: {axis:?}");
+        }
     }
 }

@@ -1,41 +1,36 @@
 use super::*;
-use crate::config::{Config, Loss, Method};
-use crate::report::load::{RunInfo, Series};
 
 const MAX: u32 = 20;
+const PRETRAINED: &str = "pretrained";
 
-fn point(shots: u32, mean: f64) -> Point {
-    Point { shots, mean, stderr: mean.abs() * 0.002, exact: None }
+fn risk(shots: u32, value: f64) -> Risk {
+    Risk { shots, value, stderr: value.abs() * 0.002 }
 }
 
-fn series(model: &str, task: &str, values: [f64; 2]) -> Series {
-    Series {
-        model: model.into(),
-        task: task.into(),
-        points: vec![point(0, values[0]), point(MAX, values[1])],
-    }
+fn row(model: &str, task: &str, values: [f64; 2]) -> Row {
+    let risks = vec![risk(0, values[0]), risk(MAX, values[1])];
+    Row { model: model.into(), task: task.into(), risks }
 }
 
 /// Models with [target@0, target@20, fresh@0, fresh@20].
-fn run(models: &[(&str, [f64; 4])]) -> RunData {
-    let mut eval = Vec::new();
+fn run(models: &[(&str, [f64; 4])]) -> Results {
+    let mut rows = Vec::new();
     for (model, v) in models {
-        eval.push(series(model, "target", [v[0], v[1]]));
-        eval.push(series(model, "fresh", [v[2], v[3]]));
+        rows.push(row(model, "target", [v[0], v[1]]));
+        rows.push(row(model, "fresh", [v[2], v[3]]));
     }
-    RunData {
-        dir: "run".into(),
-        config: Config::default(),
-        run: RunInfo::default(),
-        curves: Vec::new(),
-        eval,
-        baselines: Vec::new(),
-        weights: Vec::new(),
+    Results {
+        base: PRETRAINED.into(),
+        models: models.iter().map(|(model, _)| model.to_string()).collect(),
+        rows,
+        unseen: (!models.is_empty()).then(|| "fresh".into()),
+        shots: MAX,
+        ..Results::default()
     }
 }
 
-fn said(data: &RunData) -> String {
-    conclusion(data).join(" ")
+fn said(data: &Results) -> String {
+    of_run(data).join(" ")
 }
 
 const BASE: (&str, [f64; 4]) = (PRETRAINED, [1.103, 0.344, 1.106, 0.346]);
@@ -132,7 +127,8 @@ fn no_methods_no_learning_no_shots_no_base() {
     has(&flat, &["does not learn in context", "1.100 without demonstrations and 1.099 with 20"]);
     assert!(!flat.contains("keeps in-context"), "{flat}");
     let mut zero = run(&[BASE, ("a", [0.2, 0.2, 0.2, 1.0])]);
-    zero.eval.iter_mut().for_each(|s| s.points.truncate(1));
+    zero.rows.iter_mut().for_each(|row| row.risks.truncate(1));
+    zero.shots = 0;
     let zero = said(&zero);
     has(&zero, &["a has the lowest zero-shot error", "in-context learning was not measured"]);
     assert!(!zero.contains("demonstrations on tasks"), "{zero}");
@@ -142,37 +138,32 @@ fn no_methods_no_learning_no_shots_no_base() {
 
 #[test]
 fn tables_are_held_against_the_pooled_baseline() {
-    let mut data = run(&[]);
-    let points = [0.9, 0.6, 0.4, 0.3].iter().enumerate().map(|(i, m)| point(i as u32 * 2, *m)).collect();
-    data.eval = vec![Series { model: PRETRAINED.into(), task: "heldout".into(), points }];
+    let risks = [0.9, 0.6, 0.4, 0.3].iter().enumerate().map(|(i, m)| risk(i as u32 * 2, *m)).collect();
+    let mut data = Results {
+        rows: vec![Row { model: PRETRAINED.into(), task: "heldout".into(), risks }],
+        unseen: Some("heldout".into()),
+        shots: 6,
+        ..run(&[])
+    };
     let pooled =
-        |level: f64| Series { model: "pooled".into(), task: "heldout".into(), points: vec![point(0, level)] };
-    data.baselines = vec![pooled(0.5)];
+        |level: f64| Row { model: "pooled".into(), task: "heldout".into(), risks: vec![risk(0, level)] };
+    data.references = vec![pooled(0.5)];
     has(
         &said(&data),
         &["beats the pooled least-squares baseline on tasks not seen from 4 demonstrations on"],
     );
-    data.baselines = vec![pooled(0.2)];
+    data.references = vec![pooled(0.2)];
     has(&said(&data), &["at no shot count (0.300 against 0.200 with 6 demonstrations)"]);
-    data.baselines = vec![pooled(2.0)];
+    data.references = vec![pooled(2.0)];
     has(&said(&data), &["at every shot count"]);
-    data.baselines = vec![pooled(0.5)];
-    data.eval[0].points[3].mean = 0.7;
+    data.references = vec![pooled(0.5)];
+    data.rows[0].risks[3].value = 0.7;
     has(&said(&data), &["only at 4 shots"]);
 }
 
 #[test]
 fn methods_without_results_are_named() {
     let mut data = run(&[BASE]);
-    data.config.methods = vec![Method {
-        name: "zs-k".into(),
-        loss: Loss::Zs,
-        train: vec!["*".into()],
-        schedule: Default::default(),
-        weight: 1.0,
-        steps: None,
-        lr: None,
-        optimizer: None,
-    }];
+    data.planned = vec!["zs-k".into()];
     has(&said(&data), &["Without results so far: zs-k."]);
 }

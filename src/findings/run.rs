@@ -1,93 +1,142 @@
-//! What the numbers say, in sentences. Every clause is decided by the numbers.
+//! What one run says.
 
-use super::axis::number;
-use super::load::{PRETRAINED, Point, RunData};
+use super::{KEPT, demonstrations, list};
+use crate::plot::number;
 
-/// Few-shot error within this share of the pre-trained model's counts as kept.
-const KEPT: f64 = 0.10;
 /// A smaller share than this of what demonstrations gained is next to nothing.
 const LITTLE: f64 = 0.25;
 /// Errors larger than the pre-trained model's largest by this factor are called an explosion.
 const EXPLODED: f64 = 10.0;
 
+/// Mean squared error with some demonstrations: the measured mean, or the exact risk where nothing was measured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Risk {
+    pub shots: u32,
+    pub value: f64,
+    /// NaN where there is none.
+    pub stderr: f64,
+}
+
+/// Errors of one model (or reference) on one task, by shots.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub model: String,
+    pub task: String,
+    pub risks: Vec<Risk>,
+}
+
+impl Row {
+    fn at(&self, shots: u32) -> Option<Risk> {
+        self.risks.iter().find(|risk| risk.shots == shots).copied()
+    }
+}
+
+/// What came out of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Results {
+    /// The name of the pre-trained model.
+    pub base: String,
+    /// The methods that were to be run.
+    pub planned: Vec<String>,
+    /// Every model, in the order in which they are told.
+    pub models: Vec<String>,
+    pub rows: Vec<Row>,
+    pub references: Vec<Row>,
+    /// The task that stands for those not seen in fine-tuning.
+    pub unseen: Option<String>,
+    /// The most demonstrations.
+    pub shots: u32,
+}
+
+impl Results {
+    fn row(&self, model: &str, task: &str) -> Option<&Row> {
+        self.rows.iter().find(|row| row.model == model && row.task == task)
+    }
+
+    fn reference(&self, name: &str, task: &str) -> Option<&Row> {
+        self.references.iter().find(|row| row.model == name && row.task == task)
+    }
+
+    fn methods(&self) -> impl Iterator<Item = &String> {
+        self.models.iter().filter(|model| **model != self.base)
+    }
+}
+
 /// The three numbers that a model is judged by.
 struct Facts<'a> {
     model: &'a str,
     /// Zero-shot on the target.
-    zero: Point,
+    zero: Risk,
     /// At the most shots on tasks not seen; none where that was not evaluated.
-    few: Option<Point>,
+    few: Option<Risk>,
     /// Zero-shot on tasks not seen, likewise.
-    none: Option<Point>,
+    none: Option<Risk>,
 }
 
 impl Facts<'_> {
     /// Whether demonstrations are of no use any more on tasks not seen.
     fn lost(&self, base: &Base) -> bool {
         let Some(few) = self.few else { return false };
-        few.value() >= base.none.value() || self.none.is_some_and(|none| !lower(&few, &none))
+        few.value >= base.none.value || self.none.is_some_and(|none| !lower(&few, &none))
     }
 }
 
 /// The pre-trained model on tasks not seen (on the target where there is no other task).
 struct Base {
     /// Zero-shot error on the target.
-    target: Option<Point>,
-    none: Point,
-    few: Point,
+    target: Option<Risk>,
+    none: Risk,
+    few: Risk,
     /// `tasks not seen` or `the target task`.
     place: &'static str,
     learns: bool,
 }
 
 /// Plain sentences, the most important first; at least one.
-pub(super) fn conclusion(data: &RunData) -> Vec<String> {
-    let shots = data.max_shots();
-    let base = base(data, shots);
-    let models = data.models();
-    let methods: Vec<Facts> =
-        models.iter().filter(|m| *m != PRETRAINED).filter_map(|m| facts(data, m, shots)).collect();
+pub fn of_run(results: &Results) -> Vec<String> {
+    let shots = results.shots;
+    let base = base(results);
+    let methods: Vec<Facts> = results.methods().filter_map(|model| facts(results, model)).collect();
     let mut said = Vec::new();
     said.extend(best_zero_shot(&methods, base.as_ref(), shots));
     said.extend(base.as_ref().and_then(|b| keeper(&methods, b, shots)));
-    said.extend(in_context(data, base.as_ref(), shots));
-    said.extend(exploded(data, &models));
-    said.extend(against_pooled(data));
-    said.extend(missing(data));
+    said.extend(in_context(results, base.as_ref()));
+    said.extend(exploded(results));
+    said.extend(against_pooled(results));
+    said.extend(missing(results));
     said
 }
 
-fn facts<'a>(data: &RunData, model: &'a str, shots: u32) -> Option<Facts<'a>> {
-    let zero = data.series(model, "target")?.at(0)?;
-    let unseen = |shots| data.unseen().and_then(|t| data.series(model, &t)?.at(shots));
-    Some(Facts { model, zero, few: unseen(shots), none: unseen(0) })
+fn facts<'a>(results: &Results, model: &'a str) -> Option<Facts<'a>> {
+    let zero = results.row(model, "target")?.at(0)?;
+    let unseen = |shots| results.row(model, results.unseen.as_ref()?)?.at(shots);
+    Some(Facts { model, zero, few: unseen(results.shots), none: unseen(0) })
 }
 
-fn base(data: &RunData, shots: u32) -> Option<Base> {
-    let unseen = data.unseen();
-    let (task, place) = match &unseen {
+fn base(results: &Results) -> Option<Base> {
+    let (task, place) = match &results.unseen {
         Some(task) => (task.as_str(), "tasks not seen"),
         None => ("target", "the target task"),
     };
-    let series = data.series(PRETRAINED, task)?;
-    let (none, few) = (series.at(0)?, series.at(shots)?);
-    let target = data.series(PRETRAINED, "target").and_then(|s| s.at(0));
-    Some(Base { target, none, few, place, learns: shots > 0 && lower(&few, &none) })
+    let row = results.row(&results.base, task)?;
+    let (none, few) = (row.at(0)?, row.at(results.shots)?);
+    let target = results.row(&results.base, "target").and_then(|row| row.at(0));
+    Some(Base { target, none, few, place, learns: results.shots > 0 && lower(&few, &none) })
 }
 
 /// Lower by more than two standard errors and one per cent.
-fn lower(a: &Point, b: &Point) -> bool {
+fn lower(a: &Risk, b: &Risk) -> bool {
     let noise = 2.0 * a.stderr.hypot(b.stderr);
-    if noise.is_nan() && a.value().is_finite() && b.value().is_finite() {
+    if noise.is_nan() && a.value.is_finite() && b.value.is_finite() {
         // Of a single prompt: nobody knows.
         return false;
     }
     let noise = if noise.is_finite() { noise } else { 0.0 };
-    a.value() < b.value() - noise.max(0.01 * b.value().abs())
+    a.value < b.value - noise.max(0.01 * b.value.abs())
 }
 
-fn same(a: &Point, b: &Point) -> bool {
-    let (a_value, b_value) = (a.value(), b.value());
+fn same(a: &Risk, b: &Risk) -> bool {
+    let (a_value, b_value) = (a.value, b.value);
     let noise = 2.0 * a.stderr.hypot(b.stderr);
     (a_value - b_value).abs() <= noise.max(0.01 * a_value.abs().min(b_value.abs()))
 }
@@ -115,47 +164,35 @@ fn round(ratio: f64) -> String {
     }
 }
 
-fn list(names: &[&str]) -> String {
-    match names {
-        [] => String::new(),
-        [one] => one.to_string(),
-        [all @ .., last] => format!("{} and {last}", all.join(", ")),
-    }
-}
-
-fn demonstrations(shots: u32) -> String {
-    if shots == 1 { "1 demonstration".into() } else { format!("{shots} demonstrations") }
-}
-
 fn best_zero_shot(methods: &[Facts], base: Option<&Base>, shots: u32) -> Option<String> {
     if methods.is_empty() {
         let what = if base.is_some() { "; what follows is about the pre-trained model alone" } else { "" };
         return Some(format!("No fine-tuned model was evaluated on the target task{what}."));
     }
-    let mut finite: Vec<&Facts> = methods.iter().filter(|m| m.zero.value().is_finite()).collect();
-    finite.sort_by(|a, b| a.zero.value().total_cmp(&b.zero.value()));
+    let mut finite: Vec<&Facts> = methods.iter().filter(|m| m.zero.value.is_finite()).collect();
+    finite.sort_by(|a, b| a.zero.value.total_cmp(&b.zero.value));
     let Some(best) = finite.first() else {
         return Some(
             "Every fine-tuned model diverged: no zero-shot error on the target task is finite.".into(),
         );
     };
     let before = base.and_then(|b| b.target);
-    if let Some(before) = before.filter(|b| b.value().is_finite() && !lower(&best.zero, b)) {
+    if let Some(before) = before.filter(|b| b.value.is_finite() && !lower(&best.zero, b)) {
         return Some(format!(
             "No method lowers the zero-shot error on the target task: {} comes lowest with {}, {}.",
             best.model,
-            number(best.zero.value()),
-            versus(best.zero.value(), before.value())
+            number(best.zero.value),
+            versus(best.zero.value, before.value)
         ));
     }
     let tied: Vec<&&Facts> = finite.iter().filter(|m| same(&m.zero, &best.zero)).collect();
     let names: Vec<&str> = tied.iter().map(|m| m.model).collect();
-    let was = before.map(|b| format!(" (pre-trained: {})", number(b.value()))).unwrap_or_default();
+    let was = before.map(|b| format!(" (pre-trained: {})", number(b.value))).unwrap_or_default();
     let share = if tied.len() > 1 { "share" } else { "has" };
     let sentence = format!(
         "{} {share} the lowest zero-shot error on the target task, {}{was}",
         list(&names),
-        number(best.zero.value())
+        number(best.zero.value)
     );
     let cost = base.filter(|_| shots > 0).and_then(|b| cost(&tied, b, shots));
     Some(format!("{sentence}{}.", cost.unwrap_or_default()))
@@ -163,59 +200,55 @@ fn best_zero_shot(methods: &[Facts], base: Option<&Base>, shots: u32) -> Option<
 
 /// What the best zero-shot methods did to few-shot error.
 fn cost(tied: &[&&Facts], base: &Base, shots: u32) -> Option<String> {
-    let known = tied.iter().filter_map(|m| m.few.map(|few| (m.model, few.value())));
+    let known = tied.iter().filter_map(|m| m.few.map(|few| (m.model, few.value)));
     let (able, broken): (Vec<_>, Vec<_>) = known.partition(|(_, few)| few.is_finite());
     let broken: Vec<&str> = broken.into_iter().map(|(model, _)| model).collect();
     let mut fews: Vec<f64> = able.iter().map(|(_, few)| *few).collect();
     fews.sort_by(f64::total_cmp);
     let with = format!("with {} on tasks not seen", demonstrations(shots));
     if !broken.is_empty() {
-        let rest =
-            fews.last().map(|f| format!("; otherwise it is at worst {}", versus(*f, base.few.value())));
+        let rest = fews.last().map(|f| format!("; otherwise it is at worst {}", versus(*f, base.few.value)));
         let rest = rest.unwrap_or_default();
         return Some(format!(", but {with} the error of {} is not finite{rest}", list(&broken)));
     }
     let (low, high) = (*fews.first()?, *fews.last()?);
     let value = match high > low * 1.02 {
-        true => format!(
-            "between {} and {}, at worst {}",
-            number(low),
-            number(high),
-            versus(high, base.few.value())
-        ),
-        false => format!("{}, {}", number(high), versus(high, base.few.value())),
+        true => {
+            format!("between {} and {}, at worst {}", number(low), number(high), versus(high, base.few.value))
+        }
+        false => format!("{}, {}", number(high), versus(high, base.few.value)),
     };
     let verdict = match () {
         _ if !base.learns => "",
-        _ if low >= base.none.value() || tied.iter().all(|m| m.lost(base)) => ": in-context learning is lost",
-        _ if base.none.value() - low < LITTLE * (base.none.value() - base.few.value()) => {
+        _ if low >= base.none.value || tied.iter().all(|m| m.lost(base)) => ": in-context learning is lost",
+        _ if base.none.value - low < LITTLE * (base.none.value - base.few.value) => {
             ": in-context learning is all but lost"
         }
-        _ if low > base.few.value() * (1.0 + KEPT) => ": in-context learning is harmed",
-        _ if high <= base.few.value() * (1.0 + KEPT) => ": in-context learning is kept",
+        _ if low > base.few.value * (1.0 + KEPT) => ": in-context learning is harmed",
+        _ if high <= base.few.value * (1.0 + KEPT) => ": in-context learning is kept",
         _ => "",
     };
-    let join = if low > base.few.value() * (1.0 + KEPT) { "but" } else { "and" };
+    let join = if low > base.few.value * (1.0 + KEPT) { "but" } else { "and" };
     Some(format!(", {join} {with} the error is {value}{verdict}"))
 }
 
 fn keeper(methods: &[Facts], base: &Base, shots: u32) -> Option<String> {
-    let before = base.target.filter(|b| b.value().is_finite())?;
+    let before = base.target.filter(|b| b.value.is_finite())?;
     if !base.learns {
         return None;
     }
     let gain: Vec<&Facts> = methods.iter().filter(|m| lower(&m.zero, &before)).collect();
-    let able = gain.iter().filter_map(|m| m.few.map(|few| (*m, few.value()))).filter(|(_, f)| f.is_finite());
+    let able = gain.iter().filter_map(|m| m.few.map(|few| (*m, few.value))).filter(|(_, f)| f.is_finite());
     let rank = |(m, few): &(&Facts, f64)| (m.lost(base), *few);
     let (best, few) = able.min_by(|a, b| rank(a).0.cmp(&rank(b).0).then(a.1.total_cmp(&b.1)))?;
     let of = match gain.len() {
         1 => "the one method that lowers the zero-shot error".to_string(),
         n => format!("the {n} methods that lower the zero-shot error"),
     };
-    let few_text = format!("{}, {}", number(few), versus(few, base.few.value()));
+    let few_text = format!("{}, {}", number(few), versus(few, base.few.value));
     let at = format!("{}-shot error on tasks not seen", shots);
-    let zero = format!("{}, {}", number(best.zero.value()), versus(best.zero.value(), before.value()));
-    Some(match few / base.few.value() {
+    let zero = format!("{}, {}", number(best.zero.value), versus(best.zero.value, before.value));
+    Some(match few / base.few.value {
         _ if best.lost(base) && gain.len() == 1 => {
             format!("In-context learning does not survive {of}, {}: its {at} is {few_text}.", best.model)
         }
@@ -239,7 +272,8 @@ fn keeper(methods: &[Facts], base: &Base, shots: u32) -> Option<String> {
     })
 }
 
-fn in_context(data: &RunData, base: Option<&Base>, shots: u32) -> Option<String> {
+fn in_context(results: &Results, base: Option<&Base>) -> Option<String> {
+    let shots = results.shots;
     let Some(base) = base else {
         return Some("The pre-trained model was not evaluated, so there is nothing to compare with.".into());
     };
@@ -249,7 +283,7 @@ fn in_context(data: &RunData, base: Option<&Base>, shots: u32) -> Option<String>
                 .into(),
         );
     }
-    let (none, few) = (base.none.value(), base.few.value());
+    let (none, few) = (base.none.value, base.few.value);
     if !none.is_finite() || !few.is_finite() {
         return Some(format!("The pre-trained model diverged: its error on {} is not finite.", base.place));
     }
@@ -263,9 +297,9 @@ fn in_context(data: &RunData, base: Option<&Base>, shots: u32) -> Option<String>
             number(few)
         ));
     }
-    let floor = data.unseen().and_then(|t| {
-        let row = data.baselines.iter().find(|s| s.model == "bayes" && s.task == t)?;
-        Some(format!("; the best possible is {}", number(row.at(shots)?.value())))
+    let floor = results.unseen.as_ref().and_then(|task| {
+        let row = results.reference("bayes", task)?;
+        Some(format!("; the best possible is {}", number(row.at(shots)?.value)))
     });
     Some(format!(
         "The pre-trained model learns in context: on {} its error falls from {} without demonstrations to {} with \
@@ -278,14 +312,14 @@ fn in_context(data: &RunData, base: Option<&Base>, shots: u32) -> Option<String>
     ))
 }
 
-fn exploded(data: &RunData, models: &[String]) -> Option<String> {
+fn exploded(results: &Results) -> Option<String> {
     let values = |model: &str| {
-        let of = data.eval.iter().filter(move |s| s.model == model).flat_map(|s| &s.points);
-        of.map(|p| p.value()).collect::<Vec<f64>>()
+        let of = results.rows.iter().filter(move |row| row.model == model).flat_map(|row| &row.risks);
+        of.map(|risk| risk.value).collect::<Vec<f64>>()
     };
-    let calm = values(PRETRAINED).into_iter().filter(|v| v.is_finite()).fold(0.0, f64::max);
+    let calm = values(&results.base).into_iter().filter(|v| v.is_finite()).fold(0.0, f64::max);
     let mut said = Vec::new();
-    for model in models.iter().filter(|m| *m != PRETRAINED) {
+    for model in results.methods() {
         let values = values(model);
         let broken = values.iter().any(|v| !v.is_finite());
         let top = values.iter().copied().filter(|v| v.is_finite()).fold(0.0, f64::max);
@@ -299,16 +333,16 @@ fn exploded(data: &RunData, models: &[String]) -> Option<String> {
     (!said.is_empty()).then(|| format!("Errors exploded after fine-tuning with {}.", list(&names)))
 }
 
-fn against_pooled(data: &RunData) -> Option<String> {
-    let task = data.unseen()?;
-    let pooled = data.baselines.iter().find(|s| s.model == "pooled" && s.task == task)?;
-    let series = data.series(PRETRAINED, &task)?;
-    let level = |shots: u32| match pooled.points.as_slice() {
-        [only] => Some(only.value()),
-        _ => pooled.at(shots).map(|p| p.value()),
+fn against_pooled(results: &Results) -> Option<String> {
+    let task = results.unseen.as_ref()?;
+    let pooled = results.reference("pooled", task)?;
+    let row = results.row(&results.base, task)?;
+    let level = |shots: u32| match pooled.risks.as_slice() {
+        [only] => Some(only.value),
+        _ => pooled.at(shots).map(|risk| risk.value),
     };
-    let rows: Vec<(Point, f64)> = series.points.iter().filter_map(|p| Some((*p, level(p.shots)?))).collect();
-    let wins = |(p, pooled): &(Point, f64)| p.value() < *pooled;
+    let rows: Vec<(Risk, f64)> = row.risks.iter().filter_map(|p| Some((*p, level(p.shots)?))).collect();
+    let wins = |(p, pooled): &(Risk, f64)| p.value < *pooled;
     let (last, pooled) = *rows.last()?;
     let run = rows.iter().rev().take_while(|r| wins(r)).count();
     let name = "pooled least-squares baseline on tasks not seen";
@@ -316,14 +350,14 @@ fn against_pooled(data: &RunData) -> Option<String> {
     Some(match first {
         Some(0) => format!(
             "The pre-trained model beats the {name} at every shot count ({} against {} with {}).",
-            number(last.value()),
+            number(last.value),
             number(pooled),
             demonstrations(last.shots)
         ),
         Some(first) => format!(
             "The pre-trained model beats the {name} from {} on ({} against {} with {}).",
             demonstrations(first),
-            number(last.value()),
+            number(last.value),
             number(pooled),
             demonstrations(last.shots)
         ),
@@ -337,7 +371,7 @@ fn against_pooled(data: &RunData) -> Option<String> {
             };
             format!(
                 "The pre-trained model beats the {name} {only} ({} against {} with {}).",
-                number(last.value()),
+                number(last.value),
                 number(pooled),
                 demonstrations(last.shots)
             )
@@ -345,12 +379,12 @@ fn against_pooled(data: &RunData) -> Option<String> {
     })
 }
 
-fn missing(data: &RunData) -> Option<String> {
-    let absent = data.config.methods.iter().map(|m| m.name.as_str());
-    let absent: Vec<&str> = absent.filter(|m| !data.eval.iter().any(|s| s.model == *m)).collect();
+fn missing(results: &Results) -> Option<String> {
+    let absent = results.planned.iter().map(String::as_str);
+    let absent: Vec<&str> = absent.filter(|m| !results.rows.iter().any(|row| row.model == *m)).collect();
     (!absent.is_empty()).then(|| format!("Without results so far: {}.", list(&absent)))
 }
 
 #[cfg(test)]
-#[path = "conclude_tests.rs"]
+#[path = "run_tests.rs"]
 mod tests;
