@@ -1,7 +1,7 @@
 //! Checkpoints on disk: what is written comes back bit for bit, and nothing else is taken for a checkpoint.
 
 use floe::store::atomic::atomic_write;
-use floe::store::checkpoint::{Checkpoint, Tensor, read, write};
+use floe::store::checkpoint::{Checkpoint, Outline, Reader, Sink, Tensor, read, stream, write, write_as};
 use proptest::prelude::*;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use std::collections::{BTreeMap, HashMap};
@@ -80,7 +80,8 @@ fn other_tools_read_the_file() {
     let (header, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
     assert_eq!(header % 8, 0);
     let metadata = metadata.metadata().as_ref().unwrap();
-    assert_eq!((metadata["format"].as_str(), metadata["version"].as_str()), ("floe", "2"));
+    // What `transformers` asks for, and floe's own mark.
+    assert_eq!((metadata["format"].as_str(), metadata["floe"].as_str()), ("pt", "3"));
 }
 
 #[test]
@@ -145,6 +146,83 @@ fn the_checksum_of_old_files_is_of_the_data_alone() {
     assert!(refusal(dir.path(), &torn).contains("is torn or was altered"));
     let unsigned = foreign(&[("format", "floe"), ("version", "2")], &[("w", Dtype::F32, &[0; 4])]);
     assert!(refusal(dir.path(), &unsigned).contains("instead of none"), "a new file has a checksum");
+}
+
+#[test]
+fn files_of_every_version_are_read() {
+    let (dir, path, bytes) = written();
+    let (header, _) = SafeTensors::read_metadata(&bytes).unwrap();
+    let text = std::str::from_utf8(&bytes[8..8 + header]).unwrap();
+    let digits = text.split("\"crc32\":\"").nth(1).unwrap()[..8].to_string();
+    // As version 2 had it, its checksum over the whole file with its own digits as zeros.
+    let old = text.replace(&digits, "00000000").replace("\"floe\":\"3\"", "\"version\":\"2\"");
+    let old = old.replace("\"format\":\"pt\"", "\"format\":\"floe\"");
+    let old = old.trim_end().to_string() + &" ".repeat(8 - old.trim_end().len() % 8);
+    let mut made = [&(old.len() as u64).to_le_bytes()[..], old.as_bytes(), &bytes[8 + header..]].concat();
+    let mut crc = flate2::Crc::new();
+    crc.update(&made);
+    let own = format!("{:08x}", crc.sum());
+    let at = 8 + old.find("00000000").unwrap();
+    made[at..at + 8].copy_from_slice(own.as_bytes());
+    std::fs::write(&path, &made).unwrap();
+    assert_eq!(read(&path).unwrap(), sample());
+    *made.last_mut().unwrap() ^= 1;
+    assert!(refusal(dir.path(), &made).contains("is torn or was altered"));
+    let mixed = foreign(&[("floe", "2")], &[("w", Dtype::F32, &[0; 4])]);
+    assert!(refusal(dir.path(), &mixed).contains("its version is 2, and this floe reads versions 1 to 3"));
+}
+
+#[test]
+fn narrower_floats_are_written_on_request() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c.safetensors");
+    // The last is halfway between two of BF16, and of F16 a subnormal.
+    let data = vec![1.5, -0.1, 65504.0, 1.00390625, 5.9604645e-8];
+    let tensors = BTreeMap::from([("w".to_string(), Tensor { shape: vec![5], data })]);
+    let c = Checkpoint { tensors, ..Checkpoint::default() };
+    let found = |dtype| {
+        write_as(&path, &c, dtype).unwrap();
+        read(&path).unwrap().tensors["w"].data.clone()
+    };
+    assert_eq!(found(Dtype::F32), c.tensors["w"].data);
+    assert_eq!(found(Dtype::F16), [1.5, -0.099975586, 65504.0, 1.00390625, 5.9604645e-8]);
+    assert_eq!(found(Dtype::BF16)[..4], [1.5, -0.100097656, 65536.0, 1.0]);
+    let mut wide = c.clone();
+    wide.tensors.get_mut("w").unwrap().data[1] = 65520.0;
+    let reason = one_line(&write_as(&path, &wide, Dtype::F16).unwrap_err(), &path);
+    assert!(reason.contains("tensor `w` has a number at entry 1 that F16 has no room for"), "{reason}");
+    assert_eq!(read(&path).unwrap().tensors["w"].data[2], 65536.0, "what was there stays");
+    let reason = one_line(&write_as(&path, &c, Dtype::F64).unwrap_err(), &path);
+    assert!(reason.contains("F64 is not written"), "{reason}");
+}
+
+#[test]
+fn a_tensor_comes_in_pieces_and_goes_in_pieces() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c.safetensors");
+    let number = |i: usize| (i as f32).sin();
+    let outline = || Outline { tensors: vec![("a", vec![3]), ("b", vec![1000, 1000])], dtype: Dtype::F32 };
+    let give = |which: usize, sink: &mut Sink| {
+        let count = [3, 1_000_000][which];
+        let all: Vec<f32> = (0..count).map(number).collect();
+        all.chunks(70_001).try_for_each(|piece| sink(piece))
+    };
+    stream(&path, &outline(), &BTreeMap::new(), give).unwrap();
+    let reader = Reader::open_own(&path).unwrap();
+    let entry = &reader.tensors()[1];
+    assert_eq!((entry.name.as_str(), entry.shape.as_slice()), ("b", &[1000, 1000][..]));
+    let (mut pieces, mut at) = (0, 0);
+    reader
+        .read(entry, |piece| {
+            assert!(piece.iter().enumerate().all(|(i, x)| x.to_bits() == number(at + i).to_bits()));
+            (pieces, at) = (pieces + 1, at + piece.len());
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!((pieces, at), (4, 1_000_000));
+    let short = |_: usize, sink: &mut Sink| sink(&[0.0; 2]);
+    let reason = one_line(&stream(&path, &outline(), &BTreeMap::new(), short).unwrap_err(), &path);
+    assert!(reason.contains("tensor `a` of shape [3] has 2 entries"), "{reason}");
 }
 
 #[test]
@@ -214,13 +292,13 @@ fn foreign_files_are_refused_with_the_reason() {
         (b"carat,cut,price\n0.2,Good,300\n".to_vec(), "is not a floe checkpoint"),
         ([8u64.to_le_bytes(), *b"not json"].concat(), "invalid JSON in header"),
         ([8u64.to_le_bytes(), [0xff; 8]].concat(), "invalid UTF-8 in header"),
-        ([2u64.to_le_bytes().as_slice(), b"{}"].concat(), "no `format: floe`"),
+        ([2u64.to_le_bytes().as_slice(), b"{}"].concat(), "does not say that floe wrote it"),
         (u64::MAX.to_le_bytes().to_vec(), "is not a floe checkpoint"),
-        (foreign(&[("format", "pt")], &[("w", Dtype::F32, &[0; 4])]), "no `format: floe`"),
+        (foreign(&[("format", "pt")], &[("w", Dtype::F32, &[0; 4])]), "does not say that floe wrote it"),
         (foreign(&[("format", "floe")], &[]), "version is missing"),
         (
             foreign(&[("format", "floe"), ("version", "3\n")], &[]),
-            "version is 3\\n, and this floe reads versions 1 and 2",
+            "version is 3\\n, and this floe reads versions 1 to 3",
         ),
         (foreign(&floe, &[("w", Dtype::I32, &[0; 4])]), "tensor `w` is I32"),
         (foreign(&floe, &[("w", Dtype::F32, &nan)]), "tensor `w` has NaN at entry 0"),
@@ -262,7 +340,7 @@ fn floe_s_own_metadata_cannot_be_forged() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("c.safetensors");
     let mut c = sample();
-    for key in ["format", "version", "crc32"] {
+    for key in ["format", "floe", "crc32"] {
         c.metadata.insert(key.into(), "other".into());
     }
     write(&path, &c).unwrap();

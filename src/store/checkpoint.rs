@@ -1,30 +1,33 @@
 //! Checkpoints: safetensors files of f32 tensors with a few strings beside them.
 //!
 //! The format is <https://github.com/huggingface/safetensors>, so Python's `safetensors` reads what floe writes. The
-//! `__metadata__` object marks the file as floe's and carries a CRC-32 of the whole file, its own digits as zeros,
+//! `__metadata__` object marks the file as floe's (`format` is `pt`, as `transformers` wants it) and carries a CRC-32 of the whole file, its own digits as zeros,
 //! because neither torn blocks nor flipped bits change a file's length. Equal checkpoints are equal files, byte for
 //! byte.
 
 mod decode;
 mod foreign;
+mod own;
+mod reader;
+mod write;
 
-pub use decode::{read, read_any};
+pub use reader::{Entry, Reader};
+pub use safetensors::Dtype;
+pub use write::{Outline, Sink, stream};
 
-use super::atomic::atomic_write;
 use crate::error::{Error, Result, shown};
-use decode::{crc32, place_of_checksum};
-use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Version of the files [`write()`] makes. [`read`] takes version 1 as well, whose checksum is of the data alone.
-pub const VERSION: &str = "2";
+/// Version of the files [`write()`] makes. [`read`] takes versions 1 and 2 as well.
+pub const VERSION: &str = "3";
 
 /// The tensor of an optimizer's moments in training states and finished checkpoints, which no model has.
 pub const MOMENTS: &str = "optimizer.moments";
 
 /// Metadata keys that [`write()`] sets and [`read`] checks and takes away.
 const FORMAT_KEY: &str = "format";
+const FLOE_KEY: &str = "floe";
 const VERSION_KEY: &str = "version";
 const CRC_KEY: &str = "crc32";
 
@@ -45,7 +48,7 @@ pub struct Tensor {
 pub struct Checkpoint {
     /// By name: `layers.0.attn.v` …
     pub tensors: BTreeMap<String, Tensor>,
-    /// Strings beside the tensors, such as the resolved configuration. `format`, `version` and `crc32` are
+    /// Strings beside the tensors, such as the resolved configuration. `format`, `floe`, `version` and `crc32` are
     /// floe's own: whatever is given under them is replaced, and [`read`] returns none of them.
     pub metadata: BTreeMap<String, String>,
 }
@@ -97,59 +100,66 @@ impl Checkpoint {
     }
 }
 
-/// Writes a checkpoint as safetensors through [`atomic_write`].
+/// Writes a checkpoint in F32.
 ///
 /// # Errors
 /// [`Error::File`] when a tensor's shape and length disagree or an entry is not finite (such a file could not be
-/// read back), and what [`atomic_write`] gives.
+/// read back), and those of [`atomic_write`](crate::store::atomic::atomic_write).
 pub fn write(path: &Path, checkpoint: &Checkpoint) -> Result<()> {
-    atomic_write(path, &encode(path, checkpoint)?)
+    write_as(path, checkpoint, Dtype::F32)
 }
 
-fn encode(path: &Path, checkpoint: &Checkpoint) -> Result<Vec<u8>> {
-    let mut data = Vec::new();
-    let mut header = BTreeMap::new();
-    for (name, tensor) in &checkpoint.tensors {
-        if name == "__metadata__" {
-            return Err(Error::file(path, "no tensor can be called `__metadata__`; give it another name"));
-        }
-        if tensor.shape.iter().try_fold(1usize, |n, s| n.checked_mul(*s)) != Some(tensor.data.len()) {
-            let (shape, len) = (&tensor.shape, tensor.data.len());
-            return Err(Error::file(path, format!("tensor `{name}` of shape {shape:?} has {len} entries")));
-        }
-        check_finite(path, name, &tensor.data)?;
-        let start = data.len();
-        data.extend(tensor.data.iter().flat_map(|x| x.to_le_bytes()));
-        let entry = json!({ "dtype": "F32", "shape": tensor.shape, "data_offsets": [start, data.len()] });
-        header.insert(name.as_str(), entry);
-    }
-    let mut metadata = checkpoint.metadata.clone();
-    metadata.insert(FORMAT_KEY.into(), "floe".into());
-    metadata.insert(VERSION_KEY.into(), VERSION.into());
-    metadata.insert(CRC_KEY.into(), "00000000".into());
-    header.insert("__metadata__", json!(metadata));
-    let mut text = json!(header).to_string().into_bytes();
-    // The format asks for data that starts at a multiple of eight; spaces pad the header.
-    text.resize(text.len().next_multiple_of(8), b' ');
-    if text.len() as u64 > MAX_HEADER {
-        return Err(Error::file(path, "the metadata is over 100 MB; keep less beside the tensors"));
-    }
-    let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
-    bytes.extend(text);
-    let place = place_of_checksum(&bytes, "00000000").expect("just written");
-    bytes.extend(data);
-    let digits = crc32(&[&bytes]);
-    bytes[place..place + digits.len()].copy_from_slice(digits.as_bytes());
-    Ok(bytes)
+/// [`write()`] in F32, F16 or BF16.
+///
+/// # Errors
+/// As that, and a number that the narrower type has no room for.
+pub fn write_as(path: &Path, checkpoint: &Checkpoint, dtype: Dtype) -> Result<()> {
+    let tensors = checkpoint.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.shape.clone()));
+    let data: Vec<&[f32]> = checkpoint.tensors.values().map(|tensor| tensor.data.as_slice()).collect();
+    let outline = Outline { tensors: tensors.collect(), dtype };
+    stream(path, &outline, &checkpoint.metadata, |i, sink| sink(data[i]))
 }
 
-fn check_finite(path: &Path, name: &str, data: &[f32]) -> Result<()> {
+/// Reads a checkpoint written by [`write()`].
+///
+/// # Errors
+/// Those of [`Reader::open_own`] and [`Reader::read`].
+pub fn read(path: &Path) -> Result<Checkpoint> {
+    whole(&Reader::open_own(path)?)
+}
+
+/// Reads a checkpoint, or any safetensors file of floats; whether it is floe's is the second value.
+///
+/// # Errors
+/// Those of [`Reader::open`] and [`Reader::read`].
+pub fn read_any(path: &Path) -> Result<(Checkpoint, bool)> {
+    let reader = Reader::open(path)?;
+    Ok((whole(&reader)?, reader.is_own()))
+}
+
+/// All of a file in memory.
+fn whole(reader: &Reader) -> Result<Checkpoint> {
+    let mut tensors = BTreeMap::new();
+    for entry in reader.tensors() {
+        let mut data = Vec::new();
+        reader.read(entry, |piece| {
+            data.extend_from_slice(piece);
+            Ok(())
+        })?;
+        tensors.insert(entry.name.clone(), Tensor { shape: entry.shape.clone(), data });
+    }
+    Ok(Checkpoint { tensors, metadata: reader.metadata().clone() })
+}
+
+/// Holds that numbers are finite, the first of which is entry `from` of a tensor.
+fn not_finite(path: &Path, name: &str, from: usize, data: &[f32]) -> Result<()> {
     match data.iter().position(|x| !x.is_finite()) {
         None => Ok(()),
         Some(at) => {
             let message = format!(
-                "tensor `{name}` has {} at entry {at}: training diverged; lower the learning rate",
-                data[at]
+                "tensor `{name}` has {} at entry {}: training diverged; lower the learning rate",
+                data[at],
+                from + at
             );
             Err(Error::file(path, message))
         }
