@@ -217,8 +217,13 @@ impl Trainer<'_> {
                     state.diverged = Some(step);
                     if !self.keep_going {
                         told.log.append(&lines)?;
-                        let phase = format!("{} `{}`", job.phase, job.method);
-                        return Err(Error::Diverged { phase, step, loss: line.loss, lr: line.lr as f32 });
+                        return Err(Error::Diverged {
+                            phase: job.phase,
+                            method: job.method.into(),
+                            step,
+                            loss: line.loss,
+                            lr: line.lr as f32,
+                        });
                     }
                     break;
                 }
@@ -263,8 +268,8 @@ impl Job<'_> {
         if arenas.iter().all(|arena| arena.iter().all(|x| x.is_finite())) {
             return Ok(());
         }
-        let (phase, step) = (format!("{} `{}`", self.phase, self.method), step.saturating_sub(1));
-        Err(Error::Overflow { phase, step, lr: models::lr(self.plan, step) as f32 })
+        let (method, step) = (self.method.to_string(), step.saturating_sub(1));
+        Err(Error::Overflow { phase: self.phase, method, step, lr: models::lr(self.plan, step) as f32 })
     }
 
     /// The log's line of a step.

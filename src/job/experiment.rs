@@ -3,7 +3,7 @@
 use super::family::{self, Family, Named, Point};
 use super::{Machine, methods};
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::{Error, Limit, Result};
 use crate::eval::{self, Evaluator, Row};
 use crate::fingerprint::Identity;
 use crate::models::prompt::{Plan, Stepper, table};
@@ -89,11 +89,10 @@ impl Experiment {
         }
         Err(Error::Limit {
             kernel: "prompt_step".into(),
-            limit: "uniform binding in bytes",
+            limit: Limit::UniformBinding,
             need: need as u64,
             have: have as u64,
             device: machine.engine.adapter().name.clone(),
-            mend: "lower the model's size",
         })
     }
 }
