@@ -3,7 +3,9 @@
 use crate::compare::{self, Distance};
 use crate::error::{Error, Result};
 use crate::gpu::Engine;
+use crate::kernels::prompt::{own, prompt_sample};
 use crate::kernels::{CANARIES, Case, Expect, KEPT, KERNELS, Kernel, POISON, Tuning, Values};
+use crate::prompt::law::Law;
 
 /// Outcome of one case.
 #[derive(Clone, Debug)]
@@ -67,6 +69,21 @@ pub fn all(
 /// Runs every case of one kernel.
 pub fn of(kernel: &Kernel, engine: &Engine, tuning: &Tuning) -> Result<Vec<Row>> {
     (kernel.cases)(tuning).into_iter().map(|case| run(kernel.stem, case, engine)).collect()
+}
+
+/// Draws prompts of a law on the device and on the host, which must be the same: what holds the two halves of an
+/// [`OwnLaw`](crate::prompt::own::OwnLaw) together.
+///
+/// # Errors
+/// [`Error::Config`] for a law that can't be compiled; a device failure. Prompts that differ are red rows.
+pub fn law(law: &Law, engine: &Engine, tuning: &Tuning) -> Result<Vec<Row>> {
+    own::check(law)?;
+    let sizes = [(0, 5, 0), (1, 37, 11), (6, 64, 3)];
+    let case = |(shots, batch, step)| {
+        let name = format!("{batch} prompts, n = {shots}, step {step}");
+        run("prompt_sample", prompt_sample::case(name, law, (shots, batch, step), tuning), engine)
+    };
+    sizes.into_iter().map(case).collect()
 }
 
 /// Runs one case.

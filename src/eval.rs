@@ -1,6 +1,7 @@
 //! Zero-shot and few-shot test error, with standard errors, exact risks and reference predictors.
 
 mod closed;
+mod drawn;
 mod sampled;
 
 use crate::config::{Config, QueryKey};
@@ -142,7 +143,7 @@ fn risk(truth: &Truth, dim: usize, head: &Head, task: &str, shots: usize) -> Vec
 }
 
 /// What models are compared with: closed-form optima and the Bayes floor for regression, reference predictors on the
-/// same prompts for tables.
+/// same prompts for tables and for laws of one's own.
 ///
 /// # Errors
 /// [`Error::Interrupted`](crate::Error::Interrupted).
@@ -162,6 +163,7 @@ pub fn references(
             }
             Ok(rows)
         }
+        Known::Samples => drawn::references(config, problem),
     }
 }
 
@@ -176,14 +178,17 @@ fn predicted(
     let prompts = laws.flat_map(|law| {
         (0..eval.prompts as u32).filter_map(move |p| match &law {
             Law::Tables(law) => Some(law.rows_of(p, 0, eval.shots)),
-            Law::Regression(_) => None,
+            Law::Regression(_) | Law::Own(_) => None,
         })
     });
-    let curves = predictors.errors(data, prompts)?;
+    Ok(predictions(&predictors.errors(data, prompts)?, test, eval.shots))
+}
+
+fn predictions(curves: &[baselines::Baseline], test: &crate::tasks::Test, shots: usize) -> Vec<Row> {
     let row = |curve: &baselines::Baseline, n: usize| {
         reference(curve.name, test.name, n, curve.mean[n], curve.stderr[n], None)
     };
-    Ok(curves.iter().flat_map(|curve| (0..=eval.shots).map(move |n| row(curve, n))).collect())
+    curves.iter().flat_map(|curve| (0..=shots).map(move |n| row(curve, n))).collect()
 }
 
 fn reference(

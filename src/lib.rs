@@ -1,4 +1,62 @@
 //! floe: a GPU training engine for studying which attention parameters fine-tuning should touch.
+//!
+//! It pre-trains small linear transformers, fine-tunes chosen elements of them, and measures what that gains without
+//! demonstrations and loses with them. All arithmetic runs as compute shaders through Vulkan, Metal or DirectX 12, on
+//! whatever adapter there is, a software one among them. The program `floe` is this library behind a command line.
+//!
+//! # An experiment
+//!
+//! An [`Experiment`] is a configuration made ready: data read, names resolved. A [`Machine`] is a device, with how kernels
+//! split their work on it. A model is its parameters: a `Vec<f32>` that [`ParamTable`] gives names to.
+//!
+//! ```
+//! use floe::{Experiment, Machine, config, gpu};
+//!
+//! # fn main() -> floe::Result<()> {
+//! let config = config::resolve_text(
+//!     "example",
+//!     r#"
+//!     task = { kind = "regression", dim = 2 }
+//!     pretrain = { steps = 200, batch = 200, shots = 8 }
+//!     finetune = { steps = 200, batch = 200, shots = 8 }
+//!     eval = { prompts = 1000, seeds = 1, shots = 8 }
+//!
+//!     [[methods]]
+//!     name = "value-row"
+//!     loss = "zs"                 # the zero-shot loss
+//!     train = ["*.v[row=-1]"]     # trains the last row of the value matrix, and nothing else
+//!     "#,
+//!     &[],
+//! )?;
+//! let experiment = Experiment::open(config)?;
+//! let engine = gpu::open("auto")?;
+//! let machine = Machine::of(&engine);
+//!
+//! let pretrained = experiment.train("pretrained", experiment.init(), machine)?;
+//! let tuned = experiment.train("value-row", pretrained.clone(), machine)?;
+//!
+//! let models = [("pretrained".to_string(), pretrained), ("value-row".to_string(), tuned)];
+//! for row in experiment.evaluator(machine).models(&models)? {
+//!     println!("{} on {}, {} shots: {:.3}", row.model, row.task, row.shots, row.mean);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `examples/` has more: a method's trade-off, a task of one's own ([`OwnLaw`], [`Problem::new`]), checkpoints, a kernel
+//! of one's own through parity. Runs that leave a directory, resume and report are [`job::run`] and [`job::sweep`].
+//!
+//! # Errors
+//!
+//! Every function that can fail gives an [`Error`]: [`Error::kind`] says of what kind, fields say what a caller may act
+//! on (the limit and the two numbers, the step and its learning rate), and its text is one line.
+//!
+//! # Promises
+//!
+//! - What a mask leaves out keeps its bits: no gradient, no moments, no decay.
+//! - The same adapter, driver, variant ([`Tuning`]) and seed give the same bits.
+//! - Kernels are compared with references in f64 on the device at hand ([`check`]); a text that is not floe's own runs
+//!   with all checks of the driver on.
 
 pub mod bench;
 pub mod bounded;
@@ -31,4 +89,13 @@ pub mod train;
 pub mod tune;
 
 pub use config::Config;
-pub use error::{Error, Result};
+pub use error::{Error, Kind, Result};
+pub use eval::{Evaluator, Row};
+pub use gpu::Engine;
+pub use job::{Experiment, Machine};
+pub use kernels::{KERNELS, Tuning};
+pub use params::{ParamTable, Spans};
+pub use prompt::law::Law;
+pub use prompt::own::OwnLaw;
+pub use store::checkpoint::Checkpoint;
+pub use tasks::Problem;

@@ -3,6 +3,7 @@
 pub mod baselines;
 mod covariance;
 mod input;
+mod own;
 pub mod regression;
 pub mod tables;
 
@@ -18,7 +19,9 @@ use std::collections::BTreeMap;
 pub struct Problem {
     /// Covariates an example, d.
     pub dim: usize,
+    /// Prompts to pre-train on.
     pub pretrain: Law,
+    /// Prompts to fine-tune on.
     pub finetune: Law,
     /// What models are tested on, in the order of `eval.csv`.
     pub tests: Vec<Test>,
@@ -35,6 +38,7 @@ pub struct Problem {
 /// A group of tasks that models are tested on.
 #[derive(Debug, PartialEq)]
 pub struct Test {
+    /// As `eval.csv` has it.
     pub name: &'static str,
     law: Law,
     seed: u64,
@@ -48,6 +52,8 @@ pub enum Known {
     Regression(regression::Truth),
     /// The rows.
     Tables(Box<tables::TableData>),
+    /// Nothing but samples: the laws are a program's own.
+    Samples,
 }
 
 impl Test {

@@ -36,7 +36,7 @@ const ROOMS: &[&[(&str, &[&str])]] = &[
         ("tasks", &["config", "error", "fingerprint", "interrupt", "linalg", "prompt", "random"]),
     ],
     &[
-        ("check", &["compare", "error", "gpu", "kernels"]),
+        ("check", &["compare", "error", "gpu", "kernels", "prompt"]),
         ("train", &["error", "fingerprint", "gpu", "interrupt", "models", "params", "profile", "store"]),
         (
             "eval",

@@ -27,7 +27,9 @@ impl Fault {
 
     fn check(&self) -> Result<()> {
         match self.0.lock().ok().as_deref() {
-            Some(Some(Failure::Memory(m))) => Err(Error::OutOfMemory { what: m.clone(), need: None, have: None }),
+            Some(Some(Failure::Memory(m))) => {
+                Err(Error::OutOfMemory { what: m.clone(), need: None, have: None })
+            }
             Some(Some(Failure::Lost(m) | Failure::Other(m))) => Err(Error::Device(m.clone())),
             _ => Ok(()),
         }

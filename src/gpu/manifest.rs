@@ -13,9 +13,7 @@ const NAMES: [&str; 2] = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"];
 /// That there is no device: a list in the environment that is wrong, if it is one.
 pub fn absent(what: &str) -> Error {
     match complaint(true) {
-        Some(wrong) => {
-            Error::NoDevice { message: format!("{what}: {wrong}"), absence: Absence::Environment }
-        }
+        Some(wrong) => Error::NoDevice { message: format!("{what}: {wrong}"), absence: Absence::Environment },
         None => Error::NoDevice { message: what.into(), absence: Absence::Driver },
     }
 }

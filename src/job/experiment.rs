@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::error::{Error, Limit, Result};
 use crate::eval::{self, Evaluator, Row};
 use crate::fingerprint::Identity;
+use crate::kernels::prompt::own;
 use crate::models::prompt::{Plan, Stepper, table};
 use crate::models::{Phase, Start, Step};
 use crate::params::ParamTable;
@@ -34,6 +35,18 @@ impl Experiment {
     /// What is wrong with the data, a pattern that selects nothing.
     pub fn open(config: Config) -> Result<Self> {
         let problem = tasks::open(&config)?;
+        Experiment::with_problem(config, problem)
+    }
+
+    /// [`Experiment::open`] on a problem of one's own ([`Problem::new`]). The configuration's `task` has no say.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a law that can't be compiled or is too wide, a pattern that selects nothing.
+    pub fn with_problem(config: Config, problem: Problem) -> Result<Self> {
+        let laws = [&problem.pretrain, &problem.finetune].into_iter().cloned();
+        for law in laws.chain(problem.tests.iter().map(|test| test.law(0))) {
+            own::check(&law)?;
+        }
         config.validate_width("configuration", problem.dim + 2)?;
         let table = table(&config.model, problem.dim + 2);
         let mut plans = vec![(PRETRAINED.to_string(), methods::pretraining(&config, &table, &problem))];
@@ -76,6 +89,17 @@ impl Experiment {
             table: &self.table,
             problem: &self.problem,
         }
+    }
+
+    /// Checks the steps of plans side by side against the device's limits, running nothing.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] with the kernel and the limit.
+    pub fn check_plans(&self, plans: &[&Plan], machine: Machine) -> Result<()> {
+        self.check_weights(plans, machine)?;
+        let start = Start { params: &[], moments: &[], step: 0 };
+        let members: Vec<(&Plan, Start)> = plans.iter().map(|&plan| (plan, start)).collect();
+        machine.engine.check(&self.stepper(&members, RING, machine).recording)
     }
 
     /// The weights alone may be too many, and building a step takes memory by them.
@@ -143,11 +167,7 @@ impl Family for Experiment {
     }
 
     fn check_step(&self, phases: &[&dyn Phase], machine: Machine) -> Result<()> {
-        let plans: Vec<&Plan> = phases.iter().map(|phase| plan(*phase)).collect();
-        self.check_weights(&plans, machine)?;
-        let start = Start { params: &[], moments: &[], step: 0 };
-        let members: Vec<(&Plan, Start)> = plans.iter().map(|&plan| (plan, start)).collect();
-        machine.engine.check(&self.stepper(&members, RING, machine).recording)
+        self.check_plans(&phases.iter().map(|phase| plan(*phase)).collect::<Vec<_>>(), machine)
     }
 
     fn check_tests(&self, machine: Machine) -> Result<()> {

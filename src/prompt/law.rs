@@ -1,13 +1,18 @@
 //! The law that prompts are drawn from: plain data that tasks make, kernels sample and the reference draws again.
 
+use super::own::{Own, OwnLaw};
 use crate::random::rng;
 use std::sync::Arc;
 
 /// A distribution of prompts. Token i is (1, x_i, y_i); the query, last, has y = 0 and its true y is the target.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Law {
+    /// Linear regression with a hidden task.
     Regression(Regression),
+    /// Rows of real tables.
     Tables(Tables),
+    /// One that floe doesn't come with.
+    Own(Own),
 }
 
 /// y = θ·x + ε with x ~ N(0, Σ) and ε ~ N(0, σ²).
@@ -60,11 +65,25 @@ pub struct Tables {
 }
 
 impl Law {
+    /// A law of one's own.
+    pub fn own(law: impl OwnLaw + 'static) -> Law {
+        Law::Own(Own { key: 0, law: Arc::new(law) })
+    }
+
     /// Covariates an example, d.
     pub fn dim(&self) -> usize {
         match self {
             Law::Regression(r) => r.dim,
             Law::Tables(t) => t.dim,
+            Law::Own(o) => o.law.dim(),
+        }
+    }
+
+    /// All that its prompts depend on but the key, as bytes.
+    pub fn print(&self) -> Vec<u8> {
+        match self {
+            Law::Own(own) => own.print(),
+            other => format!("{:?}", other.with_key(0)).into_bytes(),
         }
     }
 
@@ -74,6 +93,7 @@ impl Law {
         match &mut law {
             Law::Regression(r) => r.key = key,
             Law::Tables(t) => t.key = key,
+            Law::Own(o) => o.key = key,
         }
         law
     }

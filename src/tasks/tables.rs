@@ -64,6 +64,26 @@ pub struct TableData {
 }
 
 impl TableData {
+    /// No rows yet, of `dim` features that are taken as they are.
+    pub fn bare(dim: usize) -> TableData {
+        let none = || Group { name: String::new(), start: 0, len: 0 };
+        TableData {
+            name: String::new(),
+            columns: Vec::new(),
+            target_column: String::new(),
+            dim,
+            rows: Vec::new(),
+            pretrain: Vec::new(),
+            heldout: Vec::new(),
+            target_train: none(),
+            target_test: none(),
+            mean: vec![0.0; dim + 1],
+            std: vec![1.0; dim + 1],
+            dropped: Dropped::default(),
+            dropped_tasks: Vec::new(),
+        }
+    }
+
     /// The d features and the target of row `id`.
     pub fn row(&self, id: u32) -> (&[f32], f32) {
         let at = id as usize * (self.dim + 1);

@@ -100,7 +100,12 @@ impl Eval<'_> {
         let (bindings, buffers) = self.source.bind(&own, &[weights, sums, &part]);
         let mut recording = Recording::default();
         let program = self.assemble(bindings, lanes, tuning);
-        recording.launch(program, buffers, [(lanes / tuning.workgroup) as u32, self.models.groups() as u32]);
+        self.source.launch(
+            &mut recording,
+            program,
+            buffers,
+            [(lanes / tuning.workgroup) as u32, self.models.groups() as u32],
+        );
         recording
     }
 
@@ -109,7 +114,7 @@ impl Eval<'_> {
             .u32("BATCH", self.batch)
             .u32("LANES", lanes);
         let own = include_str!("../../../shaders/prompt/prompt_eval.wgsl");
-        let parts = [RANDOM, self.source.wgsl, LINEAR_ATTENTION, own];
+        let parts = [RANDOM, self.source.wgsl(), LINEAR_ATTENTION, own];
         program("prompt_eval", "prompt_eval", &parts, consts, bindings, tuning.workgroup, 0)
     }
 }

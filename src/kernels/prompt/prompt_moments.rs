@@ -25,10 +25,10 @@ pub fn record(
     let (demonstrations, consts) = source.demonstrations(shots, true, tuning);
     let consts = consts.u32("BATCH", batch);
     let own = include_str!("../../../shaders/prompt/prompt_moments.wgsl");
-    let parts = [RANDOM, source.wgsl, demonstrations, own];
+    let parts = [RANDOM, source.wgsl(), demonstrations, own];
     let program = program("prompt_moments", "prompt_moments", &parts, consts, bindings, tuning.workgroup, 0);
     let mut recording = Recording::default();
-    recording.launch(program, buffers, [tuning.groups(batch), 1]);
+    source.launch(&mut recording, program, buffers, [tuning.groups(batch), 1]);
     recording
 }
 

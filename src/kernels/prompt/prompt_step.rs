@@ -56,7 +56,12 @@ pub fn record(source: &Source, step: &Step, buffers: &Buffers, lanes: usize, tun
     let (bindings, handles) = source.bind(&own, &handles);
     let mut recording = Recording::default();
     let program = assemble(source, step, bindings, lanes, tuning);
-    recording.launch(program, handles, [(lanes / tuning.workgroup) as u32, step.models.groups() as u32]);
+    source.launch(
+        &mut recording,
+        program,
+        handles,
+        [(lanes / tuning.workgroup) as u32, step.models.groups() as u32],
+    );
     recording
 }
 
@@ -97,7 +102,7 @@ fn assemble(source: &Source, step: &Step, bindings: Vec<Binding>, lanes: usize, 
         true => (PARTIALS_WORKGROUP, SHARED_ROWS.min(tuning.workgroup) * (tuning.workgroup + 1)),
         false => (PARTIALS_SUBGROUP, 0),
     };
-    let parts = [RANDOM, source.wgsl, demonstrations, LINEAR_ATTENTION, DESCENT, SUBGROUP, partials, own];
+    let parts = [RANDOM, source.wgsl(), demonstrations, LINEAR_ATTENTION, DESCENT, SUBGROUP, partials, own];
     program("prompt_step", "prompt_step", &parts, consts, bindings, tuning.workgroup, 4 * words)
 }
 

@@ -61,7 +61,7 @@ pub fn record(
     let (bindings, handles) = source.bind(&own, &handles);
     let program = assemble(source, step, update, steps, bindings, tuning);
     let mut recording = Recording::default();
-    recording.launch(program, handles, [step.models.groups() as u32, 1]);
+    source.launch(&mut recording, program, handles, [step.models.groups() as u32, 1]);
     recording
 }
 
@@ -79,7 +79,7 @@ fn assemble(
         .u32("TRAINED", update.trained)
         .u32("RING", update.ring);
     let own = include_str!("../../../shaders/prompt/prompt_train.wgsl");
-    let parts = [RANDOM, source.wgsl, demonstrations, LINEAR_ATTENTION, DESCENT, SUBGROUP, OPTIMIZER, own];
+    let parts = [RANDOM, source.wgsl(), demonstrations, LINEAR_ATTENTION, DESCENT, SUBGROUP, OPTIMIZER, own];
     program("prompt_train", "prompt_train", &parts, consts, bindings, tuning.subgroup, 0)
 }
 
