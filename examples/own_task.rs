@@ -69,7 +69,8 @@ impl OwnLaw for Sparse {
 }
 
 const EXPERIMENT: &str = r#"
-pretrain = { steps = 1000, batch = 400, shots = 10 }
+seed = 1
+pretrain = { steps = 1500, batch = 400, shots = 10 }
 finetune = { steps = 500, batch = 400, shots = 10 }
 eval = { prompts = 2000, seeds = 1, shots = 10 }
 methods = [{ name = "value", loss = "zs", train = ["*.v"] }]

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Examples are built with the tests, beside the directory that this one stands in.
+/// `cargo test` builds examples with the tests, beside the directory that this one stands in; with `--test examples` alone
+/// it builds none.
 fn built(name: &str) -> PathBuf {
     let own = std::env::current_exe().expect("this test's path");
     let profile = own.parent().and_then(Path::parent).expect("target/<profile>/deps");
@@ -15,7 +16,9 @@ fn built(name: &str) -> PathBuf {
 fn run(name: &str) -> String {
     let path = built(name);
     let output = Command::new(&path).env("NODEVICE_SELECT", "1").output();
-    let output = output.unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let output = output.unwrap_or_else(|e| {
+        panic!("{}: {e}; `cargo test` of everything builds it, and `cargo build --examples`", path.display())
+    });
     assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("UTF-8")
 }

@@ -14,11 +14,15 @@ use std::collections::HashMap;
 /// Most times that a loop of a law may go round.
 const ROUNDS: i64 = 4096;
 
-/// A law's text without its comments, a function a line's beginning, and what makes a source of it.
+/// A law's text, and what makes a source of it.
 pub(super) fn text(law: &dyn OwnLaw) -> String {
+    plain(law) + include_str!("../../../shaders/prompt/common/source_own.wgsl")
+}
+
+/// A law's text without comments and indents, so that its functions and loops are found.
+fn plain(law: &dyn OwnLaw) -> String {
     let line = |line: &str| line.split("//").next().unwrap_or_default().trim().to_string() + "\n";
-    let own: String = law.wgsl().lines().map(line).collect();
-    own + include_str!("../../../shaders/prompt/common/source_own.wgsl")
+    law.wgsl().lines().map(line).collect()
 }
 
 /// Holds that a law of one's own can be compiled; of those that floe comes with that is known.
@@ -45,7 +49,7 @@ fn readable(own: &Own) -> std::result::Result<(), String> {
     let consts = source.consts(1).u32("BATCH", 1).u32("WG", 1);
     let whole = [consts.text(), RANDOM, source.wgsl(), prompt_sample::SHADER].concat();
     wgsl::read(&whole)?;
-    let own = text(&*own.law);
+    let own = plain(&*own.law);
     let comments = own.replace(unroll::MARK, "");
     if comments.contains("/*") {
         return Err("holds a comment that is no line of its own; begin comments with //".into());
