@@ -10,7 +10,9 @@ use crate::prompt::law::Law;
 /// Outcome of one case.
 #[derive(Clone, Debug)]
 pub struct Row {
+    /// The kernel's stem.
     pub kernel: &'static str,
+    /// The case, by its sizes.
     pub case: String,
     /// The largest over the case's outputs.
     pub distance: Option<Distance>,
@@ -19,6 +21,7 @@ pub struct Row {
 }
 
 impl Row {
+    /// Whether the case is green.
     pub fn passes(&self) -> bool {
         self.failure.is_empty()
     }

@@ -23,7 +23,9 @@ use crate::theory::{self, Head, Setting};
 pub struct Row {
     /// `pretrained`, a method, or a reference.
     pub model: String,
+    /// The test.
     pub task: String,
+    /// Demonstrations before the query.
     pub shots: usize,
     /// Mean squared error over prompts and seeds, against the noisy y.
     pub mean: f64,
@@ -51,10 +53,15 @@ pub fn to_csv<'a>(rows: impl IntoIterator<Item = (&'a Row, &'a str)>) -> String 
 
 /// Tests models of one experiment.
 pub struct Evaluator<'a> {
+    /// The device.
     pub engine: &'a Engine,
+    /// How kernels split their work on it.
     pub tuning: Tuning,
+    /// Sizes of the model and of the tests.
     pub config: &'a Config,
+    /// Where parameters stand.
     pub table: &'a ParamTable,
+    /// The tests.
     pub problem: &'a Problem,
 }
 

@@ -19,8 +19,11 @@ use std::collections::BTreeMap;
 
 /// An experiment on prompt models, made ready: data read, names resolved, nothing run.
 pub struct Experiment {
+    /// What it was asked for.
     pub config: Config,
+    /// Its data.
     pub problem: Problem,
+    /// Where the model's parameters stand.
     pub table: ParamTable,
     /// `pretrained`, then the methods, with what each trains on.
     pub plans: Vec<(String, Plan)>,

@@ -24,6 +24,7 @@ pub struct Regression {
     pub dim: usize,
     /// σ, the standard deviation.
     pub noise: f32,
+    /// How θ is chosen.
     pub theta: ThetaLaw,
     /// Lower Cholesky factor of Σ, [d, d]; none for the identity.
     pub factor: Option<Vec<f32>>,
@@ -45,7 +46,9 @@ pub enum ThetaLaw {
 /// A fixed set of pairs. Pair i is a function of (key, i), so the set takes no memory.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pool {
+    /// Key of the random numbers.
     pub key: u32,
+    /// Pairs in the set.
     pub size: u32,
 }
 

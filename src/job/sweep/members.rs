@@ -31,6 +31,7 @@ pub struct Member {
 
 /// A sweep made ready: data read, methods resolved, nothing run.
 pub struct Members {
+    /// What is swept over, the slowest first.
     pub axes: Vec<Axis>,
     /// One a cell.
     pub experiments: Vec<Box<dyn Family>>,
