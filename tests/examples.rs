@@ -71,6 +71,40 @@ fn a_kernel_of_one_s_own_passes_and_a_wrong_reference_does_not() {
     assert!(said.ends_with("fails: `y` is off\n"), "{said}");
 }
 
+/// Code without the lines that documentation hides, and without the mark of a comment.
+fn shown<'a>(text: &'a str, fence: &str, mark: &str) -> Vec<&'a str> {
+    let block = text.split(fence).nth(1).and_then(|t| t.split("```").next()).expect("a block of code");
+    let lines = block.lines().map(|line| line.strip_prefix(mark).unwrap_or(line).trim_end());
+    lines.filter(|line| !line.is_empty() && *line != mark.trim() && !line.starts_with("# ")).collect()
+}
+
+#[test]
+fn the_readme_has_the_example_that_the_documentation_runs() {
+    let readme = shown(include_str!("../README.md"), "```rust\n", "");
+    let documented = shown(include_str!("../src/lib.rs"), "//! ```\n", "//! ");
+    assert!(readme.len() > 15);
+    assert_eq!(readme, documented);
+}
+
+#[test]
+fn the_package_holds_what_builds_and_tests_it_and_nothing_else() {
+    let list = ["package", "--list", "--allow-dirty", "--offline"];
+    let output =
+        Command::new(env!("CARGO")).args(list).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8(output.stdout).unwrap().replace('\\', "/");
+    let files: BTreeSet<&str> = said.lines().collect();
+    for file in ["README.md", "src/lib.rs", "src/presets/paper.toml", "shaders/prompt/common/source_own.wgsl"]
+    {
+        assert!(files.contains(file), "{file} is not in the package");
+    }
+    assert!(files.contains("tests/data/diamonds.csv.gz") && files.contains("examples/own_task.rs"));
+    for file in files {
+        let outside = ["shared/", "runs/", "target/", ".ci/", ".git", "benches/peers/"];
+        assert!(!outside.iter().any(|part| file.starts_with(part)), "{file} is in the package");
+    }
+}
+
 #[test]
 fn every_example_is_run_here() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
