@@ -54,17 +54,13 @@ pub fn all(
         }
     }
     match unused.first() {
-        None if rows.is_empty() => Err(Error::Usage(format!(
-            "--only: variant `{}` doesn't use that kernel; it has no case",
-            tuning.name
-        ))),
+        None if rows.is_empty() => {
+            Err(Error::Usage(format!("variant `{}` doesn't use that kernel; it has no case", tuning.name)))
+        }
         None => Ok(rows),
         Some(part) => {
             let stems: Vec<&str> = KERNELS.iter().map(|k| k.stem).collect();
-            Err(Error::Usage(format!(
-                "--only `{part}` is in no case's name; kernels are {}",
-                stems.join(", ")
-            )))
+            Err(Error::Usage(format!("`{part}` is in no case's name; kernels are {}", stems.join(", "))))
         }
     }
 }

@@ -31,6 +31,18 @@ pub fn mend(error: &Error) -> Cow<'static, str> {
     }
 }
 
+/// An error of usage, said of the flag that it came by.
+pub fn of_flag(flag: &str, error: Error) -> Error {
+    match error {
+        Error::Usage(words) => Error::Usage(match words.strip_prefix(flag.trim_start_matches('-')) {
+            Some(rest) => format!("{flag}{rest}"),
+            None if words.starts_with('`') => format!("{flag} {words}"),
+            None => format!("{flag}: {words}"),
+        }),
+        other => other,
+    }
+}
+
 /// What keeps an experiment within a limit.
 fn within(limit: Limit) -> &'static str {
     match limit {
