@@ -76,8 +76,8 @@ pub fn of(kernel: &Kernel, engine: &Engine, tuning: &Tuning) -> Result<Vec<Row>>
 /// # Errors
 /// [`Error::Config`] for a law that can't be compiled; a device failure. Prompts that differ are red rows.
 pub fn law(law: &Law, engine: &Engine, tuning: &Tuning) -> Result<Vec<Row>> {
-    own::check(law)?;
     let sizes = [(0, 5, 0), (1, 37, 11), (6, 64, 3)];
+    own::check(law, 6)?;
     let case = |(shots, batch, step)| {
         let name = format!("{batch} prompts, n = {shots}, step {step}");
         run("prompt_sample", prompt_sample::case(name, law, (shots, batch, step), tuning), engine)

@@ -1,10 +1,14 @@
 //! Laws of prompts that a program brings: they are held to their twin, train as floe's own do, and are refused in words.
 
 use floe::config::resolve_text;
+use floe::gpu::Buffer;
+use floe::kernels::prompt::{Source, prompt_sample};
 use floe::kernels::{Tuning, VARIANTS};
-use floe::prompt::law::{Law, Regression, ThetaLaw};
+use floe::models::Start;
+use floe::prompt::law::{Law, Regression, Tables, ThetaLaw};
 use floe::random::rng::normals;
 use floe::{Experiment, Kind, Machine, OwnLaw, Problem, check, gpu};
+use std::sync::Arc;
 
 const DIM: usize = 3;
 const NOISE: f32 = 0.3;
@@ -126,6 +130,40 @@ fn a_twin_that_differs_is_red() {
     assert!(rows(again()).iter().all(|row| row.passes()));
     for row in rows(Again { noise: 0.301, ..again() }) {
         assert!(!row.passes(), "{}: {:?}", row.case, row.distance);
+    }
+}
+
+#[test]
+fn programs_with_a_callers_text_or_data_run_with_all_checks() {
+    let engine = gpu::open("auto").unwrap_or_else(|e| panic!("{e}"));
+    let machine = Machine::of(&engine);
+    let sealed = |law: Law| {
+        let recording = Source::new(&law);
+        let (state, out) = (Buffer::words("state", 1), Buffer::words("out", 1));
+        let recording =
+            prompt_sample::record(&recording, 1, 1, &state, (&out, &out.clone()), &machine.tuning);
+        recording.dispatches[0].is_own()
+    };
+    assert!(sealed(built_in()) && !sealed(Law::own(again())));
+    // Of a whole step, what has no law in it is floe's own.
+    let experiment = experiment(Law::own(again())).unwrap();
+    let (params, plan) = (experiment.init(), &experiment.plans[0].1);
+    let start = Start { params: &params, moments: &[], step: 0 };
+    let tuning = Tuning { resident: 0.0, ..machine.tuning };
+    let step = experiment.stepper(&[(plan, start)], 8, Machine::new(&engine, tuning));
+    let own: Vec<bool> = step.recording.dispatches.iter().map(|d| d.is_own()).collect();
+    assert_eq!((own[0], own[1..].iter().all(|own| *own)), (false, true));
+
+    // Groups of rows that are not there.
+    let table = |groups: Vec<[u32; 2]>| {
+        let rows = Arc::new(vec![0.5; 10 * (DIM + 1)]);
+        Law::Tables(Tables { key: 0, dim: DIM, rows, groups, replacement: false })
+    };
+    assert!(sealed(table(vec![[0, 5], [5, 5]])) && !sealed(table(vec![[0, 5], [6, 5]])));
+    let outcome = |groups| self::experiment(table(groups)).map(|_| ()).map_err(|e| e.kind());
+    assert_eq!(outcome(vec![[0, 5], [5, 5]]), Ok(()));
+    for groups in [vec![], vec![[0, 5], [6, 5]], vec![[u32::MAX, 5]], vec![[0, 4], [5, 5]]] {
+        assert_eq!(outcome(groups), Err(Kind::Config));
     }
 }
 

@@ -46,9 +46,10 @@ impl Experiment {
     /// # Errors
     /// [`Error::Config`] for a law that can't be compiled or is too wide, a pattern that selects nothing.
     pub fn with_problem(config: Config, problem: Problem) -> Result<Self> {
+        let shots = config.pretrain.shots.max(config.finetune.shots).max(config.eval.shots);
         let laws = [&problem.pretrain, &problem.finetune].into_iter().cloned();
         for law in laws.chain(problem.tests.iter().map(|test| test.law(0))) {
-            own::check(&law)?;
+            own::check(&law, shots)?;
         }
         config.validate_width("configuration", problem.dim + 2)?;
         let table = table(&config.model, problem.dim + 2);

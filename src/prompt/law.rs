@@ -82,6 +82,18 @@ impl Law {
         }
     }
 
+    /// Holds that its data fit together for prompts of `shots` demonstrations: kernels index by them without a check.
+    ///
+    /// # Errors
+    /// What does not fit, in words.
+    pub fn check(&self, shots: usize) -> Result<(), String> {
+        match self {
+            Law::Regression(law) => law.check(),
+            Law::Tables(law) => law.check(shots),
+            Law::Own(_) => Ok(()),
+        }
+    }
+
     /// All that its prompts depend on but the key, as bytes.
     pub fn print(&self) -> Vec<u8> {
         match self {
@@ -102,7 +114,40 @@ impl Law {
     }
 }
 
+impl Regression {
+    fn check(&self) -> Result<(), String> {
+        let d = self.dim;
+        match (&self.theta, &self.factor, self.pool) {
+            _ if d == 0 => Err("there are no covariates; one at least is needed".into()),
+            (ThetaLaw::Fixed(theta), ..) if theta.len() != d => {
+                Err(format!("theta has {} elements for {d} covariates", theta.len()))
+            }
+            (_, Some(factor), _) if Some(factor.len()) != d.checked_mul(d) => {
+                Err(format!("the covariance's factor has {} elements for {d} covariates", factor.len()))
+            }
+            (.., Some(Pool { size: 0, .. })) => Err("the set of pairs is empty".into()),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Tables {
+    fn check(&self, shots: usize) -> Result<(), String> {
+        let (width, least) = (self.dim + 1, if self.replacement { 1 } else { shots + 1 });
+        if self.dim == 0 || self.groups.is_empty() || !self.rows.len().is_multiple_of(width) {
+            return Err(format!("{} values are no rows of {width} in groups", self.rows.len()));
+        }
+        let rows = (self.rows.len() / width) as u64;
+        let wrong =
+            |[start, own]: &&[u32; 2]| u64::from(*start) + u64::from(*own) > rows || (*own as usize) < least;
+        match self.groups.iter().find(wrong) {
+            Some([start, own]) => Err(format!(
+                "a group of {own} rows from row {start} on: there are {rows} rows, and a prompt takes {least}"
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// Rows of a prompt, the query's first.
     pub fn rows_of(&self, prompt: u32, step: u32, shots: usize) -> Vec<u32> {
         let word = rng::pcg4d([0, prompt, step, self.key])[0];

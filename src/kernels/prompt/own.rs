@@ -25,15 +25,22 @@ fn plain(law: &dyn OwnLaw) -> String {
     law.wgsl().lines().map(line).collect()
 }
 
-/// Holds that a law of one's own can be compiled; of those that floe comes with that is known.
+/// Holds that a law that a program brings can be run with up to `shots` demonstrations: that one of its own can be
+/// compiled, and that the data of one of floe's fit together.
 ///
 /// # Errors
-/// [`Error::Config`] with the law's name: a text that is no WGSL, loops that can't be counted.
-pub fn check(law: &Law) -> Result<()> {
+/// [`Error::Config`] with the law's name: a text that is no WGSL, loops that can't be counted, lengths that differ.
+pub fn check(law: &Law, shots: usize) -> Result<()> {
+    law.check(shots).map_err(|what| Error::config("law", what))?;
     let Law::Own(own) = law else { return Ok(()) };
     let wrong = |what: String| Error::config(format!("law `{}`", own.law.name()), what);
     if own.law.dim() == 0 {
         return Err(wrong("has no covariates; dim() is 1 or more".into()));
+    }
+    let drawn = own.law.draw(0, 0, own.key, 1);
+    if drawn.len() != 2 || drawn.iter().any(|(x, _)| x.len() != own.law.dim()) {
+        let words = "draws other than n + 1 tokens of dim() covariates on the host; draw() gives the query's, then n more";
+        return Err(wrong(words.into()));
     }
     readable(own).map_err(wrong)?;
     // As it is run: loops that are written out may hold what only a loop may.

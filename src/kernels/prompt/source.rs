@@ -26,12 +26,16 @@ pub struct Source {
 }
 
 impl Source {
+    /// The source of a law. One of one's own has passed [`own::check`](super::own::check): what counts the loops of its
+    /// text relies on that.
     pub fn new(law: &Law) -> Self {
-        match law {
+        let source = match law {
             Law::Regression(law) => regression(law),
             Law::Tables(law) => tables(law),
             Law::Own(law) => own(law),
-        }
+        };
+        // Data that a caller put together may not fit.
+        Source { sealed: source.sealed && law.check(0).is_ok(), ..source }
     }
 
     /// The piece of text.
