@@ -27,7 +27,7 @@ pub use load::{load, resolve_made, resolve_text};
 pub use presets::{PRESETS, Preset, preset};
 pub use settings::settings;
 pub use sweep::{Axis, Cell, Sweep, load_sweep, sweep_text};
-pub use task::{Covariance, Decimal, Delimiter, Missing, Regression, Tables, Task, Theta};
+pub use task::{Covariance, Decimal, Delimiter, Missing, OwnTask, Regression, Tables, Task, Theta};
 pub use words::{closest, missing_file};
 
 /// A whole experiment: what `floe run` takes and `config.toml` in a run directory holds.

@@ -8,7 +8,7 @@ pub mod regression;
 pub mod tables;
 
 use crate::config::{Config, Task};
-use crate::error::Result;
+use crate::error::{Error, Result, shown};
 use crate::fingerprint::Data;
 use crate::prompt::law::Law;
 use crate::random::rng::{Stream, key};
@@ -66,13 +66,18 @@ impl Test {
 /// The problem of an experiment.
 ///
 /// # Errors
-/// A data file that is missing, malformed or too small for the shots.
+/// A program's own task, which is not known here; a data file that is missing, malformed or too small for the shots.
 pub fn open(config: &Config) -> Result<Problem> {
     match &config.task {
         Task::Regression(task) => regression::open(task, config.seed),
         Task::Tables(task) => {
             let shots = config.pretrain.shots.max(config.finetune.shots).max(config.eval.shots);
             tables::open(task, config.seed, shots + 1)
+        }
+        Task::Own(task) => {
+            let message =
+                format!("`{}` is a program's own, and not known here; run that program", shown(&task.about));
+            Err(Error::config("task", message))
         }
     }
 }

@@ -1,12 +1,16 @@
 //! Laws of prompts that a program brings: they are held to their twin, train as floe's own do, and are refused in words.
 
-use floe::config::resolve_text;
+use floe::config::{OwnTask, Task, load, resolve_text};
 use floe::gpu::Buffer;
+use floe::job::run::run;
 use floe::kernels::prompt::{Source, prompt_sample};
 use floe::kernels::{Tuning, VARIANTS};
 use floe::models::Start;
 use floe::prompt::law::{Law, Regression, Tables, ThetaLaw};
 use floe::random::rng::normals;
+use floe::store::metrics::Line;
+use floe::store::rundir::{Open, RunDir};
+use floe::train::Progress;
 use floe::{Experiment, Kind, Machine, OwnLaw, Problem, check, gpu};
 use std::sync::Arc;
 
@@ -176,6 +180,39 @@ fn laws_of_one_text_are_the_same_and_results_tell_others_apart() {
     assert_eq!(print(Law::own(again())), print(Law::own(again())));
     assert_ne!(print(Law::own(again())), print(Law::own(other())));
     assert_ne!(print(Law::own(again())), print(built_in()));
+}
+
+#[test]
+fn a_run_of_it_says_what_it_was_and_goes_on_with_nothing_else() {
+    struct Quiet;
+    impl Progress for Quiet {
+        fn step(&mut self, _: u64, _: u64, _: &Line) {}
+    }
+    let engine = gpu::open("auto").unwrap_or_else(|e| panic!("{e}"));
+    let temporary = tempfile::tempdir().unwrap();
+    let root = temporary.path().join("run");
+    let experiment = experiment(Law::own(again())).unwrap();
+    let dir = RunDir::open(&root, &experiment.identity, Open::New).unwrap();
+    run(&experiment, Machine::of(&engine), &dir, &mut Quiet).unwrap();
+    drop(dir);
+    let report = std::fs::read_to_string(root.join("report.html")).unwrap();
+    assert!(
+        report.contains("a program's own: again, d = 3")
+            || report.contains("a program&#x27;s own: again, d = 3")
+    );
+    assert!(!report.contains("noise variance"));
+    let baselines = std::fs::read_to_string(root.join("baselines.csv")).unwrap();
+    assert!(baselines.contains("ridge,same,4,"), "{baselines}");
+    // The configuration is read back, names the task, and is not one that floe could run by itself.
+    let config = load(root.to_str().unwrap(), &[]).unwrap();
+    assert_eq!(config.task, Task::Own(OwnTask { dim: DIM, about: "again".into() }));
+    let error = Experiment::open(config).err().unwrap();
+    assert_eq!(error.to_string(), "task: `again` is a program's own, and not known here; run that program");
+    // Another law of the same name is told apart.
+    let other = Again { noise: 1.0, text: TEXT.replace("1u + slot", "2u + slot"), ..again() };
+    let other = self::experiment(Law::own(other)).unwrap();
+    let refused = RunDir::open(&root, &other.identity, Open::Resume).err().unwrap();
+    assert!(refused.to_string().contains("the data were pretrain of"), "{refused}");
 }
 
 #[test]

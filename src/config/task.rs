@@ -11,6 +11,18 @@ pub enum Task {
     Regression(Regression),
     /// Rows of real tables.
     Tables(Tables),
+    /// A program's own.
+    Own(OwnTask),
+}
+
+/// A task that a program brings (`Problem::new`): what a file says of it is for the record, not to draw prompts by.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OwnTask {
+    /// Covariates an example, d.
+    pub dim: usize,
+    /// The program's words.
+    pub about: String,
 }
 
 /// Linear regression with a hidden task vector: `y = θ·x + ε`.

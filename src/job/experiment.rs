@@ -2,7 +2,7 @@
 
 use super::family::{self, Family, Named, Point};
 use super::{Machine, methods};
-use crate::config::Config;
+use crate::config::{Config, OwnTask, Task};
 use crate::error::{Error, Limit, Result};
 use crate::eval::{self, Evaluator, Row};
 use crate::fingerprint::Identity;
@@ -12,7 +12,7 @@ use crate::models::{Phase, Start, Step};
 use crate::params::ParamTable;
 use crate::prompt::shape::Shape;
 use crate::report::PRETRAINED;
-use crate::tasks::{self, Problem};
+use crate::tasks::{self, Known, Problem};
 use crate::train::{RING, Trainer};
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -41,11 +41,16 @@ impl Experiment {
         Experiment::with_problem(config, problem)
     }
 
-    /// [`Experiment::open`] on a problem of one's own ([`Problem::new`]). The configuration's `task` has no say.
+    /// [`Experiment::open`] on a problem of one's own ([`Problem::new`]). Instead of the configuration's `task` stands that it
+    /// is one.
     ///
     /// # Errors
     /// [`Error::Config`] for a law that can't be compiled or is too wide, a pattern that selects nothing.
-    pub fn with_problem(config: Config, problem: Problem) -> Result<Self> {
+    pub fn with_problem(mut config: Config, problem: Problem) -> Result<Self> {
+        if matches!(problem.known, Known::Samples) {
+            let about = problem.description.clone();
+            config.task = Task::Own(OwnTask { dim: problem.dim, about });
+        }
         let shots = config.pretrain.shots.max(config.finetune.shots).max(config.eval.shots);
         let laws = [&problem.pretrain, &problem.finetune].into_iter().cloned();
         for law in laws.chain(problem.tests.iter().map(|test| test.law(0))) {
