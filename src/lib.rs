@@ -61,7 +61,7 @@
 //! | [`kernels`], [`mod@reference`] | host sides of the shaders with their parity cases; the same again in f64 |
 //! | [`check`], [`compare`] | parity on a device, and the one comparator |
 //! | [`random`] | numbers that are functions of a counter, the same on devices and the host |
-//! | [`bench`], [`tune`], [`profile`], [`probe`] | timing, the choice of a variant, where time goes, batches for other programs |
+//! | [`mod@bench`], [`tune`], [`profile`], [`probe`] | timing, the choice of a variant, where time goes, batches for other programs |
 //! | [`report`], [`cli`] | pages and figures from the files of a run; the program |
 //! | [`interrupt`], [`bounded`], [`escape`], [`error`] | asking long work to stop; reading hostile files; showing hostile words; errors |
 //!

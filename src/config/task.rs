@@ -48,9 +48,9 @@ pub enum Covariance {
     /// Σ = I.
     #[default]
     Identity,
-    /// The diagonal of Σ, [d].
+    /// The diagonal of Σ, `[d]`.
     Diagonal(Vec<f64>),
-    /// A file of Σ, [d, d].
+    /// A file of Σ, `[d, d]`.
     File(PathBuf),
 }
 

@@ -45,7 +45,7 @@ impl Members {
     /// Reads the data of every cell and finds the models that differ.
     ///
     /// # Errors
-    /// What [`Experiment::open`] finds wrong.
+    /// What [`open`](open::open) finds wrong.
     pub fn open(sweep: Sweep) -> Result<Members> {
         let (cells, values): (Vec<_>, Vec<_>) = sweep.cells.into_iter().map(|c| (c.config, c.values)).unzip();
         let experiments = open::cells(cells)?;
