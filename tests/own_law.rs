@@ -29,18 +29,18 @@ const TEXT: &str = "
     var<private> own_counter: vec3u; // prompt, step, key
     var<private> own_theta: vec3f;
 
-    fn four(draw: u32) -> vec4f {
+    fn own_four(draw: u32) -> vec4f {
       let words = pcg4d(vec4u(draw, own_counter));
       return vec4f(normal_pair(words.x, words.y), normal_pair(words.z, words.w));
     }
 
     fn own_begin(prompt: u32, step: u32, key: u32) {
       own_counter = vec3u(prompt, step, key);
-      own_theta = normalize(four(0u).xyz);
+      own_theta = normalize(own_four(0u).xyz);
     }
 
     fn own_token(slot: u32) {
-      let g = four(1u + slot);
+      let g = own_four(1u + slot);
       var y = numbers[0] * g[DIM];
       /*unroll*/ for (var i = 0u; i < DIM; i++) {
         token[1u + i] = g[i];

@@ -19,9 +19,12 @@ use std::sync::Arc;
 /// `pcg4d(vec4u) -> vec4u` (four words of a counter), `normal_pair(u32, u32) -> vec2f` (two normals of two words) and
 /// `below(word, bound) -> u32`, whose host twins are in [`crate::random::rng`]; `numbers: array<f32>`, which are
 /// [`numbers`](OwnLaw::numbers); and the constants `DIM` (d), `D` (d + 2), `SHOTS` (n), `SLOTS` (n + 1) and those of
-/// [`constants`](OwnLaw::constants). Loops are `for (var i = 0u; i < N; i++)` with a bound of constants, because some
-/// drivers end the loops of an invocation, without a word, once they have gone round too often. It is compiled with all
-/// checks of indexes on.
+/// [`constants`](OwnLaw::constants). Other names of its own begin with `own_`, so that they are no kernel's.
+///
+/// Loops are `for (var i = 0u; i < N; i++)` with a bound of constants, because some drivers end the loops of an invocation,
+/// without a word, once they have gone round too often; `/*unroll*/` before one writes it out, which is faster where it
+/// goes over `token`. Comments begin with `//`, and functions on lines of their own. All of it is compiled with the
+/// driver's checks of indexes on.
 pub trait OwnLaw: Send + Sync {
     /// What it is called in messages and files.
     fn name(&self) -> &str;
