@@ -27,7 +27,7 @@ pub use load::{load, resolve_made, resolve_text};
 pub use presets::{PRESETS, Preset, preset};
 pub use settings::settings;
 pub use sweep::{Axis, Cell, Sweep, load_sweep, sweep_text};
-pub use task::{Covariance, Decimal, Delimiter, Missing, Regression, Tables, Task, Theta};
+pub use task::{Covariance, Decimal, Delimiter, Missing, OwnTask, Regression, Tables, Task, Theta};
 pub use words::{closest, missing_file};
 
 /// A whole experiment: what `floe run` takes and `config.toml` in a run directory holds.
@@ -36,12 +36,19 @@ pub use words::{closest, missing_file};
 pub struct Config {
     /// Seeds everything: initialisation, prompts, θ0, splits, evaluation. At most 2^63 − 1 (TOML's integers).
     pub seed: u64,
+    /// Sizes of the model.
     pub model: Model,
+    /// Where prompts come from.
     pub task: Task,
+    /// The phase that every method starts from.
     pub pretrain: Pretrain,
+    /// What methods have in common.
     pub finetune: Finetune,
+    /// How models are tested.
     pub eval: Eval,
+    /// What is written on the way.
     pub record: Record,
+    /// The ways of fine-tuning, in order.
     pub methods: Vec<Method>,
 }
 
@@ -49,11 +56,13 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pretrain {
+    /// Optimizer steps.
     pub steps: u64,
     /// Prompts a step, B.
     pub batch: usize,
     /// Demonstrations a prompt, n.
     pub shots: usize,
+    /// Rule, learning rate, clipping.
     pub optimizer: Optimizer,
 }
 
@@ -61,9 +70,13 @@ pub struct Pretrain {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Finetune {
+    /// Optimizer steps.
     pub steps: u64,
+    /// Prompts a step, B.
     pub batch: usize,
+    /// Demonstrations a prompt, n.
     pub shots: usize,
+    /// Rule, learning rate, clipping.
     pub optimizer: Optimizer,
 }
 
@@ -73,6 +86,7 @@ pub struct Finetune {
 pub struct Eval {
     /// Prompts a task and a seed.
     pub prompts: usize,
+    /// Evaluation seeds, each with prompts of its own.
     pub seeds: usize,
     /// Evaluates 0, 1, …, `shots` demonstrations.
     pub shots: usize,
@@ -94,6 +108,7 @@ pub struct Record {
 pub struct Method {
     /// Names the checkpoint; letters, digits, `-`, `_` and `.`.
     pub name: String,
+    /// What is descended.
     pub loss: Loss,
     /// Patterns over parameter names; see `docs/MATH.md` and [`crate::params::mask`].
     pub train: Vec<String>,

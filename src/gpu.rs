@@ -16,6 +16,7 @@ mod recording;
 mod rounds;
 #[cfg(not(target_vendor = "apple"))]
 mod spirv;
+pub mod wgsl;
 
 pub use compiler::{Compiled, Compiler};
 pub use device::{AdapterSummary, adapters, open};

@@ -6,6 +6,7 @@ pub mod machine;
 pub mod methods;
 pub mod open;
 pub mod run;
+mod single;
 pub mod sweep;
 
 pub use experiment::Experiment;

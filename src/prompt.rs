@@ -4,6 +4,7 @@
 pub mod chi;
 pub mod law;
 mod model;
+pub mod own;
 pub mod shape;
 
 pub use model::{Loss, Model, QueryKey};

@@ -24,10 +24,13 @@ const PROFILED: u64 = 128;
 
 /// What training needs of the machine and the experiment.
 pub struct Trainer<'a> {
+    /// The device.
     pub engine: &'a Engine,
     /// How kernels split their work, for the record.
     pub variant: &'static str,
+    /// Where parameters stand.
     pub table: &'a ParamTable,
+    /// How often to log and save.
     pub cadence: Cadence,
     /// A model that is no longer finite is noted and stops no other.
     pub keep_going: bool,
@@ -53,6 +56,7 @@ pub struct Job<'a> {
     pub phase: &'static str,
     /// `pretrained`, or the method.
     pub method: &'a str,
+    /// What it trains.
     pub plan: &'a dyn Phase,
     /// Where the resumable state is kept; none to keep none.
     pub state_path: Option<PathBuf>,
@@ -70,13 +74,17 @@ pub trait Progress {
 pub struct Together<'a> {
     /// What progress goes by.
     pub name: &'a str,
+    /// What is trained.
     pub jobs: &'a [Job<'a>],
+    /// Their steps, side by side.
     pub step: &'a dyn Step,
 }
 
 /// Where lines and progress go.
 pub struct Told<'a> {
+    /// Where lines are logged.
     pub log: &'a mut MetricsLog,
+    /// Where progress is shown.
     pub progress: &'a mut dyn Progress,
 }
 
@@ -217,8 +225,13 @@ impl Trainer<'_> {
                     state.diverged = Some(step);
                     if !self.keep_going {
                         told.log.append(&lines)?;
-                        let phase = format!("{} `{}`", job.phase, job.method);
-                        return Err(Error::Diverged { phase, step, loss: line.loss, lr: line.lr as f32 });
+                        return Err(Error::Diverged {
+                            phase: job.phase,
+                            method: job.method.into(),
+                            step,
+                            loss: line.loss,
+                            lr: line.lr as f32,
+                        });
                     }
                     break;
                 }
@@ -263,8 +276,8 @@ impl Job<'_> {
         if arenas.iter().all(|arena| arena.iter().all(|x| x.is_finite())) {
             return Ok(());
         }
-        let (phase, step) = (format!("{} `{}`", self.phase, self.method), step.saturating_sub(1));
-        Err(Error::Overflow { phase, step, lr: models::lr(self.plan, step) as f32 })
+        let (method, step) = (self.method.to_string(), step.saturating_sub(1));
+        Err(Error::Overflow { phase: self.phase, method, step, lr: models::lr(self.plan, step) as f32 })
     }
 
     /// The log's line of a step.

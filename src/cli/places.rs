@@ -33,6 +33,7 @@ impl Places {
                 Covariance::File(path) => self.read("`task.covariance`", path),
                 Covariance::Identity | Covariance::Diagonal(_) => self,
             },
+            Task::Own(_) => self,
         }
     }
 

@@ -1,5 +1,6 @@
 //! Arguments that several commands share.
 
+use super::mend::of_flag;
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
 use crate::gpu::{self, Engine};
@@ -157,7 +158,9 @@ impl Device {
                 log::info!("variant `{}`, as at the beginning", tuning.name);
                 (tuning, begun.chosen)
             }
-            (None, Some(name)) => (Tuning::named(name, adapter)?, Chosen::Flag),
+            (None, Some(name)) => {
+                (Tuning::named(name, adapter).map_err(|e| of_flag("--variant", e))?, Chosen::Flag)
+            }
             (None, None) => match tune::chosen(adapter) {
                 Some(tuning) => {
                     log::info!("variant `{}`, chosen by `floe tune`", tuning.name);

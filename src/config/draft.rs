@@ -133,6 +133,7 @@ fn absolute_paths(
             _ => return Ok(config),
         },
         Task::Tables(task) => ("task.path", &mut task.path),
+        Task::Own(_) => return Ok(config),
     };
     if path.as_os_str().is_empty() {
         return Ok(config);

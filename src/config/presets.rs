@@ -2,8 +2,11 @@
 
 /// A named experiment that floe ships.
 pub struct Preset {
+    /// As `floe run` takes it.
     pub name: &'static str,
+    /// What it is, in one line.
     pub about: &'static str,
+    /// The file.
     pub toml: &'static str,
 }
 

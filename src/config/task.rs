@@ -7,8 +7,22 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Task {
+    /// Linear regression with a hidden task vector.
     Regression(Regression),
+    /// Rows of real tables.
     Tables(Tables),
+    /// A program's own.
+    Own(OwnTask),
+}
+
+/// A task that a program brings (`Problem::new`): what a file says of it is for the record, not to draw prompts by.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OwnTask {
+    /// Covariates an example, d.
+    pub dim: usize,
+    /// The program's words.
+    pub about: String,
 }
 
 /// Linear regression with a hidden task vector: `y = θ·x + ε`.
@@ -31,9 +45,12 @@ pub struct Regression {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Covariance {
+    /// Σ = I.
     #[default]
     Identity,
+    /// The diagonal of Σ, `[d]`.
     Diagonal(Vec<f64>),
+    /// A file of Σ, `[d, d]`.
     File(PathBuf),
 }
 
@@ -41,8 +58,10 @@ pub enum Covariance {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Theta {
+    /// Uniform on the unit sphere.
     #[default]
     Sphere,
+    /// N(0, I).
     Gaussian,
 }
 
@@ -79,24 +98,31 @@ pub struct Tables {
 /// What stands between two cells of a table. Spaces count as one, however many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Delimiter {
+    /// `,`
     #[default]
     #[serde(rename = ",", alias = "comma")]
     Comma,
+    /// `;`
     #[serde(rename = ";", alias = "semicolon")]
     Semicolon,
     // A shell hands on `\t` as it is typed.
+    /// A tab.
     #[serde(rename = "\t", alias = "tab", alias = "\\t")]
     Tab,
+    /// `|`
     #[serde(rename = "|", alias = "pipe")]
     Pipe,
+    /// Spaces, however many.
     #[serde(rename = " ", alias = "space")]
     Space,
 }
 
 impl Delimiter {
+    /// Every one.
     pub const ALL: [Delimiter; 5] =
         [Delimiter::Comma, Delimiter::Semicolon, Delimiter::Tab, Delimiter::Pipe, Delimiter::Space];
 
+    /// The byte that it is in a file.
     pub fn byte(self) -> u8 {
         match self {
             Delimiter::Comma => b',',
@@ -122,9 +148,11 @@ impl Delimiter {
 /// What stands before the fraction of a number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Decimal {
+    /// `.`
     #[default]
     #[serde(rename = ".", alias = "point")]
     Point,
+    /// `,`
     #[serde(rename = ",", alias = "comma")]
     Comma,
 }
@@ -133,8 +161,10 @@ pub enum Decimal {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Missing {
+    /// A mistake.
     #[default]
     Error,
+    /// A reason to leave the row out.
     Drop,
 }
 

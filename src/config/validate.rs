@@ -51,6 +51,7 @@ impl Config {
             Task::Regression(task) => task.check().map(|()| task.dim as u64 + 2)?,
             // One covariate at least; the table itself is measured when it is read.
             Task::Tables(task) => task.check().map(|()| 3)?,
+            Task::Own(task) => task.check().map(|()| task.dim as u64 + 2)?,
         };
         self.check_model(width)?;
         for (phase, steps, batch, shots, optimizer) in [

@@ -1,7 +1,7 @@
 //! Executes recordings on one wgpu device.
 
 use super::{Access, AdapterSummary, Buffer, Dispatch, Program, Recording, rounds};
-use crate::error::{Error, Result};
+use crate::error::{Error, Limit, Result};
 use crate::interrupt::{self, Compiling};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -27,7 +27,9 @@ impl Fault {
 
     fn check(&self) -> Result<()> {
         match self.0.lock().ok().as_deref() {
-            Some(Some(Failure::Memory(m))) => Err(Error::OutOfMemory(m.clone())),
+            Some(Some(Failure::Memory(m))) => {
+                Err(Error::OutOfMemory { what: m.clone(), need: None, have: None })
+            }
             Some(Some(Failure::Lost(m) | Failure::Other(m))) => Err(Error::Device(m.clone())),
             _ => Ok(()),
         }
@@ -81,7 +83,7 @@ impl Engine {
             ..Default::default()
         };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
-            .map_err(|e| Error::NoDevice(format!("{} can't be opened: {e}", summary.name)))?;
+            .map_err(|e| Error::unfit(format!("{} can't be opened: {e}", summary.name)))?;
         let fault = Fault::default();
         let seen = fault.clone();
         device.on_uncaptured_error(Arc::new(move |error| {
@@ -335,12 +337,11 @@ impl Engine {
             return Ok(made.clone());
         }
         if buffer.bytes() > self.limits.max_buffer_size {
-            return Err(Error::OutOfMemory(format!(
-                "buffer `{}` of {} bytes is over the device's {}",
-                buffer.label(),
-                buffer.bytes(),
-                self.limits.max_buffer_size
-            )));
+            return Err(Error::OutOfMemory {
+                what: format!("buffer `{}`", buffer.label()),
+                need: Some(buffer.bytes()),
+                have: Some(self.limits.max_buffer_size),
+            });
         }
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
         let uniform = if buffer.bytes() <= self.limits.max_uniform_buffer_binding_size {
@@ -437,57 +438,32 @@ impl Engine {
             of_kind.map(|(_, buffer)| buffer.bytes()).max().unwrap_or(0)
         };
         let storage = program.bindings.iter().filter(|b| b.access != Access::Uniform).count() as u64;
-        let smaller = "lower `batch`, the shots or the model's size";
         let table = [
             (
-                "workgroup memory in bytes",
+                Limit::WorkgroupMemory,
                 program.shared_bytes.into(),
                 limits.max_compute_workgroup_storage_size.into(),
-                smaller,
             ),
             (
-                "invocations a workgroup",
+                Limit::Invocations,
                 program.workgroup.into(),
                 limits.max_compute_invocations_per_workgroup.into(),
-                "choose another --device",
             ),
+            (Limit::WorkgroupSize, program.workgroup.into(), limits.max_compute_workgroup_size_x.into()),
             (
-                "workgroup size in x",
-                program.workgroup.into(),
-                limits.max_compute_workgroup_size_x.into(),
-                "choose another --device",
-            ),
-            (
-                "workgroups in a dimension",
+                Limit::Workgroups,
                 dispatch.groups[0].max(dispatch.groups[1]).into(),
                 limits.max_compute_workgroups_per_dimension.into(),
-                "lower `batch`",
             ),
-            (
-                "storage buffers a kernel",
-                storage,
-                limits.max_storage_buffers_per_shader_stage.into(),
-                "choose another --device",
-            ),
-            ("storage binding in bytes", largest(false), limits.max_storage_buffer_binding_size, smaller),
-            (
-                "uniform binding in bytes",
-                largest(true),
-                limits.max_uniform_buffer_binding_size,
-                "lower the model's size",
-            ),
-            ("loop iterations an invocation", program.loops, self.summary.loops, smaller),
+            (Limit::StorageBuffers, storage, limits.max_storage_buffers_per_shader_stage.into()),
+            (Limit::StorageBinding, largest(false), limits.max_storage_buffer_binding_size),
+            (Limit::UniformBinding, largest(true), limits.max_uniform_buffer_binding_size),
+            (Limit::Loops, program.loops, self.summary.loops),
         ];
-        for (limit, need, have, mend) in table {
+        for (limit, need, have) in table {
             if need > have {
-                return Err(Error::Limit {
-                    kernel: program.kernel.into(),
-                    limit,
-                    need,
-                    have,
-                    device: self.summary.name.clone(),
-                    mend,
-                });
+                let (kernel, device) = (program.kernel.into(), self.summary.name.clone());
+                return Err(Error::Limit { kernel, limit, need, have, device });
             }
         }
         Ok(())

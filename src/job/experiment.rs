@@ -2,24 +2,28 @@
 
 use super::family::{self, Family, Named, Point};
 use super::{Machine, methods};
-use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::config::{Config, OwnTask, Task};
+use crate::error::{Error, Limit, Result};
 use crate::eval::{self, Evaluator, Row};
 use crate::fingerprint::Identity;
+use crate::kernels::prompt::own;
 use crate::models::prompt::{Plan, Stepper, table};
 use crate::models::{Phase, Start, Step};
 use crate::params::ParamTable;
 use crate::prompt::shape::Shape;
 use crate::report::PRETRAINED;
-use crate::tasks::{self, Problem};
+use crate::tasks::{self, Known, Problem};
 use crate::train::{RING, Trainer};
 use std::any::Any;
 use std::collections::BTreeMap;
 
 /// An experiment on prompt models, made ready: data read, names resolved, nothing run.
 pub struct Experiment {
+    /// What it was asked for.
     pub config: Config,
+    /// Its data.
     pub problem: Problem,
+    /// Where the model's parameters stand.
     pub table: ParamTable,
     /// `pretrained`, then the methods, with what each trains on.
     pub plans: Vec<(String, Plan)>,
@@ -34,6 +38,24 @@ impl Experiment {
     /// What is wrong with the data, a pattern that selects nothing.
     pub fn open(config: Config) -> Result<Self> {
         let problem = tasks::open(&config)?;
+        Experiment::with_problem(config, problem)
+    }
+
+    /// [`Experiment::open`] on a problem of one's own ([`Problem::new`]). Instead of the configuration's `task` stands that it
+    /// is one.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a law that can't be compiled or is too wide, a pattern that selects nothing.
+    pub fn with_problem(mut config: Config, problem: Problem) -> Result<Self> {
+        if matches!(problem.known, Known::Samples) {
+            let about = problem.description.clone();
+            config.task = Task::Own(OwnTask { dim: problem.dim, about });
+        }
+        let shots = config.pretrain.shots.max(config.finetune.shots).max(config.eval.shots);
+        let laws = [&problem.pretrain, &problem.finetune].into_iter().cloned();
+        for law in laws.chain(problem.tests.iter().map(|test| test.law(0))) {
+            own::check(&law, shots)?;
+        }
         config.validate_width("configuration", problem.dim + 2)?;
         let table = table(&config.model, problem.dim + 2);
         let mut plans = vec![(PRETRAINED.to_string(), methods::pretraining(&config, &table, &problem))];
@@ -78,6 +100,17 @@ impl Experiment {
         }
     }
 
+    /// Checks the steps of plans side by side against the device's limits, running nothing.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] with the kernel and the limit.
+    pub fn check_plans(&self, plans: &[&Plan], machine: Machine) -> Result<()> {
+        self.check_weights(plans, machine)?;
+        let start = Start { params: &[], moments: &[], step: 0 };
+        let members: Vec<(&Plan, Start)> = plans.iter().map(|&plan| (plan, start)).collect();
+        machine.engine.check(&self.stepper(&members, RING, machine).recording)
+    }
+
     /// The weights alone may be too many, and building a step takes memory by them.
     fn check_weights(&self, plans: &[&Plan], machine: Machine) -> Result<()> {
         let Some(plan) = plans.first() else { return Ok(()) };
@@ -89,11 +122,10 @@ impl Experiment {
         }
         Err(Error::Limit {
             kernel: "prompt_step".into(),
-            limit: "uniform binding in bytes",
+            limit: Limit::UniformBinding,
             need: need as u64,
             have: have as u64,
             device: machine.engine.adapter().name.clone(),
-            mend: "lower the model's size",
         })
     }
 }
@@ -144,11 +176,7 @@ impl Family for Experiment {
     }
 
     fn check_step(&self, phases: &[&dyn Phase], machine: Machine) -> Result<()> {
-        let plans: Vec<&Plan> = phases.iter().map(|phase| plan(*phase)).collect();
-        self.check_weights(&plans, machine)?;
-        let start = Start { params: &[], moments: &[], step: 0 };
-        let members: Vec<(&Plan, Start)> = plans.iter().map(|&plan| (plan, start)).collect();
-        machine.engine.check(&self.stepper(&members, RING, machine).recording)
+        self.check_plans(&phases.iter().map(|phase| plan(*phase)).collect::<Vec<_>>(), machine)
     }
 
     fn check_tests(&self, machine: Machine) -> Result<()> {

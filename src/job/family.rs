@@ -25,11 +25,13 @@ pub type Named = (String, Vec<f32>);
 /// An experiment made ready: data read, names resolved, nothing run. What runs, extends, sweeps and tests it asks no more
 /// than this; a family answers in one place.
 pub trait Family: Any {
+    /// What it was asked for.
     fn config(&self) -> &Config;
 
     /// What its results say that they were made from.
     fn identity(&self) -> &Identity;
 
+    /// Where the model's parameters stand.
     fn table(&self) -> &ParamTable;
 
     /// `pretrained`, then the methods, with what each trains.
@@ -40,6 +42,7 @@ pub trait Family: Any {
 
     /// About the data, one line; more for the record.
     fn description(&self) -> &str;
+    /// More about the data, for the record.
     fn facts(&self) -> &BTreeMap<String, serde_json::Value>;
 
     /// Steps of phases that [join](Phase::joins) side by side, with room for the numbers of `ring` steps.

@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 /// A device and how kernels split their work on it.
 #[derive(Clone, Copy)]
 pub struct Machine<'a> {
+    /// The device.
     pub engine: &'a Engine,
+    /// The split.
     pub tuning: Tuning,
     /// Who chose the split, for the record.
     pub chosen: Chosen,
@@ -19,6 +21,11 @@ pub struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
+    /// A device, with the split that its kind gets where nobody chose.
+    pub fn of(engine: &'a Engine) -> Self {
+        Machine::new(engine, Tuning::of(engine.adapter()))
+    }
+
     /// A device and a split that nobody chose, without timing.
     pub fn new(engine: &'a Engine, tuning: Tuning) -> Self {
         Machine { engine, tuning, chosen: Chosen::Default, profile: None }

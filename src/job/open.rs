@@ -26,6 +26,7 @@ pub fn cells(cells: Vec<Config>) -> Result<Vec<Box<dyn Family>>> {
     let Some(first) = first else { return Ok(Vec::new()) };
     let width = |cell: &Config| match &cell.task {
         Task::Regression(task) => task.dim + 2,
+        Task::Own(task) => task.dim + 2,
         Task::Tables(_) => first.problem.dim + 2,
     };
     let (all, total) = (cells.len(), cells.iter().map(|cell| cell.parameters(width(cell))).sum::<u128>());

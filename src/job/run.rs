@@ -18,7 +18,7 @@ use log::info;
 use std::path::Path;
 use std::time::Instant;
 
-/// Runs an experiment that passes [`Experiment::check`] into a directory, or goes on with it.
+/// Runs an experiment that passes [`family::check`] into a directory, or goes on with it.
 ///
 /// # Errors
 /// Whatever stops it; what is finished stays, and `--resume` goes on from there.

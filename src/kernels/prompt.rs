@@ -1,7 +1,7 @@
 //! Kernels of prompt models: a step in one or two launches, everything in registers, and what only they need.
 
-#[cfg(test)]
 mod loops;
+pub mod own;
 mod parts;
 pub mod prompt_eval;
 pub mod prompt_moments;

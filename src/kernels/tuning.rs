@@ -111,7 +111,7 @@ impl Tuning {
         let Some(found) = fitting.iter().find(|v| v.name == name) else {
             let names: Vec<&str> = fitting.iter().map(|v| v.name).collect();
             return Err(Error::Usage(format!(
-                "--variant `{name}` is none of this adapter's: {}",
+                "variant `{name}` is none of this adapter's: {}",
                 names.join(", ")
             )));
         };

@@ -11,6 +11,7 @@ pub trait Phase: Any {
     /// Optimizer steps in all.
     fn steps(&self) -> u64;
 
+    /// By which rule.
     fn optimizer(&self) -> &Optimizer;
 
     /// Trained elements of the arena.
@@ -48,6 +49,7 @@ pub struct Start<'a> {
 /// What steps leave on the device: [members, rows, columns], a row a step, round and round.
 #[derive(Clone, Debug)]
 pub struct Ring {
+    /// The numbers.
     pub buffer: Buffer,
     /// Steps that are there at a time: no submission makes more.
     pub rows: usize,
@@ -72,13 +74,16 @@ pub struct Numbers {
     pub parts: Vec<(&'static str, Option<f32>)>,
     /// Before clipping.
     pub grad_norm: f32,
+    /// Learning rate of the step.
     pub lr: f64,
 }
 
 /// What is kept of a model: the arena and the moments, as a [`Start`] takes them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Kept {
+    /// The arena.
     pub params: Vec<f32>,
+    /// [moments an element, trained].
     pub moments: Vec<f32>,
 }
 

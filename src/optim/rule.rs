@@ -8,9 +8,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Rule {
+    /// With momentum.
     #[default]
     Sgd,
+    /// Decay in the gradient.
     Adam,
+    /// Decay beside the gradient.
     AdamW,
 }
 
@@ -18,8 +21,11 @@ pub enum Rule {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Optimizer {
+    /// How a gradient moves a parameter.
     pub rule: Rule,
+    /// Learning rate.
     pub lr: f64,
+    /// How the learning rate falls over the steps.
     pub lr_schedule: Schedule,
     /// Steps over which the learning rate rises from 0 before its schedule begins.
     pub warmup: u64,
@@ -27,6 +33,7 @@ pub struct Optimizer {
     pub momentum: f64,
     /// Adam's and AdamW's decay rates of the two moments.
     pub betas: [f64; 2],
+    /// ε of Adam's denominator.
     pub eps: f64,
     /// L2 term for SGD and Adam, decoupled for AdamW.
     pub weight_decay: f64,

@@ -7,6 +7,7 @@ use std::f64::consts::PI;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Schedule {
+    /// 1.
     #[default]
     Constant,
     /// From 1 at the first step to 0 at the last.

@@ -13,15 +13,18 @@ pub const GROUPS: usize = 1 << 12;
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Block {
-    /// The first vec4 among the parameters, the gradient, the moments.
+    /// The first vec4 among the parameters.
     pub param: u32,
+    /// The same among the gradient's.
     pub grad: u32,
+    /// And among the moments'.
     pub moment: u32,
     /// Number of vec4, then 4 bits for the elements of each that are trained, then the group: 16, 4 and 12 bits.
     pub info: u32,
 }
 
 impl Block {
+    /// Number of vec4.
     pub fn quads(&self) -> usize {
         (self.info & 0xffff) as usize
     }
@@ -31,6 +34,7 @@ impl Block {
         self.info >> 16 & 15
     }
 
+    /// Group of hyperparameters.
     pub fn group(&self) -> u32 {
         self.info >> 20
     }
@@ -54,6 +58,7 @@ pub struct Part {
 /// What is updated, as blocks in ascending order, no vec4 in two of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Blocks {
+    /// In ascending order.
     pub list: Vec<Block>,
     /// vec4 of a moment: as many as the blocks have.
     pub quads: usize,

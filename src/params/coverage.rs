@@ -7,9 +7,11 @@ use super::{Need, ParamTable, Spans};
 pub struct Coverage {
     /// Tensors with a trained element, and all.
     pub matched: usize,
+    /// Parameters in all.
     pub tensors: usize,
     /// Elements trained, and all.
     pub trained: usize,
+    /// Elements in all.
     pub total: usize,
     /// In arena order.
     pub groups: Vec<Group>,
@@ -18,14 +20,20 @@ pub struct Coverage {
 /// Tensors that are counted together, such as those of a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
+    /// Of the group.
     pub name: String,
+    /// Parameters that the mask reaches.
     pub matched: usize,
+    /// Parameters of the group.
     pub tensors: usize,
+    /// Elements that are trained.
     pub trained: usize,
+    /// Elements of the group.
     pub total: usize,
 }
 
 impl Coverage {
+    /// What a mask reaches of a table's groups.
     pub fn of(table: &ParamTable, mask: &Spans) -> Self {
         let mut groups: Vec<Group> = Vec::new();
         for param in &table.params {

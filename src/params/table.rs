@@ -8,8 +8,11 @@ use std::ops::Range;
 /// `dim`. Several may share a dimension, as the rows and the heads of a query projection do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Axis {
+    /// As patterns call it: `h`, `row`, `col` …
     pub name: &'static str,
+    /// Which of the shape's sizes it runs over.
     pub dim: usize,
+    /// Entries along `dim` that are one of the axis.
     pub block: usize,
 }
 
@@ -32,13 +35,17 @@ pub enum Init {
 /// One tensor, row-major from element `offset` of the arena.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Param {
+    /// As patterns and files have it: `layers.0.attn.v`.
     pub name: String,
+    /// Sizes, row-major.
     pub shape: Vec<usize>,
+    /// What its indexes are called.
     pub axes: Vec<Axis>,
     /// What it holds before the first step.
     pub init: Init,
     /// What it is counted under, such as its layer.
     pub group: String,
+    /// Where it starts in the arena.
     pub offset: usize,
 }
 
@@ -83,6 +90,7 @@ pub enum Need {
 /// All parameters in arena order, each directly after the one before.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ParamTable {
+    /// In the arena's order.
     pub params: Vec<Param>,
 }
 

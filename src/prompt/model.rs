@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum QueryKey {
+    /// One matrix, Q.
     #[default]
     Merged,
+    /// Two, W_Q and W_K.
     Separate,
 }
 
@@ -15,8 +17,11 @@ pub enum QueryKey {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Model {
+    /// Attention layers, L.
     pub layers: usize,
+    /// Heads a layer, H.
     pub heads: usize,
+    /// Query and key as one matrix or two.
     pub qk: QueryKey,
     /// Standard deviation of the normal initialisation of every entry.
     pub init_std: f64,
@@ -31,10 +36,13 @@ impl Default for Model {
 /// Which losses a method descends: zero-shot, few-shot, or `zs + w_t fs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Loss {
+    /// The query's error without demonstrations.
     #[serde(rename = "zs")]
     Zs,
+    /// The query's error behind its demonstrations.
     #[serde(rename = "fs")]
     Fs,
+    /// The sum of both, the few-shot one weighted.
     #[serde(rename = "zs+fs")]
     ZsFs,
 }

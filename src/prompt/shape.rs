@@ -13,8 +13,11 @@
 /// Size of a linear transformer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
+    /// L.
     pub layers: usize,
+    /// H.
     pub heads: usize,
+    /// Covariates an example, d.
     pub dim: usize,
 }
 
@@ -43,6 +46,7 @@ impl Shape {
 /// Models of one shape that take the same prompts, M of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Models {
+    /// M.
     pub count: usize,
     /// Models that an invocation works through with each prompt it draws.
     pub group: usize,
@@ -69,6 +73,7 @@ impl Models {
 /// reads no other) and QK [H, D, D]. A block that nothing trained needs takes no place and no arithmetic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GradLayout {
+    /// Of the model.
     pub shape: Shape,
     /// Per layer: V is needed.
     pub v: Vec<bool>,

@@ -6,10 +6,15 @@
 /// Purposes that must not share random numbers; each is a key of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
+    /// Parameters before the first step.
     Init = 1,
+    /// Prompts to pre-train on.
     Pretrain = 2,
+    /// The fixed set of pairs.
     Pool = 3,
+    /// Prompts to fine-tune on.
     Finetune = 4,
+    /// The task fine-tuned on.
     Theta = 5,
     /// One per evaluation task and seed: `Eval + 64 * task + seed` and up.
     Eval = 64,

@@ -18,6 +18,7 @@ pub fn draw(law: &Law, prompt: u32, step: u32, shots: usize, drawn: Drawn) -> (V
     let pairs = match law {
         Law::Regression(r) => regression(r, prompt, step, shots, drawn),
         Law::Tables(t) => tables(t, prompt, step, shots),
+        Law::Own(o) => o.law.draw(prompt, step, o.key, shots),
     };
     let mut tokens = Vec::new();
     for (x, y) in &pairs[1..] {

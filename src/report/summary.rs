@@ -26,6 +26,7 @@ fn title(data: &RunData) -> String {
     let task = match &data.config.task {
         Task::Regression(_) => "linear regression",
         Task::Tables(_) => "tables",
+        Task::Own(_) => "a task of a program's own",
     };
     match methods {
         0 => format!("A linear-attention model on {task}"),
@@ -42,6 +43,10 @@ fn explanation(data: &RunData) -> String {
             "A small linear-attention model first learns to do regression from its prompt: it sees up to {shots} example \
              pairs (x, y) of a hidden linear rule, a new rule every time, and predicts y for one more x (in-context \
              learning)."
+        ),
+        Task::Own(_) => format!(
+            "A small linear-attention model first learns a task of a program's own from its prompt: it sees up to {shots} \
+             example pairs (x, y) and predicts y for one more x (in-context learning)."
         ),
         Task::Tables(_) => format!(
             "A small linear-attention model first learns to predict a column from its prompt: it sees up to {shots} rows \
@@ -90,6 +95,7 @@ fn facts(data: &RunData) -> Vec<(String, String)> {
         Task::Regression(r) => {
             add("Task", format!("linear regression, d = {}, noise variance {}", r.dim, r.noise));
         }
+        Task::Own(t) => add("Task", format!("a program's own: {}, d = {}", t.about, t.dim)),
         Task::Tables(t) => {
             let file = t.path.file_name().map(|f| f.to_string_lossy().into_owned()).unwrap_or_default();
             let file = if file.is_empty() { "diamonds (shipped with floe)".into() } else { file };

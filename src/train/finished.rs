@@ -66,8 +66,11 @@ fn arena(path: &Path, table: &ParamTable, mut checkpoint: Checkpoint) -> Result<
 /// Weights from a file, and what it says that they were made from.
 #[derive(Debug)]
 pub struct Found {
+    /// The file.
     pub path: PathBuf,
+    /// What it holds.
     pub checkpoint: Checkpoint,
+    /// What it says that it was made from.
     pub noted: Noted,
 }
 

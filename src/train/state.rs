@@ -11,6 +11,7 @@ use std::path::Path;
 /// Where a phase stands: everything an uninterrupted run would have at that step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
+    /// The arena.
     pub params: Vec<f32>,
     /// [1 or 2, trained]; empty before the first step.
     pub moments: Vec<f32>,

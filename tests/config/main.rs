@@ -85,7 +85,7 @@ fn an_override_may_switch_the_kind_of_task() {
 fn bare_words_and_numbers_are_names_where_a_name_is_wanted() {
     let target = |set: &str| match read("task.kind='tables'", &[set]).task {
         Task::Tables(t) => t.target,
-        Task::Regression(_) => unreachable!(),
+        other => unreachable!("{other:?}"),
     };
     assert_eq!(target("task.target=Ideal_G_VS2"), "Ideal_G_VS2");
     assert_eq!(target("task.target=2013"), "2013");
@@ -101,7 +101,7 @@ fn a_covariance_is_replaced_whole() {
         .task
     {
         Task::Regression(t) => t.covariance,
-        Task::Tables(_) => unreachable!(),
+        other => unreachable!("{other:?}"),
     };
     assert_eq!(of(&[]), Covariance::Diagonal(vec![1.0, 2.5]));
     assert_eq!(of(&["task.covariance=identity"]), Covariance::Identity);
@@ -187,7 +187,7 @@ fn files_keep_their_paths_and_reproduce_from_a_run_directory() {
     let config = load(source, &[]).unwrap();
     let path = |c: &Config| match &c.task {
         Task::Tables(t) => t.path.clone(),
-        Task::Regression(_) => unreachable!(),
+        other => unreachable!("{other:?}"),
     };
     assert_eq!(path(&config), dir.path().join("data/t.csv"));
     // An override is relative to where it is typed.

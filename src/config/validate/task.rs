@@ -1,19 +1,29 @@
 //! Of a task.
 
 use super::range::{Check, count, fail, fits, not_negative, share};
-use crate::config::{Covariance, Regression, Tables};
+use crate::config::{Covariance, OwnTask, Regression, Tables};
 
 /// Most covariates: two matrices of (d + 2)² parameters.
 const MOST_DIM: usize = 1446;
 
+fn check_dim(dim: usize) -> Check {
+    count("task.dim", dim as u64)?;
+    if dim > MOST_DIM {
+        let message = format!("is {dim}; at most {MOST_DIM}, or a matrix would have too many numbers");
+        return fail("task.dim", message);
+    }
+    Ok(())
+}
+
+impl OwnTask {
+    pub(super) fn check(&self) -> Check {
+        check_dim(self.dim)
+    }
+}
+
 impl Regression {
     pub(super) fn check(&self) -> Check {
-        count("task.dim", self.dim as u64)?;
-        if self.dim > MOST_DIM {
-            let message =
-                format!("is {}; at most {MOST_DIM}, or a matrix would have too many numbers", self.dim);
-            return fail("task.dim", message);
-        }
+        check_dim(self.dim)?;
         not_negative("task.noise", self.noise)?;
         count("task.pool", self.pool as u64)?;
         let what = format!("{} pairs of {} + 1 numbers", self.pool, self.dim);

@@ -56,7 +56,7 @@ pub fn directory(experiment: &dyn Family, dir: &RunDir) -> Result<()> {
             Kept::Nothing => {}
             // The same numbers under the new configuration.
             Kept::Same => {
-                [finished, under_way].iter().try_for_each(|path| rename(path, &experiment.identity()))?
+                [finished, under_way].iter().try_for_each(|path| rename(path, experiment.identity()))?
             }
             Kept::Shorter(mut state) => {
                 say(name, plan, state.step);
@@ -111,7 +111,7 @@ fn kept(experiment: &dyn Family, dir: &RunDir, name: &str, plan: &dyn Phase) -> 
     if !path.exists() {
         return Ok(Kept::Nothing);
     }
-    rundir::same_but_steps(&path, &checkpoint::read(&path)?, &experiment.identity())?;
+    rundir::same_but_steps(&path, &checkpoint::read(&path)?, experiment.identity())?;
     Ok(Kept::Same)
 }
 
@@ -123,7 +123,7 @@ fn finished(
     plan: &dyn Phase,
 ) -> Result<(u64, Option<State>)> {
     let mut found = checkpoint::read(path)?;
-    rundir::same_but_steps(path, &found, &experiment.identity())?;
+    rundir::same_but_steps(path, &found, experiment.identity())?;
     for (key, asked) in [("phase", phase_of(name)), ("method", name)] {
         if let Some(noted) = found.metadata.get(key).filter(|noted| *noted != asked) {
             let message =

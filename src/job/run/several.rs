@@ -12,6 +12,7 @@ pub struct Model {
     pub name: String,
     /// Its experiment among those given.
     pub experiment: usize,
+    /// The arena.
     pub params: Vec<f32>,
 }
 

@@ -31,6 +31,7 @@ pub struct Member {
 
 /// A sweep made ready: data read, methods resolved, nothing run.
 pub struct Members {
+    /// What is swept over, the slowest first.
     pub axes: Vec<Axis>,
     /// One a cell.
     pub experiments: Vec<Box<dyn Family>>,
@@ -44,7 +45,7 @@ impl Members {
     /// Reads the data of every cell and finds the models that differ.
     ///
     /// # Errors
-    /// What [`Experiment::open`] finds wrong.
+    /// What [`open`](open::open) finds wrong.
     pub fn open(sweep: Sweep) -> Result<Members> {
         let (cells, values): (Vec<_>, Vec<_>) = sweep.cells.into_iter().map(|c| (c.config, c.values)).unzip();
         let experiments = open::cells(cells)?;

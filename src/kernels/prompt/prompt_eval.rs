@@ -81,7 +81,7 @@ impl Eval<'_> {
     /// Rounds of the loops of an invocation, of so many.
     fn rounds(&self, lanes: usize) -> u64 {
         let Eval { source, shape, shots, batch, models } = *self;
-        let prompt = Prompt { source, shape, shots, drawn: 0 };
+        let prompt = Prompt::of(source, shape, shots, 0);
         rounds::prompt_eval(&prompt, &models, batch.div_ceil(lanes))
     }
 
@@ -109,7 +109,8 @@ impl Eval<'_> {
         let (bindings, buffers) = self.source.bind(&own, &[weights, sums, &part]);
         let mut recording = Recording::default();
         let program = self.assemble(bindings, lanes, tuning);
-        recording.launch(program, buffers, [(lanes / tuning.workgroup) as u32, self.models.groups() as u32]);
+        let groups = [(lanes / tuning.workgroup) as u32, self.models.groups() as u32];
+        self.source.launch(&mut recording, program, buffers, groups);
         recording
     }
 
@@ -125,7 +126,7 @@ impl Eval<'_> {
             shared_bytes: 0,
             loops: self.rounds(lanes),
         };
-        let parts = [RANDOM, self.source.wgsl, LINEAR_ATTENTION, own];
+        let parts = [RANDOM, self.source.wgsl(), LINEAR_ATTENTION, own];
         program(entry, &parts, consts, bindings)
     }
 }

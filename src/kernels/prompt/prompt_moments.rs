@@ -35,9 +35,9 @@ pub fn record(
         shared_bytes: 0,
         loops: rounds::prompt_moments(&Prompt::alone(source, shots, source.one_by_one(shots, true, tuning))),
     };
-    let parts = [RANDOM, source.wgsl, demonstrations, own];
+    let parts = [RANDOM, source.wgsl(), demonstrations, own];
     let program = program(entry, &parts, consts, bindings);
     let mut recording = Recording::default();
-    recording.launch(program, buffers, [tuning.groups(batch), 1]);
+    source.launch(&mut recording, program, buffers, [tuning.groups(batch), 1]);
     recording
 }

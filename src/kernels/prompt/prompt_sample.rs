@@ -2,6 +2,7 @@
 
 mod cases;
 
+pub use cases::case;
 pub(in crate::kernels) use cases::{benches, cases};
 
 use super::program;
@@ -10,6 +11,9 @@ use super::source::{self, Source};
 use crate::gpu::{Buffer, Recording};
 use crate::kernels::shared::RANDOM;
 use crate::kernels::{Entry, Tuning, read, write};
+
+/// The kernel's own text.
+pub(super) const SHADER: &str = include_str!("../../../shaders/prompt/prompt_sample.wgsl");
 
 /// Records tokens `[B, n + 1, D]` (query last, its y 0) and targets `[B]` of the step in `state`.
 pub fn record(
@@ -30,9 +34,9 @@ pub fn record(
         shared_bytes: 0,
         loops: rounds::prompt_sample(&Prompt::alone(source, shots, 0)),
     };
-    let parts = [RANDOM, source.wgsl, include_str!("../../../shaders/prompt/prompt_sample.wgsl")];
+    let parts = [RANDOM, source.wgsl(), SHADER];
     let program = program(entry, &parts, consts, bindings);
     let mut recording = Recording::default();
-    recording.launch(program, buffers, [tuning.groups(batch), 1]);
+    source.launch(&mut recording, program, buffers, [tuning.groups(batch), 1]);
     recording
 }

@@ -58,7 +58,8 @@ pub fn record(source: &Source, step: &Step, buffers: &Buffers, lanes: usize, tun
     let (bindings, handles) = source.bind(&own, &handles);
     let mut recording = Recording::default();
     let program = assemble(source, step, bindings, lanes, tuning);
-    recording.launch(program, handles, [(lanes / tuning.workgroup) as u32, step.models.groups() as u32]);
+    let groups = [(lanes / tuning.workgroup) as u32, step.models.groups() as u32];
+    source.launch(&mut recording, program, handles, groups);
     recording
 }
 
@@ -97,9 +98,9 @@ fn rounds(source: &Source, step: &Step, lanes: usize, tuning: &Tuning) -> u64 {
 }
 
 /// What rounds go by.
-pub(super) fn prompt<'a>(source: &'a Source, step: &Step, tuning: &Tuning) -> Prompt<'a> {
+pub(super) fn prompt(source: &Source, step: &Step, tuning: &Tuning) -> Prompt {
     let drawn = source.one_by_one(step.shots, step.loss != Loss::Zs, tuning);
-    Prompt { source, shape: step.layout.shape, shots: step.shots, drawn }
+    Prompt::of(source, step.layout.shape, step.shots, drawn)
 }
 
 /// How sums are made.
@@ -123,7 +124,7 @@ fn assemble(source: &Source, step: &Step, bindings: Vec<Binding>, lanes: usize, 
         shared_bytes: 4 * words,
         loops: rounds(source, step, lanes, tuning),
     };
-    let parts = [RANDOM, source.wgsl, demonstrations, LINEAR_ATTENTION, DESCENT, SUBGROUP, partials, own];
+    let parts = [RANDOM, source.wgsl(), demonstrations, LINEAR_ATTENTION, DESCENT, SUBGROUP, partials, own];
     program(entry, &parts, consts, bindings)
 }
 

@@ -65,7 +65,7 @@ pub fn record(
     let (bindings, handles) = source.bind(&own, &handles);
     let program = assemble(source, step, update, steps, bindings, tuning);
     let mut recording = Recording::default();
-    recording.launch(program, handles, [step.models.groups() as u32, 1]);
+    source.launch(&mut recording, program, handles, [step.models.groups() as u32, 1]);
     recording
 }
 
@@ -97,6 +97,6 @@ fn assemble(
         shared_bytes: 0,
         loops: steps as u64 * each + around,
     };
-    let parts = [RANDOM, source.wgsl, demonstrations, LINEAR_ATTENTION, DESCENT, SUBGROUP, OPTIMIZER, own];
+    let parts = [RANDOM, source.wgsl(), demonstrations, LINEAR_ATTENTION, DESCENT, SUBGROUP, OPTIMIZER, own];
     program(entry, &parts, consts, bindings)
 }

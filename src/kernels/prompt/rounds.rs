@@ -42,25 +42,31 @@ impl Drawing {
         Drawing { begin: 0, token: nest(&[row4, 4]), slot: 2 }
     }
 
-    fn source_token(&self, shots: usize) -> u64 {
+    pub fn source_token(&self, shots: usize) -> u64 {
         self.token + self.slot * (shots as u64 + 1)
     }
 }
 
 /// Sizes that the rounds of a prompt depend on.
-#[derive(Clone, Copy)]
-pub struct Prompt<'a> {
-    pub source: &'a Source,
-    pub shape: Shape,
-    pub shots: usize,
+#[derive(Clone, Copy, Debug)]
+pub struct Prompt {
+    shape: Shape,
+    shots: usize,
     /// Demonstrations that are drawn one after another.
-    pub drawn: usize,
+    drawn: usize,
+    source_begin: u64,
+    source_token: u64,
 }
 
-impl<'a> Prompt<'a> {
+impl Prompt {
+    pub fn of(source: &Source, shape: Shape, shots: usize, drawn: usize) -> Self {
+        let [source_begin, source_token] = source.rounds(shots);
+        Prompt { shape, shots, drawn, source_begin, source_token }
+    }
+
     /// Without a model.
-    pub fn alone(source: &'a Source, shots: usize, drawn: usize) -> Self {
-        Prompt { source, shape: Shape { layers: 1, heads: 1, dim: source.dim() }, shots, drawn }
+    pub fn alone(source: &Source, shots: usize, drawn: usize) -> Self {
+        Prompt::of(source, Shape { layers: 1, heads: 1, dim: source.dim() }, shots, drawn)
     }
 
     fn width(&self) -> usize {
@@ -86,17 +92,9 @@ impl<'a> Prompt<'a> {
         self.shape.heads as u64
     }
 
-    pub fn source_begin(&self) -> u64 {
-        self.source.drawing().begin
-    }
-
-    pub fn source_token(&self) -> u64 {
-        self.source.drawing().source_token(self.shots)
-    }
-
     /// Drawn by their law, all is written out: only narrow models are.
     pub fn add_demonstrations(&self) -> u64 {
-        self.drawn as u64 * (1 + self.source_token() + self.cube()[1])
+        self.drawn as u64 * (1 + self.source_token + self.cube()[1])
     }
 
     pub fn load_weights(&self) -> u64 {
@@ -138,7 +136,7 @@ impl<'a> Prompt<'a> {
     fn descend_prompt(&self, entries: usize, models: &Models) -> u64 {
         let [line, square, _] = self.cube();
         let model = one(self.tensors()) + 2 * one(entries) + line + self.descend_alone() + self.descend();
-        let draw = self.source_begin() + self.source_token() + line + square + self.add_demonstrations();
+        let draw = self.source_begin + self.source_token + line + square + self.add_demonstrations();
         draw + 2 * (square + models.group as u64 * model)
     }
 }
@@ -188,22 +186,22 @@ pub fn prompt_train(prompt: &Prompt, layout: &GradLayout, sums: &Sums, each: usi
 pub fn prompt_eval(prompt: &Prompt, models: &Models, each: usize) -> u64 {
     let (group, d, [line, square, _]) = (models.group as u64, prompt.width(), prompt.cube());
     let points = prompt.shots as u64 + 1;
-    let token = prompt.source_token();
+    let token = prompt.source_token;
     let tested = group * (prompt.heads() * line + one(prompt.tensors()) + prompt.predict()) + square;
-    let all = prompt.source_begin() + token + line + group * prompt.heads() * square + one(d * d);
+    let all = prompt.source_begin + token + line + group * prompt.heads() * square + one(d * d);
     prompt.take_models(models) + each as u64 * (1 + all + points * (1 + token + tested)) + group * points
 }
 
 /// Of `prompt_sample`.
 pub fn prompt_sample(prompt: &Prompt) -> u64 {
-    let (token, line) = (prompt.source_token(), prompt.cube()[0]);
-    prompt.source_begin() + token + line + prompt.shots as u64 * (1 + token + line)
+    let (token, line) = (prompt.source_token, prompt.cube()[0]);
+    prompt.source_begin + token + line + prompt.shots as u64 * (1 + token + line)
 }
 
 /// Of `prompt_moments`.
 pub fn prompt_moments(prompt: &Prompt) -> u64 {
     let d = prompt.width();
-    prompt.source_begin() + prompt.source_token() + 2 * one(d * d) + prompt.add_demonstrations()
+    prompt.source_begin + prompt.source_token + 2 * one(d * d) + prompt.add_demonstrations()
 }
 
 #[cfg(test)]

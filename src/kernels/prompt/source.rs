@@ -1,12 +1,14 @@
 //! The piece of WGSL that samples prompts of a [`Law`], with its constants and buffers.
 
 use super::rounds::Drawing;
-use crate::gpu::{Binding, Buffer, Consts};
+use crate::gpu::{Binding, Buffer, Consts, Program, Recording};
 use crate::kernels::shared::normal;
 use crate::kernels::{Tuning, read, uniform};
 use crate::prompt::chi;
 use crate::prompt::law::{Law, Pool, Regression, Tables, ThetaLaw};
+use crate::prompt::own::Own;
 use crate::reference::prompts::Drawn;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Covariates up to which the law of moments, D columns written out one by one, compiles in seconds.
@@ -14,20 +16,47 @@ const MOMENTS_DIM: usize = 8;
 
 /// What a kernel that takes prompts prepends and binds. Uses bindings 0, 10 and 11.
 pub struct Source {
-    pub wgsl: &'static str,
+    wgsl: Cow<'static, str>,
     consts: Consts,
     buffers: Vec<(Binding, Buffer)>,
     dim: usize,
     /// Given the task, demonstrations are independent and Gaussian.
     gaussian: bool,
-    drawing: Drawing,
+    /// The text is all of floe's own.
+    sealed: bool,
+    /// Rounds of its loops; of a text of one's own they are counted from that.
+    drawing: Option<Drawing>,
 }
 
 impl Source {
+    /// The source of a law. One of one's own has passed [`own::check`](super::own::check): what counts the loops of its
+    /// text relies on that.
     pub fn new(law: &Law) -> Self {
-        match law {
+        let source = match law {
             Law::Regression(law) => regression(law),
             Law::Tables(law) => tables(law),
+            Law::Own(law) => own(law),
+        };
+        // Data that a caller put together may not fit.
+        Source { sealed: source.sealed && law.check(0).is_ok(), ..source }
+    }
+
+    /// The piece of text.
+    pub fn wgsl(&self) -> &str {
+        &self.wgsl
+    }
+
+    /// Appends a launch of a kernel that has the source in it. Indexes go unchecked in floe's own text alone.
+    pub(super) fn launch(
+        &self,
+        recording: &mut Recording,
+        program: Program,
+        buffers: Vec<Buffer>,
+        groups: [u32; 2],
+    ) {
+        match self.sealed {
+            true => recording.launch(program, buffers, groups),
+            false => recording.dispatch(program, buffers, groups),
         }
     }
 
@@ -77,9 +106,12 @@ impl Source {
         self.dim
     }
 
-    /// Rounds of the loops that draw a prompt.
-    pub(super) fn drawing(&self) -> Drawing {
-        self.drawing
+    /// Rounds of the loops that begin a prompt of at most so many demonstrations, and that draw a token of it.
+    pub(super) fn rounds(&self, shots: usize) -> [u64; 2] {
+        match self.drawing {
+            Some(drawing) => [drawing.begin, drawing.source_token(shots)],
+            None => super::own::rounds(self, shots),
+        }
     }
 
     /// Demonstrations of a prompt that are drawn one after another, if any are.
@@ -122,12 +154,13 @@ fn regression(law: &Regression) -> Source {
         .u32("COVARIANCE", law.factor.is_some().into())
         .u32("FACTOR", factor);
     Source {
-        wgsl: include_str!("../../../shaders/prompt/common/source_regression.wgsl"),
+        wgsl: include_str!("../../../shaders/prompt/common/source_regression.wgsl").into(),
         consts,
         buffers: vec![(uniform(0, "task"), Buffer::holding("task", &task))],
         dim: law.dim,
         gaussian: law.pool.is_none(),
-        drawing: Drawing::regression(law.dim),
+        sealed: true,
+        drawing: Some(Drawing::regression(law.dim)),
     }
 }
 
@@ -145,7 +178,7 @@ fn tables(law: &Tables) -> Source {
     }
     let task = [law.key, law.dim as u32 + 2, law.groups.len() as u32, 0];
     Source {
-        wgsl: include_str!("../../../shaders/prompt/common/source_tables.wgsl"),
+        wgsl: include_str!("../../../shaders/prompt/common/source_tables.wgsl").into(),
         consts: Consts::default()
             .u32("TASK4", 1)
             .u32("ROW4", row4)
@@ -157,7 +190,29 @@ fn tables(law: &Tables) -> Source {
         ],
         dim: law.dim,
         gaussian: false,
-        drawing: Drawing::tables(row4),
+        sealed: true,
+        drawing: Some(Drawing::tables(row4)),
+    }
+}
+
+fn own(law: &Own) -> Source {
+    let (dim, numbers) = (law.law.dim(), law.law.numbers());
+    let mut consts = Consts::default().u32("DIM", dim).u32("TASK4", 1);
+    for (name, value) in law.law.constants() {
+        consts = consts.u32(name, value as usize);
+    }
+    let task = [law.key, dim as u32 + 2, 0, 0];
+    Source {
+        wgsl: super::own::text(&*law.law).into(),
+        consts,
+        buffers: vec![
+            (uniform(0, "task"), Buffer::holding("task", &task)),
+            (read(10, "numbers"), Buffer::holding("numbers", &numbers)),
+        ],
+        dim,
+        gaussian: false,
+        sealed: false,
+        drawing: None,
     }
 }
 
@@ -183,9 +238,10 @@ pub(in crate::kernels) fn operations(law: &Law, shots: usize) -> f64 {
             (d + 1.0) * normal::OPERATIONS + 2.0 * d + 2.0 + factor
         }
         Law::Tables(_) => 44.0 + 4.0 * shots as f64,
+        Law::Own(own) => own.law.operations(),
     };
     let theta = match law {
-        Law::Regression(Regression { theta: ThetaLaw::Fixed(_), .. }) | Law::Tables(_) => 0.0,
+        Law::Regression(Regression { theta: ThetaLaw::Fixed(_), .. }) | Law::Tables(_) | Law::Own(_) => 0.0,
         Law::Regression(_) => d * (normal::OPERATIONS + 3.0),
     };
     theta + tokens * token

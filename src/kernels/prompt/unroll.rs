@@ -8,7 +8,7 @@
 use super::parts::{self, Scope};
 use std::collections::HashMap;
 
-const MARK: &str = "/*unroll*/ for (var ";
+pub const MARK: &str = "/*unroll*/ for (var ";
 /// Marks a loop over layers or heads, expanded whatever its size: its variable picks blocks, by constants alone.
 const EACH: &str = "/*each*/ for (var ";
 

@@ -12,14 +12,21 @@ use std::any::Any;
 /// What a phase trains, on what, and how.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
+    /// Where prompts come from.
     pub law: Law,
+    /// What is descended.
     pub loss: Loss,
     /// Few-shot weight w_t = `weight` · `schedule`(t).
     pub weight: f64,
+    /// Of the few-shot weight.
     pub schedule: Schedule,
+    /// Optimizer steps.
     pub steps: u64,
+    /// Prompts a step, B.
     pub batch: usize,
+    /// Demonstrations a prompt, n.
     pub shots: usize,
+    /// Rule, learning rate, clipping.
     pub optimizer: Optimizer,
     /// Trained elements of the arena.
     pub train: Spans,

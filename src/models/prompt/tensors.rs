@@ -6,10 +6,13 @@ use crate::prompt::{Model, QueryKey};
 /// A matrix of a layer's attention, [H, D, D]: one a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Matrix {
+    /// Value.
     V,
     /// Query and key as one: Q = W_Qᵀ W_K.
     Qk,
+    /// Query.
     Q,
+    /// Key.
     K,
 }
 

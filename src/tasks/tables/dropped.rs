@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 /// How many rows were left out, and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dropped {
+    /// In all.
     pub rows: usize,
     /// By the first column in which the row has no value.
     pub by_column: BTreeMap<String, usize>,
