@@ -22,4 +22,4 @@ pub use compiler::{Compiled, Compiler};
 pub use device::{AdapterSummary, adapters, open};
 pub use engine::{Engine, Launch, ReadBack};
 pub use pace::Pace;
-pub use recording::{Access, Binding, Buffer, Consts, Dispatch, Program, ProgramDesc, Recording};
+pub use recording::{Access, Binding, Buffer, Consts, Dispatch, Groups, Program, ProgramDesc, Recording};
