@@ -5,7 +5,6 @@
 //! what a user of it can do ([`crate::cli::say`]).
 
 use crate::escape;
-use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -248,10 +247,5 @@ impl Error {
 
 /// Words that a file or a user has chosen, as a message can show them: no control or direction characters, not long.
 pub fn shown(words: &str) -> String {
-    const MOST: usize = 120;
-    let short = match words.char_indices().nth(MOST) {
-        Some((end, _)) => Cow::Owned(words[..end].to_string() + "…"),
-        None => Cow::Borrowed(words),
-    };
-    escape::line(&short).into_owned()
+    escape::short(words, 120)
 }

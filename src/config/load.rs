@@ -2,9 +2,10 @@
 
 use super::Config;
 use super::draft::Draft;
-use super::source::{Text, one_line};
+use super::source::Text;
 use super::tree::Complaint;
 use crate::error::{Error, Result};
+use crate::escape::short;
 
 /// The validated experiment of a preset, a `.toml` file or a run directory (its `config.toml`), with `key=value`
 /// overrides applied in order; a later one wins.
@@ -36,7 +37,7 @@ impl Config {
         toml::to_string(self).map_err(|e| {
             Error::config(
                 "configuration",
-                format!("cannot be written as TOML: {}", one_line(&e.to_string(), 200)),
+                format!("cannot be written as TOML: {}", short(&e.to_string(), 200)),
             )
         })
     }

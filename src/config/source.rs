@@ -5,6 +5,7 @@ use super::tree::{At, Complaint};
 use super::words;
 use crate::bounded;
 use crate::error::{Error, Result};
+use crate::escape::short;
 use std::path::{Path, PathBuf};
 
 /// A file's text with what errors call it.
@@ -55,9 +56,9 @@ impl Text {
         let place = match complaint.at {
             At::Whole => self.origin.clone(),
             At::Line(line) => format!("{}:{line}", self.origin),
-            At::Set(i) => format!("--set {}", one_line(&sets[i], 80)),
+            At::Set(i) => format!("--set {}", short(&sets[i], 80)),
         };
-        Error::config(place, one_line(&complaint.message, 600))
+        Error::config(place, short(&complaint.message, 600))
     }
 }
 
@@ -87,18 +88,5 @@ fn no_source(source: &str, error: &std::io::Error) -> Error {
         preset.or_else(file).unwrap_or_default(),
         names.join(", ")
     );
-    Error::config(one_line(source, 200), message)
-}
-
-/// `text` on one line, cut after `most` characters.
-pub(super) fn one_line(text: &str, most: usize) -> String {
-    let mut out = String::new();
-    for (i, c) in text.chars().enumerate() {
-        if i == most {
-            out.push('…');
-            break;
-        }
-        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
-    }
-    out
+    Error::config(short(source, 200), message)
 }

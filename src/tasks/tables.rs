@@ -19,7 +19,7 @@ pub use problem::open;
 
 use super::input;
 use crate::config::Tables;
-use crate::error::Result;
+use crate::error::{Result, shown};
 use crate::fingerprint::FileRead;
 use std::path::Path;
 
@@ -153,19 +153,9 @@ pub fn parse(bytes: &[u8], path: &Path, cfg: &Tables, seed: u64, rows_needed: us
 fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     const SHOWN: usize = 20;
     let names: Vec<&str> = names.into_iter().collect();
-    let shown: Vec<String> = names.iter().take(SHOWN).map(|n| format!("`{}`", one_line(n))).collect();
+    let some: Vec<String> = names.iter().take(SHOWN).map(|n| format!("`{}`", shown(n))).collect();
     match names.len().saturating_sub(SHOWN) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
+        0 => some.join(", "),
+        more => format!("{} and {more} more", some.join(", ")),
     }
-}
-
-/// A name or cell as a message can show it: no control characters, at most 60 characters.
-fn one_line(text: &str) -> String {
-    let mut shown: String =
-        text.chars().take(60).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-    if text.chars().nth(60).is_some() {
-        shown.push('…');
-    }
-    shown
 }

@@ -1,120 +1,11 @@
 //! The rules of the house, held over the source tree: who may use whom, sizes, kernels with all their parts.
 
+mod rooms;
+
 use floe::kernels::KERNELS;
+use rooms::ROOMS;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-
-/// The modules from the bottom up, a row a room, and what each uses of the others. Uses point to rows above (lower
-/// rooms) or sideways, never down the list and never in a circle.
-const ROOMS: &[&[(&str, &[&str])]] = &[
-    &[
-        ("error", &["escape"]),
-        ("interrupt", &["error"]),
-        ("compare", &[]),
-        ("bounded", &[]),
-        ("escape", &[]),
-        ("linalg", &[]),
-        // Figures know no run.
-        ("plot", &[]),
-        ("random", &[]),
-    ],
-    &[("optim", &[]), ("prompt", &["random"]), ("params", &["error", "random"]), ("findings", &["plot"])],
-    &[("config", &["bounded", "error", "optim", "prompt"])],
-    &[("fingerprint", &["config", "error"])],
-    &[
-        // The only room that names wgpu.
-        ("gpu", &["error", "escape", "interrupt"]),
-    ],
-    &[
-        // The CPU's word for word of the kernels. Parity cases and tests alone use it.
-        ("reference", &["optim", "prompt", "random"]),
-    ],
-    &[
-        ("kernels", &["error", "gpu", "optim", "params", "prompt", "random", "reference"]),
-        ("profile", &["gpu"]),
-    ],
-    &[
-        ("models", &["error", "gpu", "kernels", "optim", "params", "prompt"]),
-        ("theory", &["config", "error", "interrupt", "linalg", "random"]),
-        ("store", &["bounded", "error", "fingerprint", "gpu"]),
-        // Neither kernels nor models: a task is a law.
-        ("tasks", &["config", "error", "fingerprint", "interrupt", "linalg", "prompt", "random"]),
-    ],
-    &[
-        ("check", &["compare", "error", "gpu", "kernels", "prompt"]),
-        ("train", &["error", "fingerprint", "gpu", "interrupt", "models", "params", "profile", "store"]),
-        (
-            "eval",
-            &[
-                "config",
-                "error",
-                "gpu",
-                "interrupt",
-                "kernels",
-                "linalg",
-                "models",
-                "params",
-                "prompt",
-                "store",
-                "tasks",
-                "theory",
-            ],
-        ),
-        // From files alone.
-        ("report", &["bounded", "config", "error", "escape", "findings", "fingerprint", "plot", "store"]),
-    ],
-    &[(
-        "job",
-        &[
-            "bounded",
-            "config",
-            "error",
-            "escape",
-            "eval",
-            "fingerprint",
-            "gpu",
-            "interrupt",
-            "kernels",
-            "models",
-            "optim",
-            "params",
-            "profile",
-            "prompt",
-            "report",
-            "store",
-            "tasks",
-            "train",
-        ],
-    )],
-    &[
-        ("probe", &["config", "error", "gpu", "job", "kernels", "models", "params", "store"]),
-        ("tune", &["bench", "bounded", "error", "gpu", "kernels", "store"]),
-        ("bench", &["check", "config", "error", "gpu", "interrupt", "job", "kernels", "models"]),
-    ],
-    &[(
-        "cli",
-        &[
-            "bench",
-            "bounded",
-            "check",
-            "compare",
-            "config",
-            "error",
-            "escape",
-            "eval",
-            "gpu",
-            "interrupt",
-            "job",
-            "kernels",
-            "models",
-            "probe",
-            "report",
-            "store",
-            "train",
-            "tune",
-        ],
-    )],
-];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -343,6 +234,24 @@ fn files_stay_small() {
             let lines = read(&file).lines().count();
             assert!(lines <= most, "{} has {lines} lines; at most {most}", short(&file));
         }
+    }
+}
+
+#[test]
+fn rooms_stay_small() {
+    let mut lines: BTreeMap<String, usize> = BTreeMap::new();
+    for file in files("src", &["rs"]) {
+        // A wing of kernels is a room.
+        let name = short(&file);
+        let parts: Vec<&str> = name.trim_start_matches("src/").trim_end_matches(".rs").split('/').collect();
+        let room = match parts.as_slice() {
+            ["kernels", wing, ..] => format!("kernels/{wing}"),
+            parts => parts[0].to_string(),
+        };
+        *lines.entry(room).or_default() += read(&file).lines().count();
+    }
+    for (room, lines) in lines {
+        assert!(lines <= 2500, "{room} has {lines} lines; at most 2500");
     }
 }
 
