@@ -7,6 +7,7 @@
 
 mod decode;
 mod foreign;
+mod outline;
 mod own;
 mod reader;
 mod write;
@@ -15,7 +16,7 @@ pub use reader::{Entry, Reader};
 pub use safetensors::Dtype;
 pub use write::{Outline, Sink, stream};
 
-use crate::error::{Error, Result, shown};
+use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -59,44 +60,8 @@ impl Checkpoint {
     /// # Errors
     /// One line: which tensors are missing, unexpected or of another shape.
     pub fn expect_shapes(&self, path: &Path, expected: &[(String, Vec<usize>)]) -> Result<()> {
-        let missing: Vec<&str> = expected
-            .iter()
-            .map(|(name, _)| name.as_str())
-            .filter(|n| !self.tensors.contains_key(*n))
-            .collect();
-        let extra: Vec<&str> = self
-            .tensors
-            .keys()
-            .map(String::as_str)
-            .filter(|n| expected.iter().all(|(name, _)| name != n))
-            .collect();
-        let other: Vec<String> = expected
-            .iter()
-            .filter_map(|(name, shape)| {
-                let have = &self.tensors.get(name)?.shape;
-                (have != shape).then(|| format!("`{name}` is {have:?} instead of {shape:?}"))
-            })
-            .collect();
-        let mut differences = Vec::new();
-        if !missing.is_empty() {
-            differences.push(format!("{} missing", listed(&missing)));
-        }
-        if !extra.is_empty() {
-            differences.push(format!("{} unexpected", listed(&extra)));
-        }
-        if let Some(first) = other.first() {
-            let more = if other.len() > 1 {
-                format!(" (and {} more shapes)", other.len() - 1)
-            } else {
-                String::new()
-            };
-            differences.push(format!("{first}{more}"));
-        }
-        if differences.is_empty() {
-            return Ok(());
-        }
-        let mend = "set `model` and `task` to those of the run that wrote it (its config.toml has them)";
-        Err(Error::file(path, format!("does not fit this model: {}; {mend}", differences.join(", "))))
+        let have = self.tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shape.clone()));
+        outline::expect(path, &have.collect(), expected)
     }
 }
 
@@ -139,15 +104,10 @@ pub fn read_any(path: &Path) -> Result<(Checkpoint, bool)> {
 
 /// All of a file in memory.
 fn whole(reader: &Reader) -> Result<Checkpoint> {
-    let mut tensors = BTreeMap::new();
-    for entry in reader.tensors() {
-        let mut data = Vec::new();
-        reader.read(entry, |piece| {
-            data.extend_from_slice(piece);
-            Ok(())
-        })?;
-        tensors.insert(entry.name.clone(), Tensor { shape: entry.shape.clone(), data });
-    }
+    let tensor = |entry: &Entry| -> Result<(String, Tensor)> {
+        Ok((entry.name.clone(), Tensor { shape: entry.shape.clone(), data: reader.data(entry)? }))
+    };
+    let tensors = reader.tensors().iter().map(tensor).collect::<Result<_>>()?;
     Ok(Checkpoint { tensors, metadata: reader.metadata().clone() })
 }
 
@@ -164,12 +124,4 @@ fn not_finite(path: &Path, name: &str, from: usize, data: &[f32]) -> Result<()> 
             Err(Error::file(path, message))
         }
     }
-}
-
-/// `` `a`, `b` and 3 more ``.
-fn listed(names: &[&str]) -> String {
-    let some: Vec<String> = names.iter().take(3).map(|n| format!("`{}`", shown(n))).collect();
-    let more = names.len() - some.len();
-    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("{}{rest}", some.join(", "))
 }

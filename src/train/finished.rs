@@ -4,7 +4,7 @@ use super::state::{self, State};
 use crate::error::{Error, Result, shown};
 use crate::fingerprint::{Identity, Noted};
 use crate::params::ParamTable;
-use crate::store::checkpoint::{self, Checkpoint, MOMENTS};
+use crate::store::checkpoint::{self, Checkpoint, MOMENTS, Reader};
 use crate::store::rundir::{self, PhaseInfo};
 use std::path::{Path, PathBuf};
 
@@ -38,7 +38,7 @@ pub fn save(
 /// # Errors
 /// A file that is no floe checkpoint, or one of another shape.
 pub fn load_weights(path: &Path, table: &ParamTable) -> Result<Vec<f32>> {
-    arena(path, table, checkpoint::read(path)?)
+    Reader::open_own(path)?.arena(&state::shapes(table))
 }
 
 /// The arena of a finished model that is to be `name` of the experiment `identity`.
@@ -46,21 +46,16 @@ pub fn load_weights(path: &Path, table: &ParamTable) -> Result<Vec<f32>> {
 /// # Errors
 /// It was made from another configuration or other data, or is another model.
 pub fn load(path: &Path, table: &ParamTable, identity: &Identity, name: &str) -> Result<Vec<f32>> {
-    let checkpoint = checkpoint::read(path)?;
-    rundir::same(path, &checkpoint, identity)?;
-    if let Some(method) = checkpoint.metadata.get("method").filter(|method| *method != name) {
+    let reader = Reader::open_own(path)?;
+    rundir::same(path, reader.metadata(), identity)?;
+    if let Some(method) = reader.metadata().get("method").filter(|method| *method != name) {
         let message = format!(
             "holds the model `{}`, not `{name}`; put the right file back, or remove it",
             shown(method)
         );
         return Err(Error::file(path, message));
     }
-    arena(path, table, checkpoint)
-}
-
-fn arena(path: &Path, table: &ParamTable, mut checkpoint: Checkpoint) -> Result<Vec<f32>> {
-    checkpoint.fit(path, &state::shapes(table))?;
-    state::arena(table, &checkpoint, path)
+    reader.arena(&state::shapes(table))
 }
 
 /// Weights from a file, and what it says that they were made from.
@@ -68,8 +63,7 @@ fn arena(path: &Path, table: &ParamTable, mut checkpoint: Checkpoint) -> Result<
 pub struct Found {
     /// The file.
     pub path: PathBuf,
-    /// What it holds.
-    pub checkpoint: Checkpoint,
+    reader: Reader,
     /// What it says that it was made from.
     pub noted: Noted,
 }
@@ -80,13 +74,14 @@ impl Found {
     /// # Errors
     /// A file that is neither; the state of a phase under way.
     pub fn read(path: &Path) -> Result<Found> {
-        let (checkpoint, own) = checkpoint::read_any(path)?;
-        if own && checkpoint.metadata.contains_key("step") {
+        let reader = Reader::open(path)?;
+        let own = reader.is_own();
+        if own && reader.metadata().contains_key("step") {
             let mend = "end the phase by --resume and give its checkpoint";
             return Err(Error::file(path, format!("is the state of a phase under way; {mend}")));
         }
-        let noted = if own { Noted::of(path, &checkpoint.metadata)? } else { Noted::default() };
-        Ok(Found { path: path.to_path_buf(), checkpoint, noted })
+        let noted = if own { Noted::of(path, reader.metadata())? } else { Noted::default() };
+        Ok(Found { path: path.to_path_buf(), reader, noted })
     }
 
     /// The arena of a model.
@@ -94,6 +89,6 @@ impl Found {
     /// # Errors
     /// The tensors are not the model's.
     pub fn arena(self, table: &ParamTable) -> Result<Vec<f32>> {
-        arena(&self.path, table, self.checkpoint)
+        self.reader.arena(&state::shapes(table))
     }
 }

@@ -5,7 +5,7 @@ use crate::error::{Error, Result, shown};
 use crate::fingerprint::Noted;
 use crate::models::{Phase, Start};
 use crate::params::{Param, ParamTable};
-use crate::store::checkpoint::{self, Checkpoint, MOMENTS, Tensor};
+use crate::store::checkpoint::{self, Checkpoint, MOMENTS, Reader, Tensor};
 use std::path::Path;
 
 /// Where a phase stands: everything an uninterrupted run would have at that step.
@@ -49,15 +49,6 @@ pub fn shapes(table: &ParamTable) -> Vec<(String, Vec<usize>)> {
     table.params.iter().map(|p| (p.name.clone(), p.shape.to_vec())).collect()
 }
 
-/// An arena from parameters by name.
-///
-/// # Errors
-/// Names or shapes are not the table's; the message says which.
-pub fn arena(table: &ParamTable, checkpoint: &Checkpoint, path: &Path) -> Result<Vec<f32>> {
-    checkpoint.expect_shapes(path, &shapes(table))?;
-    Ok(table.params.iter().flat_map(|p| checkpoint.tensors[&p.name].data.iter().copied()).collect())
-}
-
 /// Writes what [`load`] reads back.
 pub fn save(path: &Path, job: &Job, table: &ParamTable, state: &State, variant: &str) -> Result<()> {
     let mut checkpoint = Checkpoint { tensors: tensors(table, &state.params), ..Default::default() };
@@ -79,26 +70,25 @@ pub fn moments(moments: &[f32], trained: usize) -> Tensor {
     Tensor { shape: vec![moments.len() / trained.max(1), trained], data: moments.to_vec() }
 }
 
-/// Takes the moments out of a checkpoint and holds that there are as many as `plan` has.
+/// The moments in a file, of which there must be as many as `plan` has.
 ///
 /// # Errors
 /// There are none, or another number.
-pub fn take_moments(path: &Path, checkpoint: &mut Checkpoint, plan: &dyn Phase) -> Result<Vec<f32>> {
+pub fn moments_of(reader: &Reader, plan: &dyn Phase) -> Result<Vec<f32>> {
     let wanted = plan.optimizer().rule.moments() * plan.train().len();
-    match checkpoint.tensors.remove(MOMENTS) {
-        None => Err(Error::file(
-            path,
-            format!("has no `{MOMENTS}`, without which no optimizer can go on; begin the phase again"),
-        )),
-        Some(found) if found.data.len() != wanted => {
-            let found = found.data.len();
-            let message = format!(
-                "`{MOMENTS}` has {found} entries instead of {wanted}: it is of another optimizer or trained set"
-            );
-            Err(Error::file(path, message))
-        }
-        Some(found) => Ok(found.data),
+    let Some(entry) = reader.tensor(MOMENTS) else {
+        let message =
+            format!("has no `{MOMENTS}`, without which no optimizer can go on; begin the phase again");
+        return Err(Error::file(reader.path(), message));
+    };
+    let found: usize = entry.shape.iter().product();
+    if found != wanted {
+        let message = format!(
+            "`{MOMENTS}` has {found} entries instead of {wanted}: it is of another optimizer or trained set"
+        );
+        return Err(Error::file(reader.path(), message));
     }
+    reader.data(entry)
 }
 
 /// The variant that a saved state was trained with; none in states from before it was written.
@@ -106,7 +96,7 @@ pub fn take_moments(path: &Path, checkpoint: &mut Checkpoint, plan: &dyn Phase) 
 /// # Errors
 /// A file that is no checkpoint.
 pub fn variant_of(path: &Path) -> Result<Option<String>> {
-    Ok(checkpoint::read(path)?.metadata.remove("variant").map(|variant| shown(&variant)))
+    Ok(Reader::open_own(path)?.metadata().get("variant").map(|variant| shown(variant)))
 }
 
 /// The step at which a saved state stands.
@@ -114,7 +104,8 @@ pub fn variant_of(path: &Path) -> Result<Option<String>> {
 /// # Errors
 /// A file that is no training state.
 pub fn step_of(path: &Path) -> Result<u64> {
-    let step = checkpoint::read(path)?.metadata.remove("step").and_then(|step| step.parse().ok());
+    let reader = Reader::open_own(path)?;
+    let step = reader.metadata().get("step").and_then(|step| step.parse().ok());
     step.ok_or_else(|| Error::file(path, "is no training state"))
 }
 
@@ -123,10 +114,10 @@ pub fn step_of(path: &Path) -> Result<u64> {
 /// # Errors
 /// A file that is not such a state, or one of another phase, method, configuration, data or model.
 pub fn load(path: &Path, job: &Job, table: &ParamTable) -> Result<State> {
-    let mut checkpoint = checkpoint::read(path)?;
+    let reader = Reader::open_own(path)?;
     let text = |name: &str| -> Result<&String> {
         let message = format!("is no training state: no `{name}`; delete it to start the phase again");
-        checkpoint.metadata.get(name).ok_or_else(|| Error::file(path, message))
+        reader.metadata().get(name).ok_or_else(|| Error::file(path, message))
     };
     text("config")?;
     for (name, asked) in [("phase", job.phase), ("method", job.method)] {
@@ -137,7 +128,7 @@ pub fn load(path: &Path, job: &Job, table: &ParamTable) -> Result<State> {
             return Err(Error::config(path.display().to_string(), message));
         }
     }
-    if let Some(how) = job.identity.differs(&Noted::of(path, &checkpoint.metadata)?) {
+    if let Some(how) = job.identity.differs(&Noted::of(path, reader.metadata())?) {
         let mend = "give the same, or leave out --resume to start the phase again";
         let message = format!("the state is of another experiment: {how}; {mend}");
         return Err(Error::config(path.display().to_string(), message));
@@ -152,6 +143,6 @@ pub fn load(path: &Path, job: &Job, table: &ParamTable) -> Result<State> {
     }
     let wall = text("wall_s")?;
     let wall_s = wall.parse().map_err(|_| parse("wall_s", wall))?;
-    let moments = take_moments(path, &mut checkpoint, job.plan)?;
-    Ok(State { params: arena(table, &checkpoint, path)?, moments, step, wall_s, ..State::fresh(Vec::new()) })
+    let moments = moments_of(&reader, job.plan)?;
+    Ok(State { params: reader.arena(&shapes(table))?, moments, step, wall_s, ..State::fresh(Vec::new()) })
 }

@@ -7,7 +7,7 @@ use crate::job::family::{Family, phase_of};
 use crate::models::{self, Phase};
 use crate::optim::Schedule;
 use crate::report::PRETRAINED;
-use crate::store::checkpoint::{self, Checkpoint};
+use crate::store::checkpoint::{self, Checkpoint, Reader};
 use crate::store::rundir::{self, RunDir};
 use crate::train::{Job, State, state};
 use log::info;
@@ -84,7 +84,7 @@ pub fn state(
     identity: &Identity,
 ) -> Result<State> {
     let (steps, state) = finished(experiment, path, name, plan)?;
-    let noted = Noted::of(path, &checkpoint::read(path)?.metadata)?;
+    let noted = Noted::of(path, Reader::open_own(path)?.metadata())?;
     if let Some(how) = identity.start_differs(&noted) {
         let message = format!("is not what --extend can go on with: {how}");
         return Err(Error::config(path.display().to_string(), message));
@@ -111,7 +111,7 @@ fn kept(experiment: &dyn Family, dir: &RunDir, name: &str, plan: &dyn Phase) -> 
     if !path.exists() {
         return Ok(Kept::Nothing);
     }
-    rundir::same_but_steps(&path, &checkpoint::read(&path)?, experiment.identity())?;
+    rundir::same_but_steps(&path, Reader::open_own(&path)?.metadata(), experiment.identity())?;
     Ok(Kept::Same)
 }
 
@@ -122,16 +122,16 @@ fn finished(
     name: &str,
     plan: &dyn Phase,
 ) -> Result<(u64, Option<State>)> {
-    let mut found = checkpoint::read(path)?;
-    rundir::same_but_steps(path, &found, experiment.identity())?;
+    let found = Reader::open_own(path)?;
+    rundir::same_but_steps(path, found.metadata(), experiment.identity())?;
     for (key, asked) in [("phase", phase_of(name)), ("method", name)] {
-        if let Some(noted) = found.metadata.get(key).filter(|noted| *noted != asked) {
+        if let Some(noted) = found.metadata().get(key).filter(|noted| *noted != asked) {
             let message =
                 format!("is of {key} `{}`, not `{asked}`; give that one, or another file", shown(noted));
             return Err(Error::config(path.display().to_string(), message));
         }
     }
-    let noted = found.metadata.get("steps").map(String::as_str).unwrap_or_default();
+    let noted = found.metadata().get("steps").map(String::as_str).unwrap_or_default();
     let steps: u64 =
         noted.parse().map_err(|_| Error::file(path, format!("`steps` is `{}`, no number", shown(noted))))?;
     if steps > plan.steps() {
@@ -142,9 +142,8 @@ fn finished(
     if steps == plan.steps() {
         return Ok((steps, None));
     }
-    let moments = state::take_moments(path, &mut found, plan)?;
-    found.fit(path, &state::shapes(experiment.table()))?;
-    let params = state::arena(experiment.table(), &found, path)?;
+    let moments = state::moments_of(&found, plan)?;
+    let params = found.arena(&state::shapes(experiment.table()))?;
     Ok((steps, Some(State { moments, step: steps, ..State::fresh(params) })))
 }
 
@@ -165,7 +164,7 @@ fn say(name: &str, plan: &dyn Phase, step: u64) {
 }
 
 fn start_of(path: &Path) -> Result<Option<String>> {
-    Ok(Noted::of(path, &checkpoint::read(path)?.metadata)?.start)
+    Ok(Noted::of(path, Reader::open_own(path)?.metadata())?.start)
 }
 
 /// Writes a file of the run anew under an identity, if it is there.

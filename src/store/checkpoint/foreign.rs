@@ -1,8 +1,4 @@
-//! Weights as other programs save them: what a file is instead of safetensors, and names and shapes made to fit.
-
-use super::{Checkpoint, MOMENTS};
-use crate::error::{Error, Result, shown};
-use std::path::Path;
+//! What a file is instead of safetensors.
 
 const SAVE: &str =
     "save its weights with `safetensors.torch.save_file(model.state_dict(), \"weights.safetensors\")`";
@@ -60,61 +56,8 @@ fn zip(start: &[u8]) -> String {
     }
 }
 
-impl Checkpoint {
-    /// Makes what a program saved the tensors of the `expected` names and shapes: takes off a prefix that all names
-    /// share, such as `model.` or `_orig_mod.`, and gives a matrix the axis of its one head. An optimizer's moments
-    /// are left out. `path` is the file they came from.
-    ///
-    /// # Errors
-    /// As [`Checkpoint::expect_shapes`].
-    pub fn fit(&mut self, path: &Path, expected: &[(String, Vec<usize>)]) -> Result<()> {
-        self.tensors.remove(MOMENTS);
-        if let Some(prefix) = self.prefix(path, expected)? {
-            log::info!("{}: the prefix `{}` is taken off the names", path.display(), shown(&prefix));
-            let tensors = std::mem::take(&mut self.tensors);
-            let bare = |name: String| name.strip_prefix(&prefix).map(String::from).unwrap_or(name);
-            self.tensors = tensors.into_iter().map(|(name, tensor)| (bare(name), tensor)).collect();
-        }
-        for (name, shape) in expected {
-            if let Some(tensor) = self.tensors.get_mut(name)
-                && shape.first() == Some(&1)
-                && tensor.shape[..] == shape[1..]
-            {
-                tensor.shape.clone_from(shape);
-            }
-        }
-        self.expect_shapes(path, expected)
-    }
-
-    /// What stands before every expected name, if something does.
-    fn prefix(&self, path: &Path, expected: &[(String, Vec<usize>)]) -> Result<Option<String>> {
-        let Some((first, _)) = expected.first() else { return Ok(None) };
-        if expected.iter().all(|(name, _)| self.tensors.contains_key(name)) {
-            return Ok(None);
-        }
-        let fits = |prefix: &&str| {
-            expected.iter().all(|(name, _)| self.tensors.contains_key(&format!("{prefix}{name}")))
-        };
-        let before = self.tensors.keys().filter_map(|name| name.strip_suffix(first.as_str()));
-        let found: Vec<&str> = before.filter(fits).collect();
-        match found.as_slice() {
-            [] => Ok(None),
-            [only] => Ok(Some(only.to_string())),
-            [a, b, ..] => {
-                let message = format!(
-                    "holds the weights more than once, under `{}` and `{}`; save one of them",
-                    shown(a),
-                    shown(b)
-                );
-                Err(Error::file(path, message))
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::Tensor;
     use super::*;
 
     #[test]
@@ -149,33 +92,5 @@ mod tests {
             let start = [&length.to_le_bytes()[..], b"{\"a\":"].concat();
             assert_eq!(recognise(&start), None, "{length}");
         }
-    }
-
-    #[test]
-    fn a_prefix_of_all_names_is_taken_off_and_no_other() {
-        let expected = [("layers.0.attn.v".to_string(), vec![1, 2, 2])];
-        let holding = |names: &[(&str, &[usize])]| Checkpoint {
-            tensors: names
-                .iter()
-                .map(|(name, shape)| (name.to_string(), Tensor { shape: shape.to_vec(), data: vec![0.5; 4] }))
-                .collect(),
-            ..Checkpoint::default()
-        };
-        let path = Path::new("w.safetensors");
-        for prefix in ["", "model.", "module._orig_mod.", "x/y."] {
-            for shape in [&[1, 2, 2][..], &[2, 2]] {
-                let mut found = holding(&[(&format!("{prefix}layers.0.attn.v"), shape)]);
-                found.fit(path, &expected).unwrap_or_else(|e| panic!("{prefix}: {e}"));
-                assert_eq!(found.tensors["layers.0.attn.v"].shape, [1, 2, 2]);
-            }
-        }
-        let refused =
-            |names: &[(&str, &[usize])]| holding(names).fit(path, &expected).unwrap_err().to_string();
-        let more = refused(&[("m.layers.0.attn.v", &[1, 2, 2]), ("m.layers.1.attn.v", &[1, 2, 2])]);
-        assert!(more.contains("`layers.1.attn.v` unexpected"), "{more}");
-        let twice = refused(&[("a.layers.0.attn.v", &[1, 2, 2]), ("b.layers.0.attn.v", &[1, 2, 2])]);
-        assert!(twice.contains("more than once, under `a.` and `b.`"), "{twice}");
-        let shape = refused(&[("layers.0.attn.v", &[4])]);
-        assert!(shape.contains("[4] instead of [1, 2, 2]"), "{shape}");
     }
 }

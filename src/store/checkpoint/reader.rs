@@ -2,7 +2,7 @@
 
 use super::decode::{self, crc32, foreign, truncated};
 use super::foreign::recognise;
-use super::{MAX_HEADER, own};
+use super::{MAX_HEADER, outline, own};
 use crate::error::{Error, Result, shown};
 use safetensors::{Dtype, SafeTensorError, tensor::Metadata};
 use std::collections::BTreeMap;
@@ -113,6 +113,45 @@ impl Reader {
     /// Strings beside the tensors, without those that floe sets itself.
     pub fn metadata(&self) -> &BTreeMap<String, String> {
         &self.metadata
+    }
+
+    /// The tensor of that name.
+    pub fn tensor(&self, name: &str) -> Option<&Entry> {
+        self.tensors.iter().find(|entry| entry.name == name)
+    }
+
+    /// A tensor's elements.
+    ///
+    /// # Errors
+    /// As [`Reader::read`].
+    pub fn data(&self, entry: &Entry) -> Result<Vec<f32>> {
+        let mut data = Vec::with_capacity(entry.shape.iter().product());
+        self.read(entry, |piece| {
+            data.extend_from_slice(piece);
+            Ok(())
+        })?;
+        Ok(data)
+    }
+
+    /// The tensors of these names and shapes one after another, as a model's arena has them, nothing of them in memory
+    /// twice. A prefix that all names share is no matter, nor is the axis of a matrix's one head.
+    ///
+    /// # Errors
+    /// One line: which tensors are missing, unexpected or of another shape; as [`Reader::read`].
+    pub fn arena(&self, expected: &[(String, Vec<usize>)]) -> Result<Vec<f32>> {
+        let have = self.tensors.iter().map(|entry| (entry.name.clone(), entry.shape.clone()));
+        let prefix = outline::fit(&self.path, have.collect(), expected)?;
+        // What was found is what is asked for, so a lying header takes no more memory than the file is long.
+        let elements = expected.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+        let mut arena = Vec::with_capacity(elements);
+        for (name, _) in expected {
+            let entry = self.tensor(&format!("{prefix}{name}")).expect("found to fit");
+            self.read(entry, |piece| {
+                arena.extend_from_slice(piece);
+                Ok(())
+            })?;
+        }
+        Ok(arena)
     }
 
     /// Hands out a tensor's elements in order, row-major, as f32, some at a time.

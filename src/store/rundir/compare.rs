@@ -3,7 +3,8 @@
 use super::{CONFIG, RunDir, read_if_there};
 use crate::error::{Error, Result};
 use crate::fingerprint::{self, Identity, Noted};
-use crate::store::checkpoint::{self, Checkpoint};
+use crate::store::checkpoint::Reader;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Holds that what the directory says it was made from is `identity`.
@@ -47,18 +48,18 @@ fn models(dir: &RunDir, identity: &Identity, longer: bool) -> Result<()> {
         if path.extension().is_none_or(|extension| extension != "safetensors") {
             continue;
         }
-        let checkpoint = checkpoint::read(&path)?;
+        let reader = Reader::open_own(&path)?;
         match longer {
-            true => same_but_steps(&path, &checkpoint, identity)?,
-            false => same(&path, &checkpoint, identity)?,
+            true => same_but_steps(&path, reader.metadata(), identity)?,
+            false => same(&path, reader.metadata(), identity)?,
         }
     }
     Ok(())
 }
 
 /// Holds that a checkpoint is of this experiment.
-pub fn same(path: &Path, checkpoint: &Checkpoint, identity: &Identity) -> Result<()> {
-    let noted = Noted::of(path, &checkpoint.metadata)?;
+pub fn same(path: &Path, metadata: &BTreeMap<String, String>, identity: &Identity) -> Result<()> {
+    let noted = Noted::of(path, metadata)?;
     match identity.differs(&noted) {
         Some(how) => Err(different(path, &how, identity, &noted)),
         None => Ok(()),
@@ -69,8 +70,8 @@ pub fn same(path: &Path, checkpoint: &Checkpoint, identity: &Identity) -> Result
 ///
 /// # Errors
 /// Another key, or the data, differ.
-pub fn same_but_steps(path: &Path, checkpoint: &Checkpoint, identity: &Identity) -> Result<()> {
-    let noted = Noted::of(path, &checkpoint.metadata)?;
+pub fn same_but_steps(path: &Path, metadata: &BTreeMap<String, String>, identity: &Identity) -> Result<()> {
+    let noted = Noted::of(path, metadata)?;
     let besides: Vec<String> = steps(identity, &noted).collect();
     match identity.config_differs(&noted, &besides).or_else(|| identity.data_differ(&noted)) {
         Some(how) => Err(different(path, &how, identity, &noted)),
