@@ -32,7 +32,7 @@ fn narrower_floats_are_written_on_request() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("c.safetensors");
     // The last is halfway between two of BF16, and of F16 a subnormal.
-    let data = vec![1.5, -0.1, 65504.0, 1.00390625, 5.9604645e-8];
+    let data = vec![1.5, -0.1, 65504.0, 1.003_906_3, 5.9604645e-8];
     let tensors = BTreeMap::from([("w".to_string(), Tensor { shape: vec![5], data })]);
     let c = Checkpoint { tensors, ..Checkpoint::default() };
     let found = |dtype| {
@@ -40,7 +40,7 @@ fn narrower_floats_are_written_on_request() {
         read(&path).unwrap().tensors["w"].data.clone()
     };
     assert_eq!(found(Dtype::F32), c.tensors["w"].data);
-    assert_eq!(found(Dtype::F16), [1.5, -0.099975586, 65504.0, 1.00390625, 5.9604645e-8]);
+    assert_eq!(found(Dtype::F16), [1.5, -0.099975586, 65504.0, 1.003_906_3, 5.9604645e-8]);
     assert_eq!(found(Dtype::BF16)[..4], [1.5, -0.100097656, 65536.0, 1.0]);
     let mut wide = c.clone();
     wide.tensors.get_mut("w").unwrap().data[1] = 65520.0;
@@ -60,7 +60,7 @@ fn a_tensor_comes_in_pieces_and_goes_in_pieces() {
     let give = |which: usize, sink: &mut Sink| {
         let count = [3, 1_000_000][which];
         let all: Vec<f32> = (0..count).map(number).collect();
-        all.chunks(70_001).try_for_each(|piece| sink(piece))
+        all.chunks(70_001).try_for_each(sink)
     };
     stream(&path, &outline(), &BTreeMap::new(), give).unwrap();
     let reader = Reader::open_own(&path).unwrap();

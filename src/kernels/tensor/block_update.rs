@@ -1,6 +1,6 @@
 //! `block_update`: one optimizer step on the trained elements of an arena of any size.
 
-mod cases;
+pub(in crate::kernels::tensor) mod cases;
 
 pub(in crate::kernels) use cases::{benches, cases};
 

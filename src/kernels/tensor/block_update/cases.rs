@@ -8,6 +8,7 @@ use crate::optim::Optimizer;
 use crate::params::Spans;
 use crate::params::blocks::{Blocks, Part};
 use crate::reference::masked_update as reference;
+use std::ops::Range;
 
 /// The step of the cases, in a ring of three.
 const STEP: usize = 4;
@@ -16,20 +17,25 @@ const RING: usize = 3;
 /// Elements of an arena that are trained, each range in a group.
 struct Fixture {
     name: &'static str,
-    parts: Vec<(std::ops::Range<usize>, u32)>,
+    parts: Vec<(Range<usize>, u32)>,
     clip: f64,
 }
 
+/// A single range.
+pub(in crate::kernels::tensor) fn alone(range: Range<usize>) -> Vec<Range<usize>> {
+    std::iter::once(range).collect()
+}
+
 fn fixtures() -> Vec<Fixture> {
-    let one = |name, ranges: Vec<std::ops::Range<usize>>, clip| Fixture {
+    let one = |name, ranges: Vec<Range<usize>>, clip| Fixture {
         name,
         parts: ranges.into_iter().map(|r| (r, 0)).collect(),
         clip,
     };
     vec![
-        one("all of 5003", vec![0..5003], 1.0),
-        one("one element", vec![101..102], 0.0),
-        one("a row of 64 among frozen ones", vec![128..192], 1e-3),
+        one("all of 5003", alone(0..5003), 1.0),
+        one("one element", alone(101..102), 0.0),
+        one("a row of 64 among frozen ones", alone(128..192), 1e-3),
         one("a column of a [40, 37]", (0..40).map(|row| 37 * row + 5..37 * row + 6).collect(), 0.5),
         one("unaligned stretches", vec![1..18, 19..21, 30..2079, 2082..2083, 4001..4007], 1.0),
         Fixture {
@@ -46,7 +52,7 @@ const SHIFT: usize = 12;
 
 impl Fixture {
     fn blocks(&self) -> Blocks {
-        let part = |(elements, group): &(std::ops::Range<usize>, u32)| Part {
+        let part = |(elements, group): &(Range<usize>, u32)| Part {
             elements: elements.clone(),
             grad: elements.start + SHIFT,
             group: *group,

@@ -1,5 +1,6 @@
 //! Parity cases and benches of `grad_norm`.
 
+use super::super::block_update::cases::alone;
 use super::super::records;
 use super::*;
 use crate::kernels::case::{Bench, Case, KEPT, poisoned, values};
@@ -48,8 +49,8 @@ fn case(name: &str, pieces: &[Vec<Range<usize>>], tuning: &Tuning) -> Case {
 pub fn cases(tuning: &Tuning) -> Vec<Case> {
     let columns = || (0..40).map(|row| 37 * row + 5..37 * row + 6).collect::<Vec<_>>();
     vec![
-        case("all of 5003", &[vec![0..LEN]], tuning),
-        case("one element", &[vec![101..102]], tuning),
+        case("all of 5003", &[alone(0..LEN)], tuning),
+        case("one element", &[alone(101..102)], tuning),
         case("a column of a [40, 37]", &[columns()], tuning),
         case("three segments", &[vec![1..18, 30..4001], columns(), vec![0..3, 9..LEN]], tuning),
     ]
