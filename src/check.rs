@@ -3,12 +3,16 @@
 use crate::compare::{self, Distance};
 use crate::error::{Error, Result};
 use crate::gpu::Engine;
+use crate::kernels::prompt::{own, prompt_sample};
 use crate::kernels::{CANARIES, Case, Expect, KEPT, KERNELS, Kernel, POISON, Tuning, Values};
+use crate::prompt::law::Law;
 
 /// Outcome of one case.
 #[derive(Clone, Debug)]
 pub struct Row {
+    /// The kernel's stem.
     pub kernel: &'static str,
+    /// The case, by its sizes.
     pub case: String,
     /// The largest over the case's outputs.
     pub distance: Option<Distance>,
@@ -17,6 +21,7 @@ pub struct Row {
 }
 
 impl Row {
+    /// Whether the case is green.
     pub fn passes(&self) -> bool {
         self.failure.is_empty()
     }
@@ -49,17 +54,13 @@ pub fn all(
         }
     }
     match unused.first() {
-        None if rows.is_empty() => Err(Error::Usage(format!(
-            "--only: variant `{}` doesn't use that kernel; it has no case",
-            tuning.name
-        ))),
+        None if rows.is_empty() => {
+            Err(Error::Usage(format!("variant `{}` doesn't use that kernel; it has no case", tuning.name)))
+        }
         None => Ok(rows),
         Some(part) => {
             let stems: Vec<&str> = KERNELS.iter().map(|k| k.stem).collect();
-            Err(Error::Usage(format!(
-                "--only `{part}` is in no case's name; kernels are {}",
-                stems.join(", ")
-            )))
+            Err(Error::Usage(format!("`{part}` is in no case's name; kernels are {}", stems.join(", "))))
         }
     }
 }
@@ -67,6 +68,21 @@ pub fn all(
 /// Runs every case of one kernel.
 pub fn of(kernel: &Kernel, engine: &Engine, tuning: &Tuning) -> Result<Vec<Row>> {
     (kernel.cases)(tuning).into_iter().map(|case| run(kernel.stem, case, engine)).collect()
+}
+
+/// Draws prompts of a law on the device and on the host, which must be the same: what holds the two halves of an
+/// [`OwnLaw`](crate::prompt::own::OwnLaw) together.
+///
+/// # Errors
+/// [`Error::Config`] for a law that can't be compiled; a device failure. Prompts that differ are red rows.
+pub fn law(law: &Law, engine: &Engine, tuning: &Tuning) -> Result<Vec<Row>> {
+    let sizes = [(0, 5, 0), (1, 37, 11), (6, 64, 3)];
+    own::check(law, 6)?;
+    let case = |(shots, batch, step)| {
+        let name = format!("{batch} prompts, n = {shots}, step {step}");
+        run("prompt_sample", prompt_sample::case(name, law, (shots, batch, step), tuning), engine)
+    };
+    sizes.into_iter().map(case).collect()
 }
 
 /// Runs one case.

@@ -6,6 +6,7 @@ mod devices;
 mod eval;
 mod finetune;
 mod init;
+mod mend;
 mod places;
 mod presets;
 mod pretrain;
@@ -148,10 +149,11 @@ fn printed(outcome: std::io::Result<()>) -> Result<()> {
     }
 }
 
-/// Says what went wrong, in one line that is safe to show. A reader of standard error that has gone away is no reason
+/// Says what went wrong and what can be done about it, in one line that is safe to show. A reader of standard error that has gone away is no reason
 /// to panic.
 pub fn say(error: &Error) {
-    let _ = writeln!(std::io::stderr(), "floe: {}", escape::line(&error.to_string()));
+    let words = format!("{error}{}", mend::mend(error));
+    let _ = writeln!(std::io::stderr(), "floe: {}", escape::line(&words));
 }
 
 /// The arguments as they were given; help and version are printed, and what is wrong is said, in the parser's words.

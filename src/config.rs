@@ -3,22 +3,31 @@
 //! Every key is described where a user reads it, in the presets (`floe init paper`); a test holds that
 //! each preset names every key.
 
+mod axes;
+mod draft;
 mod load;
+mod presets;
 mod schema;
 mod settings;
 mod slips;
+mod source;
 mod sweep;
+mod task;
 mod tree;
 mod validate;
 mod values;
 mod words;
 
-use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+pub use crate::optim::{Optimizer, Rule, Schedule};
+pub use crate::prompt::{Loss, Model, QueryKey};
 
-pub use load::{PRESETS, Preset, load, preset, resolve_made, resolve_text};
+use serde::{Deserialize, Serialize};
+
+pub use load::{load, resolve_made, resolve_text};
+pub use presets::{PRESETS, Preset, preset};
 pub use settings::settings;
 pub use sweep::{Axis, Cell, Sweep, load_sweep, sweep_text};
+pub use task::{Covariance, Decimal, Delimiter, Missing, OwnTask, Regression, Tables, Task, Theta};
 pub use words::{closest, missing_file};
 
 /// A whole experiment: what `floe run` takes and `config.toml` in a run directory holds.
@@ -27,179 +36,33 @@ pub use words::{closest, missing_file};
 pub struct Config {
     /// Seeds everything: initialisation, prompts, θ0, splits, evaluation. At most 2^63 − 1 (TOML's integers).
     pub seed: u64,
+    /// Sizes of the model.
     pub model: Model,
+    /// Where prompts come from.
     pub task: Task,
+    /// The phase that every method starts from.
     pub pretrain: Pretrain,
+    /// What methods have in common.
     pub finetune: Finetune,
+    /// How models are tested.
     pub eval: Eval,
+    /// What is written on the way.
     pub record: Record,
+    /// The ways of fine-tuning, in order.
     pub methods: Vec<Method>,
-}
-
-/// Whether query and key are one matrix `Q = W_Qᵀ W_K` or two.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum QueryKey {
-    #[default]
-    Merged,
-    Separate,
-}
-
-/// The linear transformer of `docs/MATH.md`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Model {
-    pub layers: usize,
-    pub heads: usize,
-    pub qk: QueryKey,
-    /// Standard deviation of the normal initialisation of every entry.
-    pub init_std: f64,
-}
-
-/// Where prompts come from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub enum Task {
-    Regression(Regression),
-    Tables(Tables),
-}
-
-/// Linear regression with a hidden task vector: `y = θ·x + ε`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Regression {
-    /// Covariates an example, d.
-    pub dim: usize,
-    /// Variance σ² of ε.
-    pub noise: f64,
-    /// Covariance Σ of x.
-    pub covariance: Covariance,
-    /// Law of a fresh θ.
-    pub theta: Theta,
-    /// Pairs in the fixed fine-tuning set.
-    pub pool: usize,
-}
-
-/// Covariance of the covariates: `"identity"`, a diagonal, or a d×d matrix in a CSV file without header.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Covariance {
-    #[default]
-    Identity,
-    Diagonal(Vec<f64>),
-    File(PathBuf),
-}
-
-/// Law of a fresh task vector: uniform on the unit sphere, or N(0, I).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Theta {
-    #[default]
-    Sphere,
-    Gaussian,
-}
-
-/// Many small regression tables in one CSV file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Tables {
-    /// The CSV file; empty for the `diamonds` table that floe ships.
-    pub path: PathBuf,
-    /// Column that names the task of a row.
-    pub task_column: String,
-    /// Column to predict; empty for the last one.
-    pub target_column: String,
-    /// Columns to predict from; empty for all but those of the task and the target.
-    pub features: Vec<String>,
-    /// Columns replaced by log(1 + value).
-    pub log1p: Vec<String>,
-    /// What stands between two cells.
-    pub delimiter: Delimiter,
-    /// What stands before the fraction of a number.
-    pub decimal: Decimal,
-    /// What a missing value is taken for.
-    pub missing: Missing,
-    /// Share of the tasks kept from pre-training and fine-tuning.
-    pub heldout: f64,
-    /// Task to fine-tune on; empty for one drawn by the seed.
-    pub target: String,
-    /// Share of the target task's rows kept for its evaluation.
-    pub target_test: f64,
-    /// Draw a prompt's rows with replacement.
-    pub replacement: bool,
-}
-
-/// What stands between two cells of a table. Spaces count as one, however many.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Delimiter {
-    #[default]
-    #[serde(rename = ",", alias = "comma")]
-    Comma,
-    #[serde(rename = ";", alias = "semicolon")]
-    Semicolon,
-    // A shell hands on `\t` as it is typed.
-    #[serde(rename = "\t", alias = "tab", alias = "\\t")]
-    Tab,
-    #[serde(rename = "|", alias = "pipe")]
-    Pipe,
-    #[serde(rename = " ", alias = "space")]
-    Space,
-}
-
-impl Delimiter {
-    pub const ALL: [Delimiter; 5] =
-        [Delimiter::Comma, Delimiter::Semicolon, Delimiter::Tab, Delimiter::Pipe, Delimiter::Space];
-
-    pub fn byte(self) -> u8 {
-        match self {
-            Delimiter::Comma => b',',
-            Delimiter::Semicolon => b';',
-            Delimiter::Tab => b'\t',
-            Delimiter::Pipe => b'|',
-            Delimiter::Space => b' ',
-        }
-    }
-
-    /// As a configuration file has it, without quotes.
-    pub fn shown(self) -> &'static str {
-        match self {
-            Delimiter::Comma => ",",
-            Delimiter::Semicolon => ";",
-            Delimiter::Tab => "\\t",
-            Delimiter::Pipe => "|",
-            Delimiter::Space => " ",
-        }
-    }
-}
-
-/// What stands before the fraction of a number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Decimal {
-    #[default]
-    #[serde(rename = ".", alias = "point")]
-    Point,
-    #[serde(rename = ",", alias = "comma")]
-    Comma,
-}
-
-/// What a missing value is taken for: a mistake, or a reason to leave its row out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Missing {
-    #[default]
-    Error,
-    Drop,
 }
 
 /// Pre-training: a fresh task per prompt, loss on the query after `shots` demonstrations.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pretrain {
+    /// Optimizer steps.
     pub steps: u64,
     /// Prompts a step, B.
     pub batch: usize,
     /// Demonstrations a prompt, n.
     pub shots: usize,
+    /// Rule, learning rate, clipping.
     pub optimizer: Optimizer,
 }
 
@@ -207,52 +70,14 @@ pub struct Pretrain {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Finetune {
+    /// Optimizer steps.
     pub steps: u64,
+    /// Prompts a step, B.
     pub batch: usize,
+    /// Demonstrations a prompt, n.
     pub shots: usize,
+    /// Rule, learning rate, clipping.
     pub optimizer: Optimizer,
-}
-
-/// The update rule.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Rule {
-    #[default]
-    Sgd,
-    Adam,
-    AdamW,
-}
-
-/// How a learning rate or a loss weight moves over the steps of a phase.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Schedule {
-    #[default]
-    Constant,
-    /// From 1 at the first step to 0 at the last.
-    Linear,
-    /// Half a cosine from 1 at the first step to 0 at the last.
-    Cosine,
-}
-
-/// An optimizer and its numbers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Optimizer {
-    pub rule: Rule,
-    pub lr: f64,
-    pub lr_schedule: Schedule,
-    /// Steps over which the learning rate rises from 0 before its schedule begins.
-    pub warmup: u64,
-    /// SGD's momentum.
-    pub momentum: f64,
-    /// Adam's and AdamW's decay rates of the two moments.
-    pub betas: [f64; 2],
-    pub eps: f64,
-    /// L2 term for SGD and Adam, decoupled for AdamW.
-    pub weight_decay: f64,
-    /// Largest global gradient norm over the trained parameters; 0 for no clipping.
-    pub clip: f64,
 }
 
 /// Test error at every shot count.
@@ -261,6 +86,7 @@ pub struct Optimizer {
 pub struct Eval {
     /// Prompts a task and a seed.
     pub prompts: usize,
+    /// Evaluation seeds, each with prompts of its own.
     pub seeds: usize,
     /// Evaluates 0, 1, …, `shots` demonstrations.
     pub shots: usize,
@@ -276,23 +102,13 @@ pub struct Record {
     pub checkpoint_every: u64,
 }
 
-/// Which losses a method descends: zero-shot, few-shot, or `zs + w_t fs`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Loss {
-    #[serde(rename = "zs")]
-    Zs,
-    #[serde(rename = "fs")]
-    Fs,
-    #[serde(rename = "zs+fs")]
-    ZsFs,
-}
-
 /// A way of fine-tuning: plain data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Method {
     /// Names the checkpoint; letters, digits, `-`, `_` and `.`.
     pub name: String,
+    /// What is descended.
     pub loss: Loss,
     /// Patterns over parameter names; see `docs/MATH.md` and [`crate::params::mask`].
     pub train: Vec<String>,
@@ -317,49 +133,6 @@ fn one() -> f64 {
     1.0
 }
 
-impl Default for Model {
-    fn default() -> Self {
-        Model { layers: 1, heads: 1, qk: QueryKey::Merged, init_std: 0.05 }
-    }
-}
-
-impl Default for Task {
-    fn default() -> Self {
-        Task::Regression(Regression::default())
-    }
-}
-
-impl Default for Regression {
-    fn default() -> Self {
-        Regression {
-            dim: 5,
-            noise: 0.1,
-            covariance: Covariance::Identity,
-            theta: Theta::Sphere,
-            pool: 100_000,
-        }
-    }
-}
-
-impl Default for Tables {
-    fn default() -> Self {
-        Tables {
-            path: PathBuf::new(),
-            task_column: "task".into(),
-            target_column: String::new(),
-            features: Vec::new(),
-            log1p: Vec::new(),
-            delimiter: Delimiter::Comma,
-            decimal: Decimal::Point,
-            missing: Missing::Error,
-            heldout: 0.3,
-            target: String::new(),
-            target_test: 0.5,
-            replacement: false,
-        }
-    }
-}
-
 impl Default for Pretrain {
     fn default() -> Self {
         Pretrain { steps: 5000, batch: 5000, shots: 20, optimizer: Optimizer::default() }
@@ -369,22 +142,6 @@ impl Default for Pretrain {
 impl Default for Finetune {
     fn default() -> Self {
         Finetune { steps: 5000, batch: 5000, shots: 20, optimizer: Optimizer::default() }
-    }
-}
-
-impl Default for Optimizer {
-    fn default() -> Self {
-        Optimizer {
-            rule: Rule::Sgd,
-            lr: 0.01,
-            lr_schedule: Schedule::Constant,
-            warmup: 0,
-            momentum: 0.9,
-            betas: [0.9, 0.9],
-            eps: 1e-8,
-            weight_decay: 0.0,
-            clip: 1.0,
-        }
     }
 }
 

@@ -23,6 +23,14 @@ pub fn line(text: &str) -> Cow<'_, str> {
     replace(text, |c| acts(c).then(|| c.escape_default().to_string()))
 }
 
+/// [`line()`] of the first `most` characters, with an ellipsis where there are more.
+pub fn short(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => line(&text[..end]).into_owned() + "…",
+        None => line(text).into_owned(),
+    }
+}
+
 /// Lines: as [`line()`], with the ends of lines kept, those of Windows as `\n`.
 pub fn lines(text: &str) -> Cow<'_, str> {
     let escaped = |c: char| (c != '\n' && acts(c)).then(|| c.escape_default().to_string());

@@ -1,6 +1,7 @@
 //! Zero-shot and few-shot test error, with standard errors, exact risks and reference predictors.
 
 mod closed;
+mod drawn;
 mod sampled;
 
 use crate::config::{Config, QueryKey};
@@ -8,11 +9,11 @@ use crate::error::Result;
 use crate::gpu::Engine;
 use crate::interrupt;
 use crate::kernels::Tuning;
-use crate::law::Law;
 use crate::linalg;
-use crate::model::Plan;
+use crate::models::prompt::Plan;
 use crate::params::ParamTable;
-use crate::results::{CsvText, number};
+use crate::prompt::law::Law;
+use crate::store::results::{CsvText, number};
 use crate::tasks::regression::Truth;
 use crate::tasks::{Known, Problem, baselines};
 use crate::theory::{self, Head, Setting};
@@ -22,7 +23,9 @@ use crate::theory::{self, Head, Setting};
 pub struct Row {
     /// `pretrained`, a method, or a reference.
     pub model: String,
+    /// The test.
     pub task: String,
+    /// Demonstrations before the query.
     pub shots: usize,
     /// Mean squared error over prompts and seeds, against the noisy y.
     pub mean: f64,
@@ -50,10 +53,15 @@ pub fn to_csv<'a>(rows: impl IntoIterator<Item = (&'a Row, &'a str)>) -> String 
 
 /// Tests models of one experiment.
 pub struct Evaluator<'a> {
+    /// The device.
     pub engine: &'a Engine,
+    /// How kernels split their work on it.
     pub tuning: Tuning,
+    /// Sizes of the model and of the tests.
     pub config: &'a Config,
+    /// Where parameters stand.
     pub table: &'a ParamTable,
+    /// The tests.
     pub problem: &'a Problem,
 }
 
@@ -142,7 +150,7 @@ fn risk(truth: &Truth, dim: usize, head: &Head, task: &str, shots: usize) -> Vec
 }
 
 /// What models are compared with: closed-form optima and the Bayes floor for regression, reference predictors on the
-/// same prompts for tables.
+/// same prompts for tables and for laws of one's own.
 ///
 /// # Errors
 /// [`Error::Interrupted`](crate::Error::Interrupted).
@@ -162,6 +170,7 @@ pub fn references(
             }
             Ok(rows)
         }
+        Known::Samples => drawn::references(config, problem),
     }
 }
 
@@ -176,14 +185,17 @@ fn predicted(
     let prompts = laws.flat_map(|law| {
         (0..eval.prompts as u32).filter_map(move |p| match &law {
             Law::Tables(law) => Some(law.rows_of(p, 0, eval.shots)),
-            Law::Regression(_) => None,
+            Law::Regression(_) | Law::Own(_) => None,
         })
     });
-    let curves = predictors.errors(data, prompts)?;
+    Ok(predictions(&predictors.errors(data, prompts)?, test, eval.shots))
+}
+
+fn predictions(curves: &[baselines::Baseline], test: &crate::tasks::Test, shots: usize) -> Vec<Row> {
     let row = |curve: &baselines::Baseline, n: usize| {
         reference(curve.name, test.name, n, curve.mean[n], curve.stderr[n], None)
     };
-    Ok(curves.iter().flat_map(|curve| (0..=eval.shots).map(move |n| row(curve, n))).collect())
+    curves.iter().flat_map(|curve| (0..=shots).map(move |n| row(curve, n))).collect()
 }
 
 fn reference(

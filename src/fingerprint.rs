@@ -18,6 +18,7 @@ const PATHS: [&str; 2] = ["task.path", "task.covariance.file"];
 pub struct FileRead {
     /// Without its directory.
     pub name: String,
+    /// As it lies on disk.
     pub bytes: u64,
     /// Of the bytes as they lie on disk, like `sha256sum`.
     pub sha256: String,
@@ -35,6 +36,7 @@ impl FileRead {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Data {
+    /// Each that was read.
     pub files: Vec<FileRead>,
     /// The features, then the target.
     pub columns: Vec<String>,
@@ -95,8 +97,11 @@ pub struct Identity {
 /// What a file says it was made from, as far as it does.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Noted {
+    /// TOML.
     pub config: Option<String>,
+    /// What was read.
     pub data: Option<Vec<Data>>,
+    /// The hash of the weights that it starts from.
     pub start: Option<String>,
 }
 
@@ -107,6 +112,7 @@ pub struct Record {
     pub fingerprint: String,
     /// TOML.
     pub config: String,
+    /// What was read.
     pub data: Vec<Data>,
 }
 

@@ -16,9 +16,10 @@ mod recording;
 mod rounds;
 #[cfg(not(target_vendor = "apple"))]
 mod spirv;
+pub mod wgsl;
 
 pub use compiler::{Compiled, Compiler};
 pub use device::{AdapterSummary, adapters, open};
 pub use engine::{Engine, Launch, ReadBack};
 pub use pace::Pace;
-pub use recording::{Access, Binding, Buffer, Consts, Dispatch, Program, ProgramDesc, Recording};
+pub use recording::{Access, Binding, Buffer, Consts, Dispatch, Groups, Program, ProgramDesc, Recording};

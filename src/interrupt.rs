@@ -34,6 +34,7 @@ pub fn compiling() -> bool {
 pub struct Compiling(());
 
 impl Compiling {
+    /// Says so until it is dropped.
     pub fn begin() -> Self {
         COMPILING.fetch_add(1, Ordering::Relaxed);
         Compiling(())

@@ -1,32 +1,24 @@
-//! The kernels: each a shader and a host side of the same stem, and one line in [`KERNELS`].
+//! The kernels, in wings: each a shader and a host side of the same stem, and one line in [`KERNELS`].
 
 mod case;
-pub mod grad_reduce;
-mod loops;
-pub mod masked_update;
-pub mod normal;
-mod parts;
-pub mod prompt_eval;
-pub mod prompt_moments;
-pub mod prompt_sample;
-pub mod prompt_step;
-pub mod prompt_train;
-pub mod qk;
-pub mod roof;
-mod source;
-mod unroll;
+pub mod prompt;
+pub mod shared;
+pub mod tensor;
+mod tuning;
 
 pub use case::{Bench, CANARIES, Case, Expect, KEPT, POISON, Values};
-pub use source::Source;
+pub use tuning::{Tuning, VARIANTS};
 
-use crate::error::{Error, Result};
-use crate::gpu::{Access, AdapterSummary, Binding, Consts, Program, ProgramDesc as Desc};
-use crate::shape::Models;
-use unroll::unroll;
+use crate::gpu::{Access, Binding, Consts, Program, ProgramDesc};
+use prompt::{prompt_eval, prompt_moments, prompt_sample, prompt_step, prompt_train, qk};
+use shared::{grad_reduce, masked_update, normal, roof};
+use tensor::{block_update, grad_norm};
 
 /// A kernel as parity, bench and shader validation see it.
 pub struct Kernel {
-    /// Names `shaders/<stem>.wgsl` and `src/kernels/<stem>.rs`; the references of several are in `src/reference/`.
+    /// Where it stands: `shaders/<wing>/` and `src/kernels/<wing>/`.
+    pub wing: &'static str,
+    /// Names `<stem>.wgsl` and `<stem>.rs` there; the references of several are in `src/reference/`.
     pub stem: &'static str,
     /// Parity cases, odd sizes included.
     pub cases: fn(&Tuning) -> Vec<Case>,
@@ -36,176 +28,44 @@ pub struct Kernel {
 
 /// Every kernel. A line here is all that parity, bench and validation need.
 pub const KERNELS: &[Kernel] = &[
-    Kernel { stem: "roof", cases: roof::cases, benches: roof::benches },
-    Kernel { stem: "normal", cases: normal::cases, benches: normal::benches },
-    Kernel { stem: "prompt_sample", cases: prompt_sample::cases, benches: prompt_sample::benches },
-    Kernel { stem: "prompt_moments", cases: prompt_moments::cases, benches: prompt_moments::benches },
-    Kernel { stem: "prompt_step", cases: prompt_step::cases, benches: prompt_step::benches },
-    Kernel { stem: "prompt_train", cases: prompt_train::cases, benches: prompt_train::benches },
-    Kernel { stem: "prompt_eval", cases: prompt_eval::cases, benches: prompt_eval::benches },
-    Kernel { stem: "grad_reduce", cases: grad_reduce::cases, benches: grad_reduce::benches },
-    Kernel { stem: "qk", cases: qk::cases, benches: qk::benches },
-    Kernel { stem: "masked_update", cases: masked_update::cases, benches: masked_update::benches },
+    Kernel { wing: "shared", stem: "roof", cases: roof::cases, benches: roof::benches },
+    Kernel { wing: "shared", stem: "normal", cases: normal::cases, benches: normal::benches },
+    Kernel {
+        wing: "prompt",
+        stem: "prompt_sample",
+        cases: prompt_sample::cases,
+        benches: prompt_sample::benches,
+    },
+    Kernel {
+        wing: "prompt",
+        stem: "prompt_moments",
+        cases: prompt_moments::cases,
+        benches: prompt_moments::benches,
+    },
+    Kernel { wing: "prompt", stem: "prompt_step", cases: prompt_step::cases, benches: prompt_step::benches },
+    Kernel {
+        wing: "prompt",
+        stem: "prompt_train",
+        cases: prompt_train::cases,
+        benches: prompt_train::benches,
+    },
+    Kernel { wing: "prompt", stem: "prompt_eval", cases: prompt_eval::cases, benches: prompt_eval::benches },
+    Kernel { wing: "shared", stem: "grad_reduce", cases: grad_reduce::cases, benches: grad_reduce::benches },
+    Kernel { wing: "prompt", stem: "qk", cases: qk::cases, benches: qk::benches },
+    Kernel {
+        wing: "shared",
+        stem: "masked_update",
+        cases: masked_update::cases,
+        benches: masked_update::benches,
+    },
+    Kernel { wing: "tensor", stem: "grad_norm", cases: grad_norm::cases, benches: grad_norm::benches },
+    Kernel {
+        wing: "tensor",
+        stem: "block_update",
+        cases: block_update::cases,
+        benches: block_update::benches,
+    },
 ];
-
-/// How work is split on a class of device: a named variant. Different splits give different last bits, so a run
-/// records its own.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Tuning {
-    pub name: &'static str,
-    /// Invocations a workgroup.
-    pub workgroup: usize,
-    /// Most invocations that share a batch of prompts, unless their loops would go round too often.
-    pub lanes: usize,
-    /// Invocations of the single workgroup that updates parameters.
-    pub update: usize,
-    /// Neighbouring invocations whose sums a subgroup operation adds up: the adapter's subgroup size, or 1 for none.
-    pub subgroup: usize,
-    /// Gradients are added up in workgroup memory before they are written; `subgroup` is then 1.
-    pub shared: bool,
-    /// Most models that an invocation works through with each prompt it draws.
-    pub group: usize,
-    /// Most operations of a step of a model on its own up to which many steps run in one launch, by a subgroup; 0 for
-    /// never.
-    pub resident: f64,
-    /// Seconds that a byte of a program of many steps takes to compile beyond the two that it replaces: what the steps of a
-    /// phase must repay. 0 takes it wherever it fits.
-    pub compile: f64,
-    /// The update sums the partial sums itself: a launch less, by a single workgroup.
-    pub fused: bool,
-    /// Training draws the second moments of Gaussian demonstrations from their law instead of the demonstrations.
-    pub moments: bool,
-    /// Most times that the loops of an invocation may go round between them: the adapter's, not the variant's.
-    pub loops: u64,
-}
-
-const CPU: Tuning = Tuning {
-    name: "cpu",
-    workgroup: 8,
-    lanes: 64,
-    update: 8,
-    subgroup: 8,
-    shared: false,
-    group: 8,
-    resident: 8e6,
-    compile: 1e-6,
-    fused: true,
-    moments: true,
-    loops: u64::MAX,
-};
-const GPU: Tuning = Tuning {
-    name: "gpu",
-    workgroup: 64,
-    lanes: 2048,
-    update: 256,
-    subgroup: 1,
-    shared: true,
-    group: 1,
-    resident: 0.0,
-    compile: 0.0,
-    fused: false,
-    moments: true,
-    loops: u64::MAX,
-};
-
-/// Every variant. Each goes through parity; [`Tuning::of`] chooses one for an adapter, `--variant` another.
-pub const VARIANTS: &[Tuning] = &[
-    CPU,
-    // The same where a vector register holds 4 (WARP, 128 bits) or 16.
-    Tuning { name: "cpu-4", workgroup: 4, update: 4, subgroup: 4, ..CPU },
-    Tuning { name: "cpu-16", workgroup: 16, update: 16, subgroup: 16, ..CPU },
-    Tuning { name: "cpu-lane", subgroup: 1, resident: 0.0, fused: false, ..CPU },
-    Tuning { name: "cpu-tokens", moments: false, ..CPU },
-    // Two cores need no more than four workgroups; thirty-two can use as many.
-    Tuning { name: "cpu-32", lanes: 32, ..CPU },
-    Tuning { name: "cpu-256", lanes: 256, ..CPU },
-    GPU,
-    Tuning { name: "gpu-lane", shared: false, ..GPU },
-    Tuning { name: "gpu-fused", lanes: 1024, fused: true, ..GPU },
-    Tuning { name: "gpu-32", workgroup: 32, ..GPU },
-    Tuning { name: "gpu-wide", lanes: 8192, ..GPU },
-];
-
-impl Tuning {
-    /// The first variant for the adapter's class that it has the means for: a processor wants a workgroup to be one
-    /// vector register and few long invocations, as each loads the weights; a GPU wants enough of them to fill it.
-    pub fn of(adapter: &AdapterSummary) -> Self {
-        *Tuning::of_class(adapter).first().expect("each class has a variant without needs")
-    }
-
-    /// All variants for the adapter's class that it has the means for, the one to take unmeasured first.
-    pub fn of_class(adapter: &AdapterSummary) -> Vec<Self> {
-        let class = if adapter.is_software() { "cpu" } else { "gpu" };
-        // `cpu-tokens` is for comparison.
-        let own = |v: &&Tuning| v.fits(adapter) && v.moments && v.name.starts_with(class);
-        VARIANTS.iter().filter(own).map(|v| Tuning { loops: adapter.loops, ..*v }).collect()
-    }
-
-    /// Whether the adapter has what the variant needs.
-    pub fn fits(&self, adapter: &AdapterSummary) -> bool {
-        self.subgroup == 1 || adapter.subgroup == Some(self.subgroup as u32)
-    }
-
-    /// The variant of that name, bounded by what the adapter can do.
-    ///
-    /// # Errors
-    /// There is none, or the adapter lacks what it needs.
-    pub fn named(name: &str, adapter: &AdapterSummary) -> Result<Self> {
-        let fitting: Vec<&Tuning> = VARIANTS.iter().filter(|v| v.fits(adapter)).collect();
-        let Some(found) = fitting.iter().find(|v| v.name == name) else {
-            let names: Vec<&str> = fitting.iter().map(|v| v.name).collect();
-            return Err(Error::Usage(format!(
-                "--variant `{name}` is none of this adapter's: {}",
-                names.join(", ")
-            )));
-        };
-        Ok(Tuning { loops: adapter.loops, ..**found })
-    }
-
-    /// Partial sums that so many lanes make.
-    pub fn parts(&self, lanes: usize) -> usize {
-        lanes / if self.shared { self.workgroup } else { self.subgroup }
-    }
-
-    /// Invocations for a batch, in whole workgroups: as many as there are prompts, at most `lanes`; more if `loops` of
-    /// a program for that many go round too often.
-    fn lanes(&self, batch: usize, loops: impl Fn(usize) -> u64) -> usize {
-        let most = batch.next_multiple_of(self.workgroup);
-        let mut lanes = most.min(self.lanes.next_multiple_of(self.workgroup));
-        while lanes < most && loops(lanes) > self.loops {
-            lanes = (2 * lanes).min(most);
-        }
-        lanes
-    }
-
-    /// How `count` models of `room` words each share the drawing of prompts: in even groups, each of at most `group`
-    /// models and of no more words than compile in seconds and stay in a processor's first cache.
-    pub fn models(&self, count: usize, room: usize) -> Models {
-        let most = self.group.min(GROUP_ROOM / room.max(1)).max(1);
-        let groups = count.div_ceil(most).max(1);
-        Models { count, group: count.div_ceil(groups) }
-    }
-
-    /// Workgroups of one invocation an item.
-    pub fn groups(&self, items: usize) -> u32 {
-        items.div_ceil(self.workgroup) as u32
-    }
-}
-
-/// Words of weights and gradients of an invocation's models, twice where they descend two losses: eight of the paper's, or
-/// four. Five with two losses take the software adapter's compiler more than a minute and a gigabyte.
-const GROUP_ROOM: usize = 8 * (98 + 58);
-
-/// Innermost copies up to which a marked loop nest is unrolled: a D³ nest of the paper's D = 7, a D² one to D = 22.
-const UNROLL: usize = 512;
-
-const RANDOM: &str = include_str!("../shaders/common/random.wgsl");
-const SUBGROUP: &str = include_str!("../shaders/common/subgroup.wgsl");
-const PARTIALS_SUBGROUP: &str = include_str!("../shaders/common/partials_subgroup.wgsl");
-const PARTIALS_WORKGROUP: &str = include_str!("../shaders/common/partials_workgroup.wgsl");
-const LINEAR_ATTENTION: &str = include_str!("../shaders/common/linear_attention.wgsl");
-const DESCENT: &str = include_str!("../shaders/common/descent.wgsl");
-const OPTIMIZER: &str = include_str!("../shaders/common/optimizer.wgsl");
 
 const fn uniform(index: u32, name: &'static str) -> Binding {
     Binding { index, name, access: Access::Uniform }
@@ -219,26 +79,33 @@ const fn write(index: u32, name: &'static str) -> Binding {
     Binding { index, name, access: Access::ReadWrite }
 }
 
-/// Constants, then the parts of a shader, unrolled: a program.
-fn program(
+/// What an entry point is called, and what it takes of an adapter.
+struct Entry {
     kernel: &'static str,
-    entry: &'static str,
-    parts: &[&str],
-    consts: Consts,
-    bindings: Vec<Binding>,
+    name: &'static str,
+    /// Invocations a workgroup.
     workgroup: usize,
+    /// Bytes of workgroup memory.
     shared_bytes: usize,
-) -> Program {
-    let consts = consts.u32("WG", workgroup);
-    let text = unroll(&[&[consts.text()], parts].concat().concat(), UNROLL);
-    let loops = loops::iterations(&text, entry);
-    Program::new(Desc {
-        kernel,
-        entry,
-        wgsl: text,
+    /// Most rounds of an invocation's loops, between them.
+    loops: u64,
+}
+
+/// Constants, then the parts of a shader: a program.
+fn program(entry: Entry, parts: &[&str], consts: Consts, bindings: Vec<Binding>) -> Program {
+    let consts = consts.u32("WG", entry.workgroup);
+    written(entry, [&[consts.text()], parts].concat().concat(), bindings)
+}
+
+/// A program of a whole text.
+fn written(entry: Entry, wgsl: String, bindings: Vec<Binding>) -> Program {
+    Program::new(ProgramDesc {
+        kernel: entry.kernel,
+        entry: entry.name,
+        wgsl,
         bindings,
-        workgroup: workgroup as u32,
-        shared_bytes: shared_bytes as u32,
-        loops,
+        workgroup: entry.workgroup as u32,
+        shared_bytes: entry.shared_bytes as u32,
+        loops: entry.loops,
     })
 }

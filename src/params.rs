@@ -2,12 +2,14 @@
 //!
 //! A model is a [`ParamTable`] over one arena; a mask is [`Spans`] of that arena, resolved once from patterns.
 
+pub mod blocks;
 mod coverage;
 pub mod mask;
 mod pattern;
 mod spans;
 mod table;
 
+pub use blocks::{Block, Blocks, Part};
 pub use coverage::{Coverage, Group};
 pub use spans::Spans;
-pub use table::{Axis, Need, Param, ParamTable};
+pub use table::{Axis, Init, Need, Param, ParamTable};

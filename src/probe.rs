@@ -1,14 +1,16 @@
 //! What floe computes on one small batch, written out for a check from outside (`tests/interop`).
 
-use crate::checkpoint::{Checkpoint, Tensor};
 use crate::config::{Loss, Schedule};
 use crate::error::Result;
 use crate::gpu::Buffer;
-use crate::kernels::masked_update::NONE;
-use crate::kernels::{Source, Tuning, prompt_sample};
-use crate::model::{Plan, Start, Stepper};
+use crate::job::{Experiment, Machine};
+use crate::kernels::Tuning;
+use crate::kernels::prompt::{Source, prompt_sample};
+use crate::kernels::shared::masked_update::NONE;
+use crate::models::Step;
+use crate::models::prompt::{Plan, Start, Stepper};
 use crate::params::Spans;
-use crate::run::{Experiment, Machine};
+use crate::store::checkpoint::{Checkpoint, Tensor};
 use std::collections::BTreeMap;
 
 /// Weight of the few-shot loss in the probe: any number that tells the two losses apart.
@@ -34,7 +36,7 @@ pub fn probe(experiment: &Experiment, machine: Machine, params: &[f32], batch: u
     let start = Start { params, moments: &[], step: 0 };
     let stepper = Stepper::new(&experiment.config.model, table, &plan, start, 1, &tuning);
     stepper.submit(engine, 0, 1)?;
-    let metrics: Vec<f32> = engine.read(&stepper.metrics)?;
+    let metrics: Vec<f32> = engine.read(&stepper.ring().buffer)?;
     let grads: Vec<f32> = engine.read(&stepper.grads)?;
 
     let width = experiment.problem.dim + 2;

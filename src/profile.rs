@@ -35,7 +35,7 @@ impl Profile {
                 self.events.push(serde_json::json!({
                     "name": dispatch.program.entry, "cat": phase, "ph": "X", "pid": 1, "tid": 1,
                     "ts": launch.start_ns * 1e-3, "dur": launch.ns * 1e-3,
-                    "args": { "phase": phase, "workgroups": dispatch.groups[0] * dispatch.groups[1] },
+                    "args": { "phase": phase, "workgroups": dispatch.groups.iter().map(|&n| u64::from(n)).product::<u64>() },
                 }));
             }
         }

@@ -1,11 +1,6 @@
 //! The report of a run: figures and one self-contained page, drawn from the files of a run directory alone.
 
-mod axis;
-mod canvas;
-mod conclude;
 mod drawn;
-mod figure;
-mod front;
 mod heat;
 mod load;
 mod losses;
@@ -22,7 +17,8 @@ pub use load::{Curve, Device, Loss, PRETRAINED, Phase, Point, RunData, RunInfo, 
 pub use weights::{Matrix, Weights};
 
 use crate::error::{Error, Result};
-use figure::{Figure, Key, escape};
+use crate::findings::{self, Results, Risk, Row};
+use crate::plot::{self, Figure, Key, escape};
 use minijinja::{AutoEscape, Environment, Value, context};
 use std::path::Path;
 
@@ -40,7 +36,7 @@ pub fn write(dir: &Path) -> Result<()> {
 /// Whatever [`read`] finds wrong.
 pub fn draw(dir: &Path) -> Result<Drawn> {
     let data = read(dir)?;
-    let page = Page::draw(&data)?;
+    let page = Page::draw(&data);
     Ok(Drawn::new(dir, page.all(), &page.html(&data)?))
 }
 
@@ -54,15 +50,15 @@ struct Page {
 }
 
 impl Page {
-    fn draw(data: &RunData) -> Result<Page> {
+    fn draw(data: &RunData) -> Page {
         let styles = palette::styles(&data.models(), &data.config.methods);
-        Ok(Page {
-            shots: shots::figures(data, &styles)?,
-            tradeoff: tradeoff::figure(data, &styles)?,
-            losses: losses::figures(data, &styles)?,
-            maps: heat::maps(data)?,
+        Page {
+            shots: shots::figures(data, &styles),
+            tradeoff: tradeoff::figure(data, &styles),
+            losses: losses::figures(data, &styles),
+            maps: heat::maps(data),
             styles,
-        })
+        }
     }
 
     fn all(&self) -> impl Iterator<Item = &Figure> {
@@ -103,7 +99,7 @@ impl Page {
 fn render(dir: &Path, page: &str, values: Value) -> Result<String> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    let css = include_str!("report/report.css").to_string() + &palette::css();
+    let css = include_str!("report/report.css").to_string() + &plot::css(|_| true);
     environment.add_global("css", safe(css));
     let broken = |e: minijinja::Error| Error::file(dir.join("report.html"), format!("{e:#}"));
     environment.add_template("layout", include_str!("report/layout.html")).map_err(broken)?;
@@ -114,8 +110,27 @@ fn render(dir: &Path, page: &str, values: Value) -> Result<String> {
 
 /// The conclusion with the names of models set off.
 fn sentences(data: &RunData) -> Vec<Value> {
-    let models = data.models();
-    conclude::conclusion(data).into_iter().map(|s| set_off(&s, &models)).collect()
+    let results = results(data);
+    findings::of_run(&results).into_iter().map(|s| set_off(&s, &results.models)).collect()
+}
+
+/// What the conclusion is made of.
+fn results(data: &RunData) -> Results {
+    let risk = |p: &Point| Risk { shots: p.shots, value: p.value(), stderr: p.stderr };
+    let row = |s: &Series| Row {
+        model: s.model.clone(),
+        task: s.task.clone(),
+        risks: s.points.iter().map(risk).collect(),
+    };
+    Results {
+        base: PRETRAINED.into(),
+        planned: data.config.methods.iter().map(|m| m.name.clone()).collect(),
+        models: data.models(),
+        rows: data.eval.iter().map(row).collect(),
+        references: data.baselines.iter().map(row).collect(),
+        unseen: data.unseen(),
+        shots: data.max_shots(),
+    }
 }
 
 /// A sentence with the names in it set off.
@@ -133,12 +148,7 @@ fn set_off(sentence: &str, names: &[String]) -> Value {
 /// A model's marker, as in the figures.
 fn swatch(styles: &[palette::Style], model: &str) -> Value {
     let style = styles.iter().find(|s| s.model == model);
-    style.map(|s| safe(sample(&model_key(s)))).unwrap_or_default()
-}
-
-/// A model's entry in a legend.
-fn model_key(style: &palette::Style) -> Key {
-    Key { label: style.model.clone(), ink: style.ink, sample: figure::Sample::Model(style.marker) }
+    style.map(|s| safe(s.key().inline())).unwrap_or_default()
 }
 
 fn safe(html: String) -> Value {
@@ -149,12 +159,8 @@ fn figures(figures: &[Figure]) -> Vec<Value> {
     figures.iter().map(|f| context! { svg => safe(f.inline()), notes => f.notes.clone() }).collect()
 }
 
-fn sample(key: &Key) -> String {
-    format!("<svg class=\"fig key\" viewBox=\"0 0 24 14\" aria-hidden=\"true\">{}</svg>", key.sample())
-}
-
 fn keys(keys: &[Key]) -> Vec<Value> {
-    keys.iter().map(|k| safe(format!("{}<span>{}</span>", sample(k), escape(&k.label)))).collect()
+    keys.iter().map(|k| safe(format!("{}<span>{}</span>", k.inline(), escape(&k.label)))).collect()
 }
 
 /// A model's name as part of a file name.

@@ -3,14 +3,15 @@
 pub mod baselines;
 mod covariance;
 mod input;
+mod own;
 pub mod regression;
 pub mod tables;
 
 use crate::config::{Config, Task};
-use crate::error::Result;
+use crate::error::{Error, Result, shown};
 use crate::fingerprint::Data;
-use crate::law::Law;
-use crate::rng::{Stream, key};
+use crate::prompt::law::Law;
+use crate::random::rng::{Stream, key};
 use std::collections::BTreeMap;
 
 /// What an experiment trains and tests on.
@@ -18,7 +19,9 @@ use std::collections::BTreeMap;
 pub struct Problem {
     /// Covariates an example, d.
     pub dim: usize,
+    /// Prompts to pre-train on.
     pub pretrain: Law,
+    /// Prompts to fine-tune on.
     pub finetune: Law,
     /// What models are tested on, in the order of `eval.csv`.
     pub tests: Vec<Test>,
@@ -35,6 +38,7 @@ pub struct Problem {
 /// A group of tasks that models are tested on.
 #[derive(Debug, PartialEq)]
 pub struct Test {
+    /// As `eval.csv` has it.
     pub name: &'static str,
     law: Law,
     seed: u64,
@@ -48,6 +52,8 @@ pub enum Known {
     Regression(regression::Truth),
     /// The rows.
     Tables(Box<tables::TableData>),
+    /// Nothing but samples: the laws are a program's own.
+    Samples,
 }
 
 impl Test {
@@ -60,13 +66,18 @@ impl Test {
 /// The problem of an experiment.
 ///
 /// # Errors
-/// A data file that is missing, malformed or too small for the shots.
+/// A program's own task, which is not known here; a data file that is missing, malformed or too small for the shots.
 pub fn open(config: &Config) -> Result<Problem> {
     match &config.task {
         Task::Regression(task) => regression::open(task, config.seed),
         Task::Tables(task) => {
             let shots = config.pretrain.shots.max(config.finetune.shots).max(config.eval.shots);
             tables::open(task, config.seed, shots + 1)
+        }
+        Task::Own(task) => {
+            let message =
+                format!("`{}` is a program's own, and not known here; run that program", shown(&task.about));
+            Err(Error::config("task", message))
         }
     }
 }

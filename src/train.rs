@@ -1,19 +1,20 @@
 //! The training loop: save → stop → step → log, many steps a submission.
 
-use crate::checkpoint::{self, Checkpoint, MOMENTS, Tensor};
-use crate::config::{Loss, Model, Record};
-use crate::error::{Error, Result, shown};
-use crate::fingerprint::{Identity, Noted};
+pub mod finished;
+pub mod state;
+
+pub use state::State;
+
+use crate::error::{Error, Result};
+use crate::fingerprint::Identity;
 use crate::gpu::{Engine, Pace, ReadBack};
 use crate::interrupt;
-use crate::kernels::{Tuning, masked_update};
-use crate::metrics::{Line, MetricsLog};
-use crate::model::{Plan, Start, Stepper};
-use crate::params::{Param, ParamTable};
+use crate::models::{self, Kept, Numbers, Phase, Step};
+use crate::params::ParamTable;
 use crate::profile::Profile;
-use crate::shape::Shape;
+use crate::store::metrics::{Line, MetricsLog, Parts};
 use std::cell::RefCell;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// Most steps a submission, and rows of the rings of metrics and schedules.
@@ -23,32 +24,27 @@ const PROFILED: u64 = 128;
 
 /// What training needs of the machine and the experiment.
 pub struct Trainer<'a> {
+    /// The device.
     pub engine: &'a Engine,
-    pub tuning: Tuning,
-    pub model: &'a Model,
+    /// How kernels split their work, for the record.
+    pub variant: &'static str,
+    /// Where parameters stand.
     pub table: &'a ParamTable,
-    pub record: &'a Record,
+    /// How often to log and save.
+    pub cadence: Cadence,
     /// A model that is no longer finite is noted and stops no other.
     pub keep_going: bool,
     /// Times every launch if given; the numbers stay the same to the bit.
     pub profile: Option<&'a RefCell<Profile>>,
 }
 
-/// Where a phase stands: everything an uninterrupted run would have at that step.
-#[derive(Clone, Debug, PartialEq)]
-pub struct State {
-    pub params: Vec<f32>,
-    /// [1 or 2, trained]; empty before the first step.
-    pub moments: Vec<f32>,
-    /// Steps taken. Random numbers are functions of it.
-    pub step: u64,
-    /// Seconds spent so far.
-    pub wall_s: f64,
-    /// Milliseconds a step since the last start, the first submission (which compiles) left out.
-    pub ms_per_step: f64,
-    /// The step whose loss or gradient was not finite, or that left a parameter so, if one was and the trainer kept
-    /// going.
-    pub diverged: Option<u64>,
+/// What is written while training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cadence {
+    /// A line of `metrics.jsonl` every so many steps (the first and the last step always).
+    pub every: u64,
+    /// A state to go on from every so many steps.
+    pub checkpoint_every: u64,
 }
 
 /// A submission under way: its losses, first step and number of steps.
@@ -60,23 +56,12 @@ pub struct Job<'a> {
     pub phase: &'static str,
     /// `pretrained`, or the method.
     pub method: &'a str,
-    pub plan: &'a Plan,
+    /// What it trains.
+    pub plan: &'a dyn Phase,
     /// Where the resumable state is kept; none to keep none.
     pub state_path: Option<PathBuf>,
     /// What the state file says it was made from.
     pub identity: &'a Identity,
-}
-
-impl State {
-    /// Before the first step.
-    pub fn fresh(params: Vec<f32>) -> Self {
-        State { params, moments: Vec::new(), step: 0, wall_s: 0.0, ms_per_step: 0.0, diverged: None }
-    }
-
-    /// As a stepper takes it.
-    pub fn start(&self) -> Start<'_> {
-        Start { params: &self.params, moments: &self.moments, step: self.step }
-    }
 }
 
 /// What a caller shows while training.
@@ -85,124 +70,128 @@ pub trait Progress {
     fn step(&mut self, done: u64, steps: u64, line: &Line);
 }
 
+/// Phases that share their steps, all from the states that `step` was made with.
+pub struct Together<'a> {
+    /// What progress goes by.
+    pub name: &'a str,
+    /// What is trained.
+    pub jobs: &'a [Job<'a>],
+    /// Their steps, side by side.
+    pub step: &'a dyn Step,
+}
+
+/// Where lines and progress go.
+pub struct Told<'a> {
+    /// Where lines are logged.
+    pub log: &'a mut MetricsLog,
+    /// Where progress is shown.
+    pub progress: &'a mut dyn Progress,
+}
+
 impl Trainer<'_> {
-    /// Checks plans that [join](Plan::joins) against the device's limits, running nothing.
-    ///
-    /// # Errors
-    /// [`Error::Limit`] with the kernel and the limit.
-    pub fn check(&self, plans: &[&Plan]) -> Result<()> {
-        self.check_weights(plans)?;
-        let start = Start { params: &[], moments: &[], step: 0 };
-        let members: Vec<(&Plan, Start)> = plans.iter().map(|&plan| (plan, start)).collect();
-        let stepper = Stepper::together(self.model, self.table, &members, RING, &self.tuning);
-        self.engine.check(&stepper.recording)
-    }
-
-    /// The weights alone may be too many, and building a step takes memory by them.
-    fn check_weights(&self, plans: &[&Plan]) -> Result<()> {
-        let Some(plan) = plans.first() else { return Ok(()) };
-        let shape = Shape { layers: self.model.layers, heads: self.model.heads, dim: plan.law.dim() };
-        let (need, have) = (4 * shape.weights_stride() * plans.len(), self.engine.uniform_bytes());
-        if need <= have {
-            return Ok(());
-        }
-        Err(Error::Limit {
-            kernel: "prompt_step".into(),
-            limit: "uniform binding in bytes",
-            need: need as u64,
-            have: have as u64,
-            device: self.engine.adapter().name.clone(),
-            mend: "lower the model's size",
-        })
-    }
-
-    /// Runs a phase from `state` to its end.
+    /// Runs a phase from `state`, which `step` was made with, to its end.
     ///
     /// # Errors
     /// [`Error::Diverged`] for a loss or gradient that is not finite, [`Error::Overflow`] for a parameter;
     /// [`Error::Interrupted`] after the state is saved; device and file errors.
-    pub fn run(
-        &self,
-        job: &Job,
-        state: State,
-        log: &mut MetricsLog,
-        progress: &mut dyn Progress,
-    ) -> Result<State> {
-        let states = self.run_together(job.method, std::slice::from_ref(job), vec![state], log, progress)?;
+    pub fn run(&self, step: &dyn Step, job: &Job, state: State, told: Told) -> Result<State> {
+        let all = Together { name: job.method, jobs: std::slice::from_ref(job), step };
+        let states = self.run_together(&all, vec![state], told)?;
         Ok(states.into_iter().next().expect("as many states as jobs"))
     }
 
-    /// Runs phases whose plans [join](Plan::joins) side by side, all from the same step. Progress goes by `name`.
+    /// Runs phases side by side.
     ///
     /// # Errors
     /// As [`Trainer::run`].
-    pub fn run_together(
-        &self,
-        name: &str,
-        jobs: &[Job],
-        mut states: Vec<State>,
-        log: &mut MetricsLog,
-        progress: &mut dyn Progress,
-    ) -> Result<Vec<State>> {
-        let plan = jobs[0].plan;
-        let members: Vec<(&Plan, Start)> =
-            jobs.iter().zip(&states).map(|(job, state)| (job.plan, state.start())).collect();
-        let stepper = Stepper::together(self.model, self.table, &members, RING, &self.tuning);
-        let (began, spent, mut step) = (Instant::now(), states[0].wall_s, states[0].step);
+    pub fn run_together(&self, all: &Together, mut states: Vec<State>, mut told: Told) -> Result<Vec<State>> {
+        let (steps, rows) = (all.steps(), all.step.ring().rows as u64);
+        let clock = Clock { began: Instant::now(), before: states[0].wall_s };
+        let mut step = states[0].step;
         let mut pending: Option<Chunk> = None;
-        let mut pace = Pace::new(RING as u64);
+        let mut pace = Pace::new(rows);
         let mut steady: Option<(Instant, u64)> = None;
-        while step < plan.steps {
+        while step < steps {
             // Save: at the interval's end, and when asked to stop.
             let stop = interrupt::asked();
-            let due = step.is_multiple_of(self.record.checkpoint_every) && pending.is_some();
+            let due = step.is_multiple_of(self.cadence.checkpoint_every) && pending.is_some();
             if stop || due {
                 if let Some(pending) = pending.take() {
-                    self.log(name, jobs, pending, &mut states, log, progress)?;
+                    self.log(all, pending, &mut states, &mut told)?;
                 }
-                if jobs.iter().any(|job| job.state_path.is_some()) {
-                    self.capture(jobs, &stepper, &mut states)?;
-                }
-                for (job, state) in jobs.iter().zip(&mut states) {
-                    (state.step, state.wall_s) = (step, spent + began.elapsed().as_secs_f64());
-                    if let Some(path) = &job.state_path {
-                        job.check_finite(&[&state.params, &state.moments], step)?;
-                        save_state(path, job, self.table, state, self.tuning.name)?;
-                    }
-                }
+                self.save(all, &mut states, (step, clock.seconds()))?;
             }
             if stop {
-                return Err(Error::Interrupted(format!("step {step} of {} of {name}", plan.steps)));
+                return Err(Error::Interrupted(format!("step {step} of {steps} of {}", all.name)));
             }
             // Step: up to the next save. The chunks' sizes leave no trace in the numbers.
-            let until_save = self.record.checkpoint_every - step % self.record.checkpoint_every;
-            let most = if self.profile.is_some() { PROFILED } else { RING as u64 };
-            let count = pace.size.min(plan.steps - step).min(until_save).min(most);
+            let until_save = self.cadence.checkpoint_every - step % self.cadence.checkpoint_every;
+            let most = if self.profile.is_some() { PROFILED.min(rows) } else { rows };
+            let count = pace.size.min(steps - step).min(until_save).min(most);
             let submitted = Instant::now();
-            match self.submit(name, &stepper, step, count) {
+            match self.submit(all, step, count) {
                 // While kernels were compiled, before the first of these steps.
                 Err(Error::Interrupted(_)) => continue,
                 other => other?,
             }
-            let read = self.engine.read_later(&stepper.metrics)?;
+            let read = self.engine.read_later(&all.step.ring().buffer)?;
             // Log: the chunk before, while this one runs.
             if let Some(pending) = pending.replace((read, step, count)) {
-                self.log(name, jobs, pending, &mut states, log, progress)?;
+                self.log(all, pending, &mut states, &mut told)?;
                 steady.get_or_insert((Instant::now(), step));
                 pace.took(submitted.elapsed());
             }
             step += count;
         }
         if let Some(pending) = pending.take() {
-            self.log(name, jobs, pending, &mut states, log, progress)?;
+            self.log(all, pending, &mut states, &mut told)?;
         }
-        self.capture(jobs, &stepper, &mut states)?;
-        let ms_per_step = steady.map_or(0.0, |(since, from)| {
-            since.elapsed().as_secs_f64() * 1e3 / (plan.steps - from).max(1) as f64
-        });
-        for (job, state) in jobs.iter().zip(&mut states) {
-            (state.step, state.wall_s) = (step, spent + began.elapsed().as_secs_f64());
-            state.ms_per_step = ms_per_step;
+        self.capture(all.step, &mut states)?;
+        let ms_per_step = steady
+            .map_or(0.0, |(since, from)| since.elapsed().as_secs_f64() * 1e3 / (steps - from).max(1) as f64);
+        self.end(all, &mut states, (step, clock.seconds()), ms_per_step)?;
+        Ok(states)
+    }
+
+    fn submit(&self, all: &Together, at: u64, count: u64) -> Result<()> {
+        let Some(profile) = self.profile else { return all.step.submit(self.engine, at, count) };
+        let launches = all.step.submit_timed(self.engine, at, count)?;
+        profile.borrow_mut().add(all.name, all.step.recording(), &launches);
+        Ok(())
+    }
+
+    /// Takes up where all models stand, and writes the state of those that keep one.
+    fn save(&self, all: &Together, states: &mut [State], (step, wall_s): (u64, f64)) -> Result<()> {
+        if all.jobs.iter().any(|job| job.state_path.is_some()) {
+            self.capture(all.step, states)?;
+        }
+        for (job, state) in all.jobs.iter().zip(states) {
+            (state.step, state.wall_s) = (step, wall_s);
+            if let Some(path) = &job.state_path {
+                job.check_finite(&[&state.params, &state.moments], step)?;
+                state::save(path, job, self.table, state, self.variant)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn capture(&self, step: &dyn Step, states: &mut [State]) -> Result<()> {
+        for (state, Kept { params, moments }) in states.iter_mut().zip(step.kept(self.engine)?) {
+            (state.params, state.moments) = (params, moments);
+        }
+        Ok(())
+    }
+
+    /// Notes the end of all phases.
+    fn end(
+        &self,
+        all: &Together,
+        states: &mut [State],
+        (step, wall_s): (u64, f64),
+        ms_per_step: f64,
+    ) -> Result<()> {
+        for (job, state) in all.jobs.iter().zip(states) {
+            (state.step, state.wall_s, state.ms_per_step) = (step, wall_s, ms_per_step);
             // The last update comes after the last loss.
             if let Err(overflow) = job.check_finite(&[&state.params], step) {
                 if !self.keep_going {
@@ -211,67 +200,73 @@ impl Trainer<'_> {
                 state.diverged.get_or_insert(step - 1);
             }
         }
-        Ok(states)
-    }
-
-    fn submit(&self, name: &str, stepper: &Stepper, at: u64, count: u64) -> Result<()> {
-        let Some(profile) = self.profile else { return stepper.submit(self.engine, at, count) };
-        let launches = stepper.submit_timed(self.engine, at, count)?;
-        profile.borrow_mut().add(name, &stepper.recording, &launches);
-        Ok(())
-    }
-
-    fn capture(&self, jobs: &[Job], stepper: &Stepper, states: &mut [State]) -> Result<()> {
-        let params: Vec<f32> = self.engine.read(&stepper.params)?;
-        let moments: Vec<f32> = self.engine.read(&stepper.moments)?;
-        for (m, (job, state)) in jobs.iter().zip(states).enumerate() {
-            state.params = stepper.params_of(&params, m, self.table).to_vec();
-            state.moments = stepper.moments_of(&moments, m, job.plan);
-        }
         Ok(())
     }
 
     /// Logs a finished chunk's steps.
     fn log(
         &self,
-        name: &str,
-        jobs: &[Job],
+        all: &Together,
         (read, from, count): Chunk,
         states: &mut [State],
-        log: &mut MetricsLog,
-        progress: &mut dyn Progress,
+        told: &mut Told,
     ) -> Result<()> {
-        let ring: Vec<[f32; 4]> = self.engine.finish(read)?;
+        let words: Vec<f32> = self.engine.finish(read)?;
         let mut shown: Option<Line> = None;
-        for (m, (job, state)) in jobs.iter().zip(states).enumerate() {
-            let (plan, mut lines) = (job.plan, Vec::new());
+        for (m, (job, state)) in all.jobs.iter().zip(states).enumerate() {
+            let mut lines = Vec::new();
             for step in from..from + count {
                 if state.diverged.is_some() {
                     break;
                 }
-                let line = job.line(step, ring[m * RING + step as usize % RING]);
+                let row = all.step.ring().row(&words, m, step);
+                let line = job.line(step, all.step.numbers(m, step, row));
                 if !line.loss.is_finite() || !line.grad_norm.is_finite() {
                     state.diverged = Some(step);
                     if !self.keep_going {
-                        log.append(&lines)?;
-                        let phase = format!("{} `{}`", job.phase, job.method);
-                        return Err(Error::Diverged { phase, step, loss: line.loss, lr: line.lr as f32 });
+                        told.log.append(&lines)?;
+                        return Err(Error::Diverged {
+                            phase: job.phase,
+                            method: job.method.into(),
+                            step,
+                            loss: line.loss,
+                            lr: line.lr as f32,
+                        });
                     }
                     break;
                 }
-                if step.is_multiple_of(self.record.every) || step + 1 == plan.steps {
+                if step.is_multiple_of(self.cadence.every) || step + 1 == all.steps() {
                     lines.push(line.clone());
                 }
                 if step + 1 == from + count && shown.is_none() {
                     shown = Some(line);
                 }
             }
-            log.append(&lines)?;
+            told.log.append(&lines)?;
         }
         if let Some(line) = shown {
-            progress.step(from + count, jobs[0].plan.steps, &Line { method: name.into(), ..line });
+            told.progress.step(from + count, all.steps(), &Line { method: all.name.into(), ..line });
         }
         Ok(())
+    }
+}
+
+impl Together<'_> {
+    fn steps(&self) -> u64 {
+        self.jobs[0].plan.steps()
+    }
+}
+
+/// Time spent on a phase.
+struct Clock {
+    began: Instant,
+    /// Seconds, by those who trained it before.
+    before: f64,
+}
+
+impl Clock {
+    fn seconds(&self) -> f64 {
+        self.before + self.began.elapsed().as_secs_f64()
     }
 }
 
@@ -281,142 +276,21 @@ impl Job<'_> {
         if arenas.iter().all(|arena| arena.iter().all(|x| x.is_finite())) {
             return Ok(());
         }
-        let (phase, step) = (format!("{} `{}`", self.phase, self.method), step.saturating_sub(1));
-        Err(Error::Overflow { phase, step, lr: self.plan.lr(step) as f32 })
+        let (method, step) = (self.method.to_string(), step.saturating_sub(1));
+        Err(Error::Overflow { phase: self.phase, method, step, lr: models::lr(self.plan, step) as f32 })
     }
 
-    /// The log's line of a step, from the row of its losses.
-    fn line(&self, step: u64, [zs, fs, norm, _]: [f32; 4]) -> Line {
-        let plan = self.plan;
-        let (has_zs, has_fs) = (plan.loss != Loss::Fs, plan.loss != Loss::Zs);
-        let few = if has_fs { plan.few(step) as f32 * fs } else { 0.0 };
+    /// The log's line of a step.
+    fn line(&self, step: u64, numbers: Numbers) -> Line {
+        let Numbers { loss, parts, grad_norm, lr } = numbers;
         Line {
             phase: self.phase.into(),
             method: self.method.into(),
             step,
-            loss: if has_zs { zs + few } else { few },
-            zs_loss: has_zs.then_some(zs),
-            fs_loss: has_fs.then_some(fs),
-            grad_norm: norm,
-            lr: plan.lr(step),
+            loss,
+            parts: Parts(parts.into_iter().map(|(name, value)| (name.to_string(), value)).collect()),
+            grad_norm,
+            lr,
         }
     }
-}
-
-/// The parameters of an arena by name.
-pub fn tensors(table: &ParamTable, params: &[f32]) -> std::collections::BTreeMap<String, Tensor> {
-    let tensor = |p: &Param| Tensor { shape: p.shape.clone(), data: params[p.place()].to_vec() };
-    table.params.iter().map(|p| (p.name.clone(), tensor(p))).collect()
-}
-
-/// Names and shapes of the parameters.
-pub fn shapes(table: &ParamTable) -> Vec<(String, Vec<usize>)> {
-    table.params.iter().map(|p| (p.name.clone(), p.shape.to_vec())).collect()
-}
-
-/// An arena from parameters by name.
-///
-/// # Errors
-/// Names or shapes are not the table's; the message says which.
-pub fn arena(table: &ParamTable, checkpoint: &Checkpoint, path: &Path) -> Result<Vec<f32>> {
-    checkpoint.expect_shapes(path, &shapes(table))?;
-    Ok(table.params.iter().flat_map(|p| checkpoint.tensors[&p.name].data.iter().copied()).collect())
-}
-
-/// Writes what [`load_state`] reads back.
-pub fn save_state(path: &Path, job: &Job, table: &ParamTable, state: &State, variant: &str) -> Result<()> {
-    let mut checkpoint = Checkpoint { tensors: tensors(table, &state.params), ..Default::default() };
-    checkpoint.tensors.insert(MOMENTS.into(), moments(&state.moments, job.plan.train.len()));
-    let pairs = [
-        ("phase", job.phase.to_string()),
-        ("method", job.method.to_string()),
-        ("step", state.step.to_string()),
-        ("wall_s", state.wall_s.to_string()),
-        ("variant", variant.to_string()),
-    ];
-    checkpoint.metadata = pairs.map(|(k, v)| (k.to_string(), v)).into();
-    checkpoint.metadata.extend(job.identity.metadata());
-    checkpoint::write(path, &checkpoint)
-}
-
-/// Moments as a tensor, [1 or 2, trained].
-pub fn moments(moments: &[f32], trained: usize) -> Tensor {
-    Tensor { shape: vec![moments.len() / trained.max(1), trained], data: moments.to_vec() }
-}
-
-/// Takes the moments out of a checkpoint and holds that there are as many as `plan` has.
-///
-/// # Errors
-/// There are none, or another number.
-pub fn take_moments(path: &Path, checkpoint: &mut Checkpoint, plan: &Plan) -> Result<Vec<f32>> {
-    let wanted = masked_update::states(plan.optimizer.rule) * plan.train.len();
-    match checkpoint.tensors.remove(MOMENTS) {
-        None => Err(Error::file(
-            path,
-            format!("has no `{MOMENTS}`, without which no optimizer can go on; begin the phase again"),
-        )),
-        Some(found) if found.data.len() != wanted => {
-            let found = found.data.len();
-            let message = format!(
-                "`{MOMENTS}` has {found} entries instead of {wanted}: it is of another optimizer or trained set"
-            );
-            Err(Error::file(path, message))
-        }
-        Some(found) => Ok(found.data),
-    }
-}
-
-/// The variant that a saved state was trained with; none in states from before it was written.
-///
-/// # Errors
-/// A file that is no checkpoint.
-pub fn variant_of(path: &Path) -> Result<Option<String>> {
-    Ok(checkpoint::read(path)?.metadata.remove("variant").map(|variant| shown(&variant)))
-}
-
-/// The step at which a saved state stands.
-///
-/// # Errors
-/// A file that is no training state.
-pub fn step_of(path: &Path) -> Result<u64> {
-    let step = checkpoint::read(path)?.metadata.remove("step").and_then(|step| step.parse().ok());
-    step.ok_or_else(|| Error::file(path, "is no training state"))
-}
-
-/// The state that [`Trainer::run`] saved of `job`.
-///
-/// # Errors
-/// A file that is not such a state, or one of another phase, method, configuration, data or model.
-pub fn load_state(path: &Path, job: &Job, table: &ParamTable) -> Result<State> {
-    let mut checkpoint = checkpoint::read(path)?;
-    let text = |name: &str| -> Result<&String> {
-        let message = format!("is no training state: no `{name}`; delete it to start the phase again");
-        checkpoint.metadata.get(name).ok_or_else(|| Error::file(path, message))
-    };
-    text("config")?;
-    for (name, asked) in [("phase", job.phase), ("method", job.method)] {
-        let saved = text(name)?;
-        if saved != asked {
-            let saved = shown(saved);
-            let message = format!("the state is of {name} `{saved}`, not `{asked}`; leave out --resume");
-            return Err(Error::config(path.display().to_string(), message));
-        }
-    }
-    if let Some(how) = job.identity.differs(&Noted::of(path, &checkpoint.metadata)?) {
-        let mend = "give the same, or leave out --resume to start the phase again";
-        let message = format!("the state is of another experiment: {how}; {mend}");
-        return Err(Error::config(path.display().to_string(), message));
-    }
-    let parse =
-        |name: &str, text: &str| Error::file(path, format!("`{name}` is `{}`, no number", shown(text)));
-    let step = text("step")?;
-    let step: u64 = step.parse().map_err(|_| parse("step", step))?;
-    if step > job.plan.steps {
-        let message = format!("its step is {step}, beyond the {} of the phase", job.plan.steps);
-        return Err(Error::file(path, message));
-    }
-    let wall = text("wall_s")?;
-    let wall_s = wall.parse().map_err(|_| parse("wall_s", wall))?;
-    let moments = take_moments(path, &mut checkpoint, job.plan)?;
-    Ok(State { params: arena(table, &checkpoint, path)?, moments, step, wall_s, ..State::fresh(Vec::new()) })
 }

@@ -5,13 +5,13 @@ mod common;
 
 use common::*;
 use floe::config;
+use floe::job::{Experiment, Family, Machine};
 use floe::kernels::Tuning;
-use floe::metrics::{Line, MetricsLog};
-use floe::run::{Experiment, Machine};
+use floe::store::metrics::{Line, MetricsLog};
 use floe::tasks::baselines::Predictors;
 use floe::tasks::{Known, tables};
 use floe::theory::{self, Setting};
-use floe::train::{Job, Progress, State, load_state};
+use floe::train::{Job, Progress, RING, State, Told, state};
 use floe::{Error, bench, gpu, interrupt};
 
 struct Silent;
@@ -50,12 +50,13 @@ fn whatever_is_long_ends_once_the_user_has_asked() {
     let job =
         Job { phase: "pretrain", method: name, plan, state_path: Some(path.clone()), identity: &identity };
     let start = State::fresh(experiment.init());
-    let trainer = experiment.trainer(machine);
+    let step = experiment.stepper(&[(plan, start.start())], RING, machine);
+    let told = Told { log: &mut MetricsLog::none(), progress: &mut Silent };
     interrupted(
-        trainer.run(&job, start.clone(), &mut MetricsLog::none(), &mut Silent),
+        experiment.trainer(machine).run(&step, &job, start.clone(), told),
         "step 0 of 20 of pretrained",
     );
-    let saved = load_state(&path, &job, &experiment.table).unwrap();
+    let saved = state::load(&path, &job, &experiment.table).unwrap();
     assert_eq!((saved.params, saved.step), (start.params, 0));
 
     interrupted(experiment.evaluator(machine).models(&[("m".into(), experiment.init())]), "the evaluation");

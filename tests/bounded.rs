@@ -5,11 +5,13 @@ mod common;
 use common::*;
 use floe::config::{self, Schedule};
 use floe::gpu::{self, Buffer, Engine};
-use floe::kernels::{Source, Tuning, prompt_eval};
-use floe::model::{Plan, Start, Stepper};
-use floe::run::{Experiment, Machine};
-use floe::shape::{Models, Shape};
-use floe::sweep::Members;
+use floe::job::sweep::Members;
+use floe::job::{Experiment, Machine};
+use floe::kernels::Tuning;
+use floe::kernels::prompt::{Source, prompt_eval};
+use floe::models::prompt::{Plan, Start, Stepper};
+use floe::models::{Phase, Step};
+use floe::prompt::shape::{Models, Shape};
 
 fn open() -> (Engine, Tuning) {
     let engine = gpu::open("auto").unwrap_or_else(|e| panic!("{e}"));
@@ -110,8 +112,8 @@ fn batches_of_a_sweep_fit_with_their_padding() {
         all.sort();
         assert!(all.into_iter().eq(0..members.list.len()), "every model once");
         for batch in &batches {
-            let plans: Vec<&Plan> = batch.iter().map(|&i| &members.list[i].plan).collect();
-            members.experiments[0].trainer(machine).check(&plans).unwrap();
+            let phases: Vec<&dyn Phase> = batch.iter().map(|&i| members.phase(i)).collect();
+            members.experiments[0].check_step(&phases, machine).unwrap();
         }
     }
     // A single model that does not fit is an error still.

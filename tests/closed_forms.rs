@@ -2,7 +2,7 @@
 
 use floe::config;
 use floe::eval::Row;
-use floe::run::Experiment;
+use floe::job::{Experiment, Family};
 
 /// The references of an experiment in two covariates with these keys and methods, `name loss train` each.
 fn references(keys: &str, methods: &[(&str, &str, &str)], more: &str) -> Vec<Row> {

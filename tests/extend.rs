@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use floe::checkpoint::{self, MOMENTS};
+use floe::store::checkpoint::{self, MOMENTS};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -42,14 +42,7 @@ steps = 10
 "#;
 
 fn experiment() -> String {
-    static FILE: OnceLock<PathBuf> = OnceLock::new();
-    let file = FILE.get_or_init(|| {
-        let path = shared("extend-experiment");
-        std::fs::create_dir_all(&path).unwrap();
-        std::fs::write(path.join("short.toml"), EXPERIMENT).unwrap();
-        path.join("short.toml")
-    });
-    text(file)
+    experiment_file("extend-experiment", EXPERIMENT)
 }
 
 fn args(sets: &[&str], dir: &Path, more: &[&str]) -> Vec<String> {
@@ -67,12 +60,7 @@ fn finished(dir: &Path) -> PathBuf {
         dir
     });
     let copy = dir.join("run");
-    for part in ["", "checkpoints"] {
-        std::fs::create_dir_all(copy.join(part)).unwrap();
-        for name in names(&run.join(part)).iter().filter(|name| run.join(part).join(name).is_file()) {
-            std::fs::copy(run.join(part).join(name), copy.join(part).join(name)).unwrap();
-        }
-    }
+    common::copy(run, &copy);
     copy
 }
 

@@ -3,9 +3,10 @@
 use floe::config::{Loss, Model, Optimizer, QueryKey, Rule, Schedule};
 use floe::gpu::{self, Engine};
 use floe::kernels::{Tuning, VARIANTS};
-use floe::law::{Law, Regression, ThetaLaw};
-use floe::model::{self, Plan, Start, Stepper};
+use floe::models::Step;
+use floe::models::prompt::{self, Plan, Start, Stepper};
 use floe::params::{ParamTable, Spans, mask};
+use floe::prompt::law::{Law, Regression, ThetaLaw};
 
 const RULES: [Rule; 3] = [Rule::Sgd, Rule::Adam, Rule::AdamW];
 
@@ -38,8 +39,7 @@ fn train(engine: &Engine, model: &Model, table: &ParamTable, plan: &Plan) -> (Ve
     let [(after, count), (apart, _)] = [tuning, Tuning { resident: 0.0, ..tuning }].map(|tuning| {
         let stepper = Stepper::new(model, table, plan, start, 4, &tuning);
         stepper.submit(engine, 0, plan.steps).unwrap();
-        let words: Vec<f32> = engine.read(&stepper.params).unwrap();
-        (stepper.params_of(&words, 0, table).to_vec(), stepper.moment_count)
+        (stepper.kept(engine).unwrap().remove(0).params, stepper.moment_count)
     });
     assert_eq!(after.len(), apart.len());
     for (i, (a, b)) in after.iter().zip(&apart).enumerate() {
@@ -65,7 +65,7 @@ fn every_subset_of_tensors_under_every_rule() {
     let engine = engine();
     for (qk, names) in [(QueryKey::Merged, vec!["v", "qk"]), (QueryKey::Separate, vec!["v", "q", "k"])] {
         let model = Model { qk, ..Model::default() };
-        let table = model::table(&model, 4);
+        let table = prompt::table(&model, 4);
         for subset in 1..1u32 << names.len() {
             let chosen = names.iter().enumerate().filter(|(i, _)| subset >> i & 1 == 1);
             let patterns: Vec<String> = chosen.map(|(_, n)| format!("*.{n}")).collect();
@@ -87,7 +87,7 @@ fn heads_rows_columns_and_elements_of_two_layers() {
     let engine = engine();
     for qk in [QueryKey::Merged, QueryKey::Separate] {
         let model = Model { layers: 2, heads: 2, qk, ..Model::default() };
-        let table = model::table(&model, 4);
+        let table = prompt::table(&model, 4);
         let key = if qk == QueryKey::Merged { "qk" } else { "k" };
         for patterns in [
             vec!["layers.0.attn.v[h=1,row=2]".to_string(), format!("layers.1.attn.{key}[col=0..2]")],
@@ -108,7 +108,7 @@ fn heads_rows_columns_and_elements_of_two_layers() {
 fn clipping_sees_the_trained_gradient_alone() {
     let engine = engine();
     let model = Model::default();
-    let table = model::table(&model, 4);
+    let table = prompt::table(&model, 4);
     let norm = |patterns: &[&str]| {
         let patterns: Vec<String> = patterns.iter().map(|p| p.to_string()).collect();
         let plan = plan(Rule::Sgd, Loss::Fs, mask::resolve(&patterns, &table).unwrap());
@@ -116,7 +116,7 @@ fn clipping_sees_the_trained_gradient_alone() {
         let start = Start { params: &params, moments: &[], step: 0 };
         let stepper = Stepper::new(&model, &table, &plan, start, 1, &Tuning::of(engine.adapter()));
         stepper.submit(&engine, 0, 1).unwrap();
-        engine.read::<f32>(&stepper.metrics).unwrap()[2]
+        engine.read::<f32>(&stepper.ring().buffer).unwrap()[2]
     };
     let (all, v, qk) = (norm(&["*"]), norm(&["*.v"]), norm(&["*.qk"]));
     assert!(v > 0.0 && qk > 0.0);
@@ -126,7 +126,7 @@ fn clipping_sees_the_trained_gradient_alone() {
 #[test]
 fn a_frozen_tensor_has_no_place_in_the_gradient() {
     let model = Model::default();
-    let table = model::table(&model, 7);
+    let table = prompt::table(&model, 7);
     let tuning = VARIANTS.iter().find(|v| v.name == "cpu-lane").unwrap();
     let words = |patterns: &[&str]| {
         let patterns: Vec<String> = patterns.iter().map(|p| p.to_string()).collect();

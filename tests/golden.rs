@@ -2,10 +2,12 @@
 
 use floe::config::{Loss, Model, Optimizer, QueryKey, Rule, Schedule};
 use floe::gpu;
-use floe::kernels::{Source, Tuning, VARIANTS};
-use floe::law::{Law, Pool, Regression, ThetaLaw};
-use floe::model::{self, Plan, Start, Stepper};
+use floe::kernels::prompt::Source;
+use floe::kernels::{Tuning, VARIANTS};
+use floe::models::prompt::{self, Plan, Start, Stepper};
+use floe::models::{Kept, Step};
 use floe::params::{ParamTable, Spans};
+use floe::prompt::law::{Law, Pool, Regression, ThetaLaw};
 use floe::reference::prompts::{self, Drawn};
 use floe::reference::{masked_update, transformer};
 
@@ -22,7 +24,7 @@ fn elements(ascending: impl Iterator<Item = usize>) -> Spans {
 
 fn run(model: Model, loss: Loss, optimizer: Optimizer, theta: ThetaLaw, pool: Option<Pool>) -> Run {
     let law = Regression { key: 11, dim: 3, noise: 0.3, theta, factor: None, pool };
-    let table = model::table(&model, 5);
+    let table = prompt::table(&model, 5);
     let plan = Plan {
         law: Law::Regression(law),
         loss,
@@ -138,9 +140,8 @@ fn twelve_steps_are_those_of_the_reference() {
             let start = Start { params: &run.start, moments: &[], step: 0 };
             let stepper = Stepper::new(&run.model, &run.table, &run.plan, start, 12, &tuning);
             stepper.submit(&engine, 0, run.plan.steps).unwrap();
-            let words: Vec<f32> = engine.read(&stepper.params).unwrap();
-            let params = stepper.params_of(&words, 0, &run.table);
-            let metrics: Vec<[f32; 4]> = engine.read(&stepper.metrics).unwrap();
+            let params = stepper.kept(&engine).unwrap().remove(0).params;
+            let metrics: Vec<[f32; 4]> = engine.read(&stepper.ring().buffer).unwrap();
             let moved =
                 expected.iter().zip(&run.start).map(|(e, s)| (e - *s as f64).abs()).fold(0.0, f64::max);
             assert!(moved > 0.01, "the steps do something: {moved}");
@@ -195,15 +196,12 @@ fn models_trained_together_are_those_trained_alone() {
                     .collect();
                 let stepper = Stepper::together(&base.model, &base.table, &members, 12, &tuning);
                 stepper.submit(&engine, 0, base.plan.steps).unwrap();
-                let params: Vec<f32> = engine.read(&stepper.params).unwrap();
-                let moments: Vec<f32> = engine.read(&stepper.moments).unwrap();
-                let metrics: Vec<[f32; 4]> = engine.read(&stepper.metrics).unwrap();
-                let of = |m: usize| {
-                    let own = stepper.params_of(&params, m, &base.table).to_vec();
+                let metrics: Vec<[f32; 4]> = engine.read(&stepper.ring().buffer).unwrap();
+                let of = |(m, kept): (usize, Kept)| {
                     let losses = metrics[12 * m..12 * (m + 1)].as_flattened().to_vec();
-                    [own, stepper.moments_of(&moments, m, members[m].0), losses].concat()
+                    [kept.params, kept.moments, losses].concat()
                 };
-                (0..members.len()).map(of).collect::<Vec<_>>()
+                stepper.kept(&engine).unwrap().into_iter().enumerate().map(of).collect::<Vec<_>>()
             };
             let together = trained(&runs.iter().collect::<Vec<_>>());
             for (m, (run, found)) in runs.iter().zip(&together).enumerate() {

@@ -4,8 +4,8 @@
 mod common;
 
 use common::*;
-use floe::checkpoint::{self, Checkpoint, Tensor};
 use floe::escape;
+use floe::store::checkpoint::{self, Checkpoint, Tensor};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use floe::checkpoint;
+use floe::store::checkpoint;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -33,31 +33,13 @@ train = ["*.v"]
 "#;
 
 fn experiment() -> String {
-    static FILE: OnceLock<PathBuf> = OnceLock::new();
-    let file = FILE.get_or_init(|| {
-        let path = shared("identity-experiment");
-        std::fs::create_dir_all(&path).unwrap();
-        std::fs::write(path.join("small.toml"), EXPERIMENT).unwrap();
-        path.join("small.toml")
-    });
-    text(file)
+    experiment_file("identity-experiment", EXPERIMENT)
 }
 
 fn args(dir: &Path, sets: &[&str], more: &[&str]) -> Vec<String> {
     let sets = sets.iter().flat_map(|set| ["--set".to_string(), set.to_string()]);
     let more = more.iter().map(|word| word.to_string());
     [vec![experiment()], out(dir).to_vec(), sets.collect(), more.collect()].concat()
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for name in names(from) {
-        let path = from.join(&name);
-        match path.is_dir() {
-            true => copy(&path, &to.join(name)),
-            false => drop(std::fs::copy(path, to.join(name)).unwrap()),
-        }
-    }
 }
 
 /// A finished run for a test to spoil.

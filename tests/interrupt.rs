@@ -66,7 +66,8 @@ fn an_evaluation_is_broken_off_and_the_run_goes_on_to_the_same_bits() {
         [vec!["run".to_string()], tiny("paper"), args("", &only), args("", more)].concat()
     };
     // The last line of training is said just before the evaluation.
-    let trained = |err: &str| err.contains("zsfs-v ") && pause(300);
+    let last = |line: &str| line.contains("zsfs-v ") && line.contains(" steps, ");
+    let trained = |err: &str| err.lines().any(last) && pause(300);
     let (said, took) = interrupt(&asked(&cut, &[]), "INT", trained);
     said.refuses(130, &["interrupted at the ", "the checkpoint is saved, go on with `floe run "]);
     let error = said.error(130);

@@ -8,7 +8,7 @@
 mod common;
 
 use common::*;
-use floe::rng::pcg4d;
+use floe::random::rng::pcg4d;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

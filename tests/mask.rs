@@ -1,13 +1,13 @@
 //! Train masks: what each pattern selects, and what a mistaken one is told.
 
 use floe::config::{Model, QueryKey};
-use floe::model;
+use floe::models::prompt;
 use floe::params::{ParamTable, mask};
 use proptest::prelude::*;
 
 /// Two layers of two heads with 3×3 matrices: 9 elements a head, 18 a parameter, 72 in all (merged).
 fn table(qk: QueryKey) -> ParamTable {
-    model::table(&Model { layers: 2, heads: 2, qk, ..Model::default() }, 3)
+    prompt::table(&Model { layers: 2, heads: 2, qk, ..Model::default() }, 3)
 }
 
 /// What patterns select, as elements.
@@ -121,7 +121,7 @@ fn mistakes_are_told() {
 
 #[test]
 fn many_names_are_listed_in_part() {
-    let deep = model::table(&Model { layers: 50, ..Model::default() }, 3);
+    let deep = prompt::table(&Model { layers: 50, ..Model::default() }, 3);
     let text = resolve(&list(&["nothing"]), &deep).unwrap_err().to_string();
     assert!(text.contains("100 in all") && !text.contains("layers.30"), "{text}");
 }

@@ -3,9 +3,10 @@
 
 use floe::config::{Loss, Theta};
 use floe::gpu::{self, Buffer, Engine};
-use floe::kernels::{Source, Tuning, prompt_moments, prompt_step};
-use floe::law::{Law, Pool, Regression, Tables, ThetaLaw};
-use floe::shape::{GradLayout, Models, Shape};
+use floe::kernels::Tuning;
+use floe::kernels::prompt::{Source, prompt_moments, prompt_step};
+use floe::prompt::law::{Law, Pool, Regression, Tables, ThetaLaw};
+use floe::prompt::shape::{GradLayout, Models, Shape};
 use floe::theory::{self, Head, Setting};
 
 const PROMPTS: usize = 200_000;

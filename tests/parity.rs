@@ -183,9 +183,9 @@ fn integers_are_compared_to_the_bit() {
 /// llvmpipe ends an invocation's loops after 65,535 rounds, silently; a batch that would need more is spread wider.
 #[test]
 fn many_prompts_with_long_loops_are_all_evaluated() {
-    use floe::kernels::{Source, prompt_eval::Eval};
-    use floe::law::{Law, Tables};
-    use floe::shape::{Models, Shape};
+    use floe::kernels::prompt::{Source, prompt_eval::Eval};
+    use floe::prompt::law::{Law, Tables};
+    use floe::prompt::shape::{Models, Shape};
     let engine = gpu::open("auto").unwrap_or_else(|e| panic!("{e}"));
     let tuning = Tuning::of(engine.adapter());
     // With zero weights the error is y², and y is 1 in every row: each prompt adds exactly 1 at each shot count.
@@ -212,7 +212,7 @@ fn many_prompts_with_long_loops_are_all_evaluated() {
 
 #[test]
 fn loops_longer_than_the_adapter_makes_are_refused_and_others_run_to_their_end() {
-    use floe::kernels::roof;
+    use floe::kernels::shared::roof;
     let mut engine = gpu::open("auto").unwrap_or_else(|e| panic!("{e}"));
     let tuning = Tuning::of(engine.adapter());
     let source = Buffer::holding("source", &[0.0f32, 1.0, 1.0, 0.0].repeat(64));

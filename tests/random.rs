@@ -1,7 +1,8 @@
 //! Ten million normals from the device: moments, tails, the law itself, and independence where prompts rely on it.
 
 use floe::gpu::{self, Buffer};
-use floe::kernels::{Tuning, normal};
+use floe::kernels::Tuning;
+use floe::kernels::shared::normal;
 
 const COUNT: usize = 2_500_000;
 

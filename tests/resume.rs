@@ -43,14 +43,7 @@ schedule = "cosine"
 "#;
 
 fn experiment() -> String {
-    static FILE: OnceLock<PathBuf> = OnceLock::new();
-    let file = FILE.get_or_init(|| {
-        let path = shared("resume-experiment");
-        std::fs::create_dir_all(&path).unwrap();
-        std::fs::write(path.join("long.toml"), EXPERIMENT).unwrap();
-        path.join("long.toml")
-    });
-    text(file)
+    experiment_file("resume-experiment", EXPERIMENT)
 }
 
 /// The run that nothing stopped.

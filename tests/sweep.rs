@@ -42,14 +42,7 @@ schedule = "linear"
 const AXES: [&str; 4] = ["--set", "sweep.seed=[0, 1]", "--set", "sweep.finetune.optimizer.lr=[0.01, 0.05]"];
 
 fn experiment() -> String {
-    static FILE: OnceLock<PathBuf> = OnceLock::new();
-    let file = FILE.get_or_init(|| {
-        let path = shared("sweep-experiment");
-        std::fs::create_dir_all(&path).unwrap();
-        std::fs::write(path.join("small.toml"), EXPERIMENT).unwrap();
-        path.join("small.toml")
-    });
-    text(file)
+    experiment_file("sweep-experiment", EXPERIMENT)
 }
 
 fn args(dir: &Path, more: &[&str]) -> Vec<String> {

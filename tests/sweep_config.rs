@@ -126,7 +126,7 @@ fn paths_of_an_axis_are_the_files_and_reproduce_from_the_sweeps_directory() {
     let sweep = load_sweep(file.to_str().unwrap(), &[]).unwrap();
     let path = |c: &Config| match &c.task {
         Task::Tables(t) => t.path.clone(),
-        Task::Regression(_) => unreachable!(),
+        other => unreachable!("{other:?}"),
     };
     assert_eq!(path(&sweep.cells[1].config), dir.path().join("b.csv"));
     let out = dir.path().join("runs/1");

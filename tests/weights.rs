@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use floe::checkpoint;
+use floe::store::checkpoint;
 use safetensors::{Dtype, tensor::TensorView};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;

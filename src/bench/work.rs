@@ -5,9 +5,10 @@ use crate::config;
 use crate::error::Result;
 use crate::gpu::{Engine, Launch, Program, Recording};
 use crate::interrupt;
+use crate::job::{Experiment, Machine};
 use crate::kernels::{KERNELS, Tuning};
-use crate::model::{Start, Stepper};
-use crate::run::{Experiment, Machine};
+use crate::models::Step;
+use crate::models::prompt::{Start, Stepper};
 use std::cell::Cell;
 use std::time::Instant;
 
@@ -139,7 +140,7 @@ pub fn kernels(tuning: &Tuning) -> Vec<Work> {
 /// A step of every phase of an experiment, pre-training and each method, of so many models that share their prompts.
 pub fn steps(experiment: &Experiment, models: usize, tuning: &Tuning) -> Vec<Work> {
     let init = experiment.init();
-    let of = |(method, plan): &(String, crate::model::Plan)| {
+    let of = |(method, plan): &(String, crate::models::prompt::Plan)| {
         let mut plan = plan.clone();
         plan.steps = u32::MAX.into();
         let start = Start { params: &init, moments: &[], step: 0 };

@@ -1,5 +1,6 @@
 //! `floe check`
 
+use super::mend::of_flag;
 use super::print;
 use super::source::Device;
 use crate::check::{self, Row};
@@ -20,7 +21,8 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     let (engine, tuning) = args.device.open()?;
     print(&line(["", "kernel", "rms", "max", "case"]))?;
-    let rows = check::all(&engine, &tuning, &args.only, |row| print(&shown(row)))?;
+    let rows = check::all(&engine, &tuning, &args.only, |row| print(&shown(row)));
+    let rows = rows.map_err(|e| of_flag("--only", e))?;
     let red = rows.iter().filter(|row| !row.passes()).count();
     if red > 0 {
         let name = &engine.adapter().name;

@@ -4,15 +4,19 @@ use super::places::Places;
 use super::print;
 use super::progress::Show;
 use super::source::{Borrowed, Device, state_beside};
-use crate::checkpoint::{check_writable, remove_torn};
 use crate::config::{Loss, Method, Schedule};
 use crate::error::{Error, Result};
-use crate::lock::Lock;
-use crate::metrics::MetricsLog;
-use crate::model::Plan;
-use crate::run::{Experiment, Machine, announce, extend, phase_info, phase_of};
-use crate::rundir::{self, Begun, Chosen, Found};
-use crate::train::{Job, State, load_state, step_of, variant_of};
+use crate::job::family::{Family, announce, phase_info, phase_of};
+use crate::job::run::extend;
+use crate::job::{Experiment, Machine};
+use crate::models::prompt::Plan;
+use crate::store::atomic::{check_writable, remove_torn};
+use crate::store::lock::Lock;
+use crate::store::metrics::MetricsLog;
+use crate::store::rundir::{Begun, Chosen};
+use crate::train::finished::{self, Found};
+use crate::train::state::{step_of, variant_of};
+use crate::train::{Job, RING, State, Told, state};
 use std::path::{Path, PathBuf};
 
 /// Fine-tune a checkpoint by one method
@@ -121,17 +125,19 @@ pub fn train_to(
         identity: &identity,
     };
     let state = match again {
-        Again { resume: true, .. } => load_state(&state_path, &job, &experiment.table)?,
+        Again { resume: true, .. } => state::load(&state_path, &job, &experiment.table)?,
         Again { extend: true, .. } => extend::state(experiment, out, (name, plan), &identity)?,
         _ => State::fresh(params),
     };
     let begun = if again.resume { variant_of(&state_path)? } else { None };
     let begun = begun.map(|variant| Begun { variant, chosen: Chosen::Default });
     let (engine, tuning, _) = device.open_for(begun)?;
-    let trainer = experiment.trainer(Machine::new(&engine, tuning));
-    trainer.check(&[plan])?;
+    let machine = Machine::new(&engine, tuning);
+    experiment.check_step(&[plan], machine)?;
     announce(name, plan, &experiment.table);
-    let state = match trainer.run(&job, state, &mut MetricsLog::none(), &mut Show::new()) {
+    let step = experiment.stepper(&[(plan, state.start())], RING, machine);
+    let told = Told { log: &mut MetricsLog::none(), progress: &mut Show::new() };
+    let state = match experiment.trainer(machine).run(&step, &job, state, told) {
         Err(Error::Interrupted(at)) => {
             let mend = "the checkpoint is saved, go on with the same command and --resume";
             return Err(Error::Interrupted(format!("{at}; {mend}")));
@@ -139,7 +145,7 @@ pub fn train_to(
         other => other?,
     };
     let info = phase_info(name, plan, &state, experiment.table.len());
-    rundir::save_model(out, &experiment.table, &state, &identity, &info)?;
+    finished::save(out, &experiment.table, &state, &identity, &info)?;
     // The state is of no more use, and may never have been written.
     let _ = std::fs::remove_file(&state_path);
     print(&format!("{}\n", out.display()))

@@ -2,7 +2,7 @@
 
 use crate::config::{Config, Covariance, Task};
 use crate::error::{Error, Result};
-use crate::rundir::FILES;
+use crate::store::rundir::FILES;
 use std::path::{Path, PathBuf};
 
 /// Files of a command, each with what the command line calls it.
@@ -33,6 +33,7 @@ impl Places {
                 Covariance::File(path) => self.read("`task.covariance`", path),
                 Covariance::Identity | Covariance::Diagonal(_) => self,
             },
+            Task::Own(_) => self,
         }
     }
 

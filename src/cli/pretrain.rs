@@ -5,8 +5,8 @@ use super::places::Places;
 use super::source::{Borrowed, Device};
 use crate::config;
 use crate::error::{Error, Result};
-use crate::run::Experiment;
-use crate::rundir::Found;
+use crate::job::Experiment;
+use crate::train::finished::Found;
 use std::path::PathBuf;
 
 /// Pre-train a model into a checkpoint

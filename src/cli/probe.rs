@@ -3,10 +3,10 @@
 use super::places::Places;
 use super::print;
 use super::source::{Borrowed, Device};
-use crate::checkpoint;
 use crate::error::Result;
+use crate::job::Machine;
 use crate::probe;
-use crate::run::Machine;
+use crate::store::{atomic, checkpoint};
 use std::path::PathBuf;
 
 /// Write what floe computes on a small batch for a checkpoint
@@ -32,7 +32,7 @@ pub fn run(args: Args) -> Result<()> {
     let params = found.arena(&experiment.table)?;
     let places = Places::default().read("the checkpoint", &args.model).read_data(&experiment.config);
     places.write("the second argument", &args.out).check()?;
-    checkpoint::check_writable(&args.out)?;
+    atomic::check_writable(&args.out)?;
     let (engine, tuning) = args.device.open()?;
     checkpoint::write(
         &args.out,

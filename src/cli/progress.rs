@@ -1,7 +1,7 @@
 //! Progress of training: a bar on a terminal, log lines elsewhere.
 
 use crate::escape;
-use crate::metrics::Line;
+use crate::store::metrics::Line;
 use crate::train::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
@@ -51,10 +51,7 @@ impl Progress for Show {
         let terminal = self.terminal;
         let phase = self.begin(done, steps, line);
         let rate = (done - phase.from) as f64 / phase.began.elapsed().as_secs_f64().max(1e-9);
-        let losses = match (line.zs_loss, line.fs_loss) {
-            (Some(zs), Some(fs)) => format!("zs {zs:.4} fs {fs:.4}"),
-            _ => format!("loss {:.4}", line.loss),
-        };
+        let losses = losses(line);
         if terminal {
             phase.bar.set_position(done);
             phase.bar.set_message(losses.clone());
@@ -68,4 +65,15 @@ impl Progress for Show {
             log::info!("{:<12} {done}/{steps}, {rate:.0} a second, {losses}, {left:.0} s left", phase.method);
         }
     }
+}
+
+/// The parts of a loss that has several, else the loss.
+fn losses(line: &Line) -> String {
+    let there = |(name, value): &(String, Option<f32>)| value.map(|value| (name.clone(), value));
+    let parts: Vec<(String, f32)> = line.parts.0.iter().filter_map(there).collect();
+    if parts.len() < 2 {
+        return format!("loss {:.4}", line.loss);
+    }
+    let part = |(name, value): &(String, f32)| format!("{} {value:.4}", name.trim_end_matches("_loss"));
+    parts.iter().map(part).collect::<Vec<_>>().join(" ")
 }

@@ -5,8 +5,9 @@ use super::progress::Show;
 use super::source::{Device, Source};
 use super::{print, table};
 use crate::error::{Error, Result};
-use crate::run::{self, Experiment, Machine};
-use crate::rundir::{self, Open, RunDir};
+use crate::job::run;
+use crate::job::{Experiment, Machine};
+use crate::store::rundir::{self, Open, RunDir};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 

@@ -1,12 +1,14 @@
 //! Arguments that several commands share.
 
-use crate::checkpoint::is_special;
+use super::mend::of_flag;
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
 use crate::gpu::{self, Engine};
+use crate::job::Experiment;
 use crate::kernels::Tuning;
-use crate::run::Experiment;
-use crate::rundir::{Begun, Chosen, Found};
+use crate::store::atomic::is_special;
+use crate::store::rundir::{Begun, Chosen};
+use crate::train::finished::Found;
 use crate::tune;
 use std::path::{Path, PathBuf};
 
@@ -156,7 +158,9 @@ impl Device {
                 log::info!("variant `{}`, as at the beginning", tuning.name);
                 (tuning, begun.chosen)
             }
-            (None, Some(name)) => (Tuning::named(name, adapter)?, Chosen::Flag),
+            (None, Some(name)) => {
+                (Tuning::named(name, adapter).map_err(|e| of_flag("--variant", e))?, Chosen::Flag)
+            }
             (None, None) => match tune::chosen(adapter) {
                 Some(tuning) => {
                     log::info!("variant `{}`, chosen by `floe tune`", tuning.name);

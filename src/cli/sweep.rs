@@ -7,9 +7,9 @@ use super::run::{again, directory};
 use super::source::{Device, Source};
 use crate::config;
 use crate::error::{Error, Result};
-use crate::run::Machine;
-use crate::rundir::{self, Open, RunDir};
-use crate::sweep::{self, Members};
+use crate::job::Machine;
+use crate::job::sweep::{self, Members};
+use crate::store::rundir::{self, Open, RunDir};
 use std::path::PathBuf;
 
 /// Train every method at every combination of the values under [sweep], many models at once, and report
@@ -31,7 +31,7 @@ pub fn run(args: Args) -> Result<()> {
     let sweep = config::load_sweep(&args.source.source, &args.source.sets)?;
     let out = directory(args.out, &args.source, args.resume, "sweep")?;
     let members = Members::open(sweep)?;
-    let data = members.experiments.iter().fold(Places::default(), |all, e| all.read_data(&e.config));
+    let data = members.experiments.iter().fold(Places::default(), |all, e| all.read_data(e.config()));
     data.write_run(&out).check()?;
     let begun = if args.resume { rundir::begun(&out) } else { None };
     let (engine, tuning, chosen) = args.device.open_for(begun)?;

@@ -4,11 +4,13 @@
 use super::tree::{At, Complaint, Is, Node, label};
 use super::values::{article, plain, wrong};
 use super::words::{closest, meant};
-use super::{Config, Method, Optimizer, Regression, Tables, Task};
+use super::{Config, Method, Optimizer, OwnTask, Regression, Tables, Task};
 use toml::{Table, Value};
 
 /// The kinds of task, as `task.kind` names them.
-pub(super) const KINDS: [&str; 2] = ["regression", "tables"];
+pub(super) const KINDS: [&str; 3] = ["regression", "tables", OWN];
+/// That of a program's own task: it stands in what was run, and nobody writes it.
+const OWN: &str = "own";
 
 /// A serialised configuration of that kind of task with every key that there is; `methods` has one element.
 pub(super) fn example(kind: &str) -> Table {
@@ -24,6 +26,7 @@ pub(super) fn example(kind: &str) -> Table {
     };
     let task = match kind {
         "tables" => Task::Tables(Tables::default()),
+        OWN => Task::Own(OwnTask::default()),
         _ => Task::Regression(Regression::default()),
     };
     let config = Config { task, methods: vec![method], ..Config::default() };
@@ -229,9 +232,10 @@ pub(super) fn check_kind(kind: &Node) -> Result<&str, Complaint> {
         Some(known) => Ok(known),
         None => {
             let given = kind.as_str().map_or_else(|| article(kind.kind()), |k| format!("\"{k}\""));
-            let near = kind.as_str().and_then(|k| closest(k, &KINDS));
+            let written: Vec<&str> = KINDS.into_iter().filter(|kind| *kind != OWN).collect();
+            let near = kind.as_str().and_then(|k| closest(k, &written));
             let hint = near.map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default();
-            let message = format!("`task.kind` is \"{}\", not {given}{hint}", KINDS.join("\" or \""));
+            let message = format!("`task.kind` is \"{}\", not {given}{hint}", written.join("\" or \""));
             Err(Complaint { at: kind.at, message })
         }
     }

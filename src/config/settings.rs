@@ -1,6 +1,7 @@
 //! A configuration as its leaves, to be compared key by key and hashed.
 
-use super::load::{Draft, Text};
+use super::draft::Draft;
+use super::source::Text;
 use super::{Config, Task};
 use std::collections::BTreeMap;
 use toml::{Table, Value};
@@ -18,6 +19,7 @@ pub fn settings(text: &str, all: bool) -> BTreeMap<String, String> {
                 let task = match config.task {
                     Task::Regression(_) => Task::Regression(Default::default()),
                     Task::Tables(_) => Task::Tables(Default::default()),
+                    Task::Own(_) => Task::Own(Default::default()),
                 };
                 let mut defaults = BTreeMap::new();
                 visit(&table(&Config { task, ..Config::default() }), "", &mut defaults);

@@ -1,33 +1,17 @@
 //! What the types cannot say: numbers in range, names that are distinct and usable as file names, sizes that fit.
 
-use super::{Config, Covariance, Loss, Method, Optimizer, QueryKey, Regression, Schedule, Tables, Task};
+mod range;
+mod task;
+
+use super::{Config, Loss, Method, Optimizer, QueryKey, Schedule, Task};
 use crate::error::{Error, Result};
-
-/// A value that is off: the path of its key and what is wrong with it.
-#[derive(Debug)]
-pub(super) struct Fault {
-    pub path: String,
-    message: String,
-}
-
-impl std::fmt::Display for Fault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "`{}` {}", self.path, self.message)
-    }
-}
-
-type Check = std::result::Result<(), Fault>;
-
-/// Most steps of a phase: a step's number is a 32-bit counter of the random numbers.
-const MOST: u64 = u32::MAX as u64;
+pub(super) use range::Fault;
+use range::{Check, count, decay, fail, fits, not_negative, positive};
 
 /// Most layers or heads, and parameters. A kernel keeps a model in registers, or near them; no device has room for as
 /// many, and this much is little memory for what is made ready before a device is asked.
 const MOST_BLOCKS: u64 = 1024;
 const MOST_PARAMETERS: u64 = 1 << 22;
-
-/// Most covariates: two matrices of (d + 2)² parameters.
-const MOST_DIM: usize = 1446;
 
 /// Most methods.
 const MOST_METHODS: usize = 1000;
@@ -67,6 +51,7 @@ impl Config {
             Task::Regression(task) => task.check().map(|()| task.dim as u64 + 2)?,
             // One covariate at least; the table itself is measured when it is read.
             Task::Tables(task) => task.check().map(|()| 3)?,
+            Task::Own(task) => task.check().map(|()| task.dim as u64 + 2)?,
         };
         self.check_model(width)?;
         for (phase, steps, batch, shots, optimizer) in [
@@ -218,71 +203,6 @@ fn is_device(name: &str) -> bool {
     ["con", "prn", "aux", "nul"].contains(&stem.as_str()) || numbered("com") || numbered("lpt")
 }
 
-impl Regression {
-    fn check(&self) -> Check {
-        count("task.dim", self.dim as u64)?;
-        if self.dim > MOST_DIM {
-            let message =
-                format!("is {}; at most {MOST_DIM}, or a matrix would have too many numbers", self.dim);
-            return fail("task.dim", message);
-        }
-        not_negative("task.noise", self.noise)?;
-        count("task.pool", self.pool as u64)?;
-        let what = format!("{} pairs of {} + 1 numbers", self.pool, self.dim);
-        fits("task.pool", &what, &[self.pool as u64, self.dim as u64 + 1])?;
-        match &self.covariance {
-            Covariance::Identity => Ok(()),
-            Covariance::Diagonal(diagonal) => {
-                let path = "task.covariance";
-                if diagonal.len() != self.dim {
-                    let message = format!("has a diagonal of {} numbers; task.dim asks for", diagonal.len());
-                    return fail(path, format!("{message} {}", self.dim));
-                }
-                diagonal.iter().try_for_each(|v| not_negative(path, *v))?;
-                match diagonal.iter().any(|v| *v > 0.0) {
-                    true => Ok(()),
-                    false => fail(
-                        path,
-                        "is all zero, so every x would be 0; give some covariate a variance".into(),
-                    ),
-                }
-            }
-            Covariance::File(path) if path.as_os_str().is_empty() => {
-                fail("task.covariance", "has an empty file name; give the path of a d×d CSV file".into())
-            }
-            Covariance::File(_) => Ok(()),
-        }
-    }
-}
-
-impl Tables {
-    fn check(&self) -> Check {
-        if self.task_column.is_empty() {
-            return fail("task.task_column", "is empty; name the column that tells the tasks apart".into());
-        }
-        if self.task_column == self.target_column {
-            return fail("task.target_column", "is the task column; name the column to predict".into());
-        }
-        if self.log1p.contains(&self.task_column) {
-            return fail("task.log1p", "has the task column in it, which holds names".into());
-        }
-        for (i, name) in self.features.iter().enumerate() {
-            let why = match name {
-                name if name.is_empty() => "has an empty name in it; name columns",
-                name if *name == self.task_column => {
-                    "has the task column in it, which holds names; leave it out"
-                }
-                name if *name == self.target_column => "has the column to predict in it; leave it out",
-                name if self.features[..i].contains(name) => "has a column twice; leave one out",
-                _ => continue,
-            };
-            return fail("task.features", format!("{why} (\"{name}\")"));
-        }
-        share("task.heldout", self.heldout)?;
-        share("task.target_test", self.target_test)
-    }
-}
-
 impl Optimizer {
     fn check(&self, path: &str) -> Check {
         positive(&format!("{path}.lr"), self.lr)?;
@@ -337,66 +257,5 @@ fn warms_up(path: &str, optimizer: &Optimizer, steps: u64) -> Check {
             path,
             format!("leaves no step after the warm-up: {warmup} of {steps} steps; warm up for fewer"),
         ),
-    }
-}
-
-fn fail(path: impl Into<String>, message: String) -> Check {
-    Err(Fault { path: path.into(), message })
-}
-
-/// 1 ≤ value < 2^32.
-fn count(path: &str, value: u64) -> Check {
-    match value {
-        0 => fail(path, "is 0; at least 1".into()),
-        1..=MOST => Ok(()),
-        _ => fail(path, format!("is {value}; at most {MOST}")),
-    }
-}
-
-/// The product is an index that 32 bits hold.
-fn fits(path: &str, what: &str, factors: &[u64]) -> Check {
-    let total = factors.iter().try_fold(1u64, |product, f| product.checked_mul(*f));
-    if total.is_some_and(|total| total <= MOST) {
-        return Ok(());
-    }
-    fail(path, format!("is too large: {what} are more than {MOST} numbers in all"))
-}
-
-/// The number as the device sees it, in single precision.
-fn single(path: &str, value: f64) -> std::result::Result<f32, Fault> {
-    let single = value as f32;
-    if single.is_finite() {
-        return Ok(single);
-    }
-    Err(Fault { path: path.into(), message: format!("is {value}; a finite number of single precision") })
-}
-
-fn positive(path: &str, value: f64) -> Check {
-    match single(path, value)? > 0.0 {
-        true => Ok(()),
-        false => fail(path, format!("is {value}; above 0 (in single precision)")),
-    }
-}
-
-fn not_negative(path: &str, value: f64) -> Check {
-    match single(path, value)? >= 0.0 {
-        true => Ok(()),
-        false => fail(path, format!("is {value}; 0 or more")),
-    }
-}
-
-/// 0 ≤ value < 1, in single precision too.
-fn decay(path: &str, value: f64) -> Check {
-    match (0.0..1.0).contains(&single(path, value)?) {
-        true => Ok(()),
-        false => fail(path, format!("is {value}; from 0 to below 1")),
-    }
-}
-
-/// 0 < value < 1.
-fn share(path: &str, value: f64) -> Check {
-    match value > 0.0 && value < 1.0 {
-        true => Ok(()),
-        false => fail(path, format!("is {value}; a share between 0 and 1, both excluded")),
     }
 }

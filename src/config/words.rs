@@ -1,6 +1,7 @@
 //! What a mistyped word, key or file name was probably meant to be.
 
 use std::path::Path;
+use strsim::osa_distance;
 
 /// The candidate that a word was probably meant to be.
 pub fn closest<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str> {
@@ -11,29 +12,10 @@ pub fn closest<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str> {
     let lower = word.to_lowercase();
     // Candidates of a quite other length are far; names in a directory may be many.
     let possible = |c: &&&str| c.len().abs_diff(word.len()) <= length + 4;
-    let far = |c: &str| distance(&lower, &c.to_lowercase());
+    // Letters to insert, leave out, replace or swap with their neighbour.
+    let far = |c: &str| osa_distance(&lower, &c.to_lowercase());
     let near = candidates.iter().filter(possible).map(|c| (far(c), *c)).min()?;
     (near.0 <= (length / 3).max(1) && near.0 < length).then_some(near.1)
-}
-
-/// Letters to insert, leave out, replace or swap with their neighbour (optimal string alignment).
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let above = &rows[i - 1];
-            let mut least =
-                (above[j] + 1).min(row[j - 1] + 1).min(above[j - 1] + usize::from(a[i - 1] != b[j - 1]));
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                least = least.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(least);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
 }
 
 /// What other programs call a key, and what floe calls it. The first of several that the place has counts.
@@ -146,6 +128,10 @@ mod tests {
         assert_eq!(meant("batch-size").collect::<Vec<_>>(), ["batch"]);
         assert_eq!(meant("lr").count(), 0);
         assert_eq!(closest("ADAM", &["sgd", "adam", "adamw"]), Some("adam"));
+        // A swap of neighbours is one slip, as leaving out a letter is.
+        assert_eq!(closest("sahpe", &["shape", "steps"]), Some("shape"));
+        assert_eq!(closest("stes", &["seed", "steps"]), Some("steps"));
+        assert_eq!(closest("momentum", &["shape", "steps"]), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::{Row, reference, risk, setting};
 use crate::config::{Config, Loss, QueryKey, Rule, Schedule};
 use crate::error::Result;
 use crate::interrupt;
-use crate::model::Plan;
+use crate::models::prompt::Plan;
 use crate::params::ParamTable;
 use crate::tasks::Problem;
 use crate::tasks::regression::Truth;

@@ -5,8 +5,8 @@ use crate::config::QueryKey;
 use crate::error::Result;
 use crate::gpu::{Buffer, Pace, ReadBack, Recording};
 use crate::interrupt;
-use crate::kernels::{Source, prompt_eval, qk};
-use crate::shape::{Models, Shape};
+use crate::kernels::prompt::{Source, prompt_eval, qk};
+use crate::prompt::shape::{Models, Shape};
 use std::ops::Range;
 use std::time::Instant;
 

@@ -52,7 +52,7 @@ impl Instance {
     fn open() -> Result<Self> {
         // SAFETY: loads the system's Vulkan loader, whose initialisation is meant to be run by any program.
         let entry = unsafe { ash::Entry::load() }.map_err(|e| {
-            Error::NoDevice(format!(
+            Error::unfit(format!(
                 "there is no Vulkan loader to ask ({e}); install libvulkan1 or vulkan-loader"
             ))
         })?;
@@ -61,7 +61,7 @@ impl Instance {
         let info = vk::InstanceCreateInfo::default().application_info(&application);
         // SAFETY: the structures are valid and live until the call returns; no layer or extension is asked for.
         let raw = unsafe { entry.create_instance(&info, None) }
-            .map_err(|e| Error::NoDevice(manifest::explain(&format!("Vulkan has no driver ({e})"))))?;
+            .map_err(|e| manifest::absent(&format!("Vulkan has no driver ({e})")))?;
         Ok(Instance { raw, _entry: entry })
     }
 
@@ -69,7 +69,7 @@ impl Instance {
     fn devices(&self) -> Result<Vec<Found>> {
         // SAFETY: the instance is alive.
         let all = unsafe { self.raw.enumerate_physical_devices() }
-            .map_err(|e| Error::NoDevice(manifest::explain(&format!("Vulkan has no device ({e})"))))?;
+            .map_err(|e| manifest::absent(&format!("Vulkan has no device ({e})")))?;
         all.into_iter().map(|physical| self.look(physical)).collect()
     }
 
@@ -80,7 +80,7 @@ impl Instance {
             (core, self.raw.enumerate_device_extension_properties(physical))
         };
         let extensions =
-            extensions.map_err(|e| Error::NoDevice(format!("a Vulkan device can't be asked: {e}")))?;
+            extensions.map_err(|e| Error::unfit(format!("a Vulkan device can't be asked: {e}")))?;
         let has = |name: &CStr| extensions.iter().any(|e| e.extension_name_as_c_str() == Ok(name));
         let mut driver = vk::PhysicalDeviceDriverProperties::default();
         if core.api_version >= vk::API_VERSION_1_2 {
@@ -112,7 +112,7 @@ struct Found {
 
 fn choose<'a>(found: &'a [Found], select: &str) -> Result<&'a Found> {
     if found.is_empty() {
-        return Err(Error::NoDevice(manifest::explain("Vulkan has no device")));
+        return Err(manifest::absent("Vulkan has no device"));
     }
     let list =
         || found.iter().enumerate().map(|(i, d)| format!("{i}: {}", d.name)).collect::<Vec<_>>().join(", ");
@@ -130,7 +130,7 @@ fn choose<'a>(found: &'a [Found], select: &str) -> Result<&'a Found> {
     };
     let chosen = &found[position];
     if !chosen.tells {
-        return Err(Error::NoDevice(format!(
+        return Err(Error::unfit(format!(
             "{} doesn't tell what it compiles: its driver has no VK_KHR_pipeline_executable_properties (there are {}); \
              take another --device, or compile for a card that isn't there with Mesa's AMD driver: \
              RADV_FORCE_FAMILY=gfx1100",
@@ -196,7 +196,7 @@ impl Compiler {
         // SAFETY: extensions and features are those that the device has; all structures outlive the call; every device
         // has a queue family 0.
         let device = unsafe { instance.raw.create_device(chosen.physical, &info, None) }
-            .map_err(|e| Error::NoDevice(format!("{} can't be opened: {e}", chosen.name)))?;
+            .map_err(|e| Error::unfit(format!("{} can't be opened: {e}", chosen.name)))?;
         Ok(Compiler {
             name: chosen.name.clone(),
             driver: chosen.driver.clone(),

@@ -91,11 +91,11 @@ impl AdapterSummary {
 /// Every adapter, in the order `--device <index>` counts.
 ///
 /// # Errors
-/// There is none; the message names the package to install.
+/// [`Error::NoDevice`] if there is none; the message says so if that is the environment's fault.
 pub fn adapters() -> Result<Vec<AdapterSummary>> {
     let all = enumerate();
     if all.is_empty() {
-        return Err(Error::NoDevice(manifest::explain(NONE)));
+        return Err(manifest::absent(NONE));
     }
     Ok(all.iter().map(AdapterSummary::of).collect())
 }
@@ -114,11 +114,11 @@ fn rank(kind: DeviceType) -> u32 {
 /// Opens the adapter that `select` names: `auto`, an index of [`adapters`], or a part of a name (any case).
 ///
 /// # Errors
-/// No adapter at all (with the package to install), none that fits, or one that refuses to open.
+/// [`Error::NoDevice`] if there is no adapter at all, or one that refuses to open; none that fits `select`.
 pub fn open(select: &str) -> Result<Engine> {
     let all = enumerate();
     if all.is_empty() {
-        return Err(Error::NoDevice(manifest::explain(NONE)));
+        return Err(manifest::absent(NONE));
     }
     let position = if select == "auto" {
         (0..all.len()).min_by_key(|&i| rank(all[i].get_info().device_type))

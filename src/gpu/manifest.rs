@@ -3,26 +3,18 @@
 //! A driver is named by a manifest, a JSON file with the path of its library. `VK_DRIVER_FILES`, or by its older name
 //! `VK_ICD_FILENAMES`, lists the only ones to take; the loader leaves out without a word what it can't use.
 
+use crate::error::{Absence, Error};
 use crate::escape;
 use std::path::{Path, PathBuf};
 
 /// In the loader's order: the first that is set is heard.
 const NAMES: [&str; 2] = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"];
 
-const INSTALL: &str = "Install a driver: \
-     Debian/Ubuntu `apt install mesa-vulkan-drivers`, Fedora `dnf install mesa-vulkan-drivers`, \
-     Arch `pacman -S vulkan-swrast` (or your GPU's vulkan-* package), macOS 12 or later (Metal is built in), \
-     Windows 10 or later (update the GPU driver; WARP is the software fallback)";
-
-/// What to say where there is no adapter: a list in the environment that is wrong, before what to install.
-pub fn explain(what: &str) -> String {
+/// That there is no device: a list in the environment that is wrong, if it is one.
+pub fn absent(what: &str) -> Error {
     match complaint(true) {
-        Some(wrong) => format!(
-            "{what}: {wrong}. Without that variable: {}{}",
-            INSTALL[..1].to_lowercase(),
-            &INSTALL[1..]
-        ),
-        None => format!("{what}. {INSTALL}"),
+        Some(wrong) => Error::NoDevice { message: format!("{what}: {wrong}"), absence: Absence::Environment },
+        None => Error::NoDevice { message: what.into(), absence: Absence::Driver },
     }
 }
 

@@ -18,9 +18,7 @@ impl Compiler {
     /// # Errors
     /// Always.
     pub fn open(_: &str) -> Result<Self> {
-        Err(Error::NoDevice(
-            "Metal doesn't tell what it compiles; ask a Vulkan driver, on Linux or Windows".into(),
-        ))
+        Err(Error::unfit("Metal doesn't tell what it compiles; ask a Vulkan driver, on Linux or Windows"))
     }
 
     pub fn name(&self) -> &str {

@@ -165,14 +165,30 @@ impl<T: fmt::Debug> fmt::Debug for Tuple<'_, T> {
     }
 }
 
+/// Workgroups of a launch in x, y and z; z is 1 where two are given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Groups(pub [u32; 3]);
+
+impl From<[u32; 2]> for Groups {
+    fn from([x, y]: [u32; 2]) -> Self {
+        Groups([x, y, 1])
+    }
+}
+
+impl From<[u32; 3]> for Groups {
+    fn from(groups: [u32; 3]) -> Self {
+        Groups(groups)
+    }
+}
+
 /// One kernel launch.
 #[derive(Clone, Debug)]
 pub struct Dispatch {
     pub program: Program,
     /// One buffer per binding, in the program's order.
     pub buffers: Vec<Buffer>,
-    /// Workgroups in x and y.
-    pub groups: [u32; 2],
+    /// Workgroups in x, y and z.
+    pub groups: [u32; 3],
     /// What a kernel of floe's own put together; none of what came in by [`Recording::dispatch`].
     seal: Option<u64>,
 }
@@ -198,13 +214,14 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Appends a launch of `groups` workgroups in x and y. Its indexes are checked on the device: one out of bounds reads
+    /// Appends a launch of so many workgroups. Its indexes are checked on the device: one out of bounds reads
     /// or writes some element of the same buffer or array, or nothing.
     ///
     /// # Panics
     /// If the buffers are not one per binding.
-    pub fn dispatch(&mut self, program: Program, buffers: Vec<Buffer>, groups: [u32; 2]) {
+    pub fn dispatch(&mut self, program: Program, buffers: Vec<Buffer>, groups: impl Into<Groups>) {
         assert_eq!(buffers.len(), program.bindings.len(), "bindings of kernel `{}`", program.kernel);
+        let Groups(groups) = groups.into();
         self.dispatches.push(Dispatch { program, buffers, groups, seal: None });
     }
 
@@ -212,7 +229,7 @@ impl Recording {
     ///
     /// # Panics
     /// If the buffers are not one per binding: a bug in a kernel's `record`.
-    pub(crate) fn launch(&mut self, program: Program, buffers: Vec<Buffer>, groups: [u32; 2]) {
+    pub(crate) fn launch(&mut self, program: Program, buffers: Vec<Buffer>, groups: impl Into<Groups>) {
         self.dispatch(program, buffers, groups);
         let own = self.dispatches.last_mut().expect("the one just made");
         own.seal = Some(own.print());

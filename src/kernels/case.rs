@@ -122,7 +122,7 @@ pub fn poisoned(label: &'static str, words: usize) -> Buffer {
 
 /// Deterministic test values of standard deviation `scale`.
 pub fn values(count: usize, scale: f64, salt: u32) -> Vec<f32> {
-    let normals = crate::rng::normals(salt, 0, 0, 0xca5e, count);
+    let normals = crate::random::rng::normals(salt, 0, 0, 0xca5e, count);
     normals.into_iter().map(|x| (x * scale) as f32).collect()
 }
 

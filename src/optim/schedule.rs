@@ -1,7 +1,20 @@
 //! How a learning rate or a loss weight moves over the steps of a phase.
 
-use crate::config::Schedule;
+use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
+
+/// How a learning rate or a loss weight moves over the steps of a phase.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    /// 1.
+    #[default]
+    Constant,
+    /// From 1 at the first step to 0 at the last.
+    Linear,
+    /// Half a cosine from 1 at the first step to 0 at the last.
+    Cosine,
+}
 
 /// The factor at step `t` = 0, 1, …, T − 1 of `steps` = T, from 1 to 0 (constant: 1).
 ///

@@ -7,9 +7,11 @@ use super::{Need, ParamTable, Spans};
 pub struct Coverage {
     /// Tensors with a trained element, and all.
     pub matched: usize,
+    /// Parameters in all.
     pub tensors: usize,
     /// Elements trained, and all.
     pub trained: usize,
+    /// Elements in all.
     pub total: usize,
     /// In arena order.
     pub groups: Vec<Group>,
@@ -18,14 +20,20 @@ pub struct Coverage {
 /// Tensors that are counted together, such as those of a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
+    /// Of the group.
     pub name: String,
+    /// Parameters that the mask reaches.
     pub matched: usize,
+    /// Parameters of the group.
     pub tensors: usize,
+    /// Elements that are trained.
     pub trained: usize,
+    /// Elements of the group.
     pub total: usize,
 }
 
 impl Coverage {
+    /// What a mask reaches of a table's groups.
     pub fn of(table: &ParamTable, mask: &Spans) -> Self {
         let mut groups: Vec<Group> = Vec::new();
         for param in &table.params {
@@ -55,7 +63,36 @@ impl Coverage {
     }
 }
 
-/// One line: what is trained, and of which groups nothing is.
+/// Most runs of groups that a line names.
+const NAMED: usize = 6;
+
+impl Coverage {
+    /// Groups in order, neighbours of which as much is trained together: `layers.0 to layers.6 none, layers.7 30 of 60`.
+    fn write_groups(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let alike = |a: &Group, b: &Group| (a.trained, a.total) == (b.trained, b.total);
+        let runs: Vec<&[Group]> = self.groups.chunk_by(alike).collect();
+        for (at, run) in runs.iter().take(NAMED).enumerate() {
+            let (first, last) = (&run[0], &run[run.len() - 1]);
+            f.write_str(if at > 0 { ", " } else { "" })?;
+            f.write_str(&first.name)?;
+            if run.len() > 1 {
+                write!(f, " to {}", last.name)?;
+            }
+            let each = if run.len() > 1 { " each" } else { "" };
+            match first.trained {
+                0 => write!(f, " none")?,
+                n if n == first.total => write!(f, " whole")?,
+                n => write!(f, " {n} of {}{each}", first.total)?,
+            }
+        }
+        match runs.len().saturating_sub(NAMED) {
+            0 => Ok(()),
+            more => write!(f, ", and {more} more stretches"),
+        }
+    }
+}
+
+/// One line: what is trained, and how much of which groups.
 impl std::fmt::Display for Coverage {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         if self.trained == self.total {
@@ -69,9 +106,9 @@ impl std::fmt::Display for Coverage {
             "trains {} of {} elements ({share:.digits$} %), in {} of {} tensors",
             self.trained, self.total, self.matched, self.tensors
         )?;
-        let reached = self.groups.iter().filter(|g| g.matched > 0).count();
         if self.groups.len() > 1 {
-            write!(f, ", {reached} of {} groups", self.groups.len())?;
+            f.write_str(": ")?;
+            self.write_groups(f)?;
         }
         Ok(())
     }
@@ -79,14 +116,20 @@ impl std::fmt::Display for Coverage {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Axis, Param, mask};
+    use super::super::{Axis, Init, Param, mask};
     use super::*;
 
     #[test]
     fn what_is_reached_is_said() {
         let param = |layer: usize, name: &str| {
             let axes = vec![Axis::of("row", 0), Axis::of("col", 1)];
-            Param::new(format!("layers.{layer}.{name}"), vec![40, 50], axes, 0.1, format!("layers.{layer}"))
+            Param::new(
+                format!("layers.{layer}.{name}"),
+                vec![40, 50],
+                axes,
+                Init::Normal(0.1),
+                format!("layers.{layer}"),
+            )
         };
         let table = ParamTable::new((0..5).flat_map(|layer| ["q", "v"].map(|name| param(layer, name))));
         let said = |patterns: &[&str]| {
@@ -96,11 +139,11 @@ mod tests {
         assert_eq!(said(&["*"]), "trains all 20000 elements");
         assert_eq!(
             said(&["*.v"]),
-            "trains 10000 of 20000 elements (50 %), in 5 of 10 tensors, 5 of 5 groups"
+            "trains 10000 of 20000 elements (50 %), in 5 of 10 tensors: layers.0 to layers.4 2000 of 4000 each"
         );
         assert_eq!(
             said(&["layers.3.v[row=-1]", "!*[col=0..7]"]),
-            "trains 43 of 20000 elements (0.21 %), in 1 of 10 tensors, 1 of 5 groups"
+            "trains 43 of 20000 elements (0.21 %), in 1 of 10 tensors: layers.0 to layers.2 none, layers.3 43 of 4000, layers.4 none"
         );
         let all = Coverage::of(&table, &Spans::all(4000));
         assert_eq!((all.groups[0].trained, all.groups[0].matched, all.groups[1].trained), (4000, 2, 0));

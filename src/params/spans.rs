@@ -18,6 +18,7 @@ impl Spans {
         self.0.iter().map(ExactSizeIterator::len).sum()
     }
 
+    /// Whether nothing is trained.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -32,6 +33,7 @@ impl Spans {
         self.0.iter().cloned().flatten()
     }
 
+    /// Whether an element is trained.
     pub fn contains(&self, element: usize) -> bool {
         let at = self.0.partition_point(|own| own.end <= element);
         self.0.get(at).is_some_and(|own| own.start <= element)

@@ -1,14 +1,18 @@
 //! The table of parameters: every tensor's name, shape, axes and place in the one arena that holds them all.
 
 use super::Spans;
+use crate::random::rng::{self, Stream};
 use std::ops::Range;
 
 /// A name by which a mask selects part of a tensor: index i stands for entries `i·block … (i + 1)·block` of dimension
 /// `dim`. Several may share a dimension, as the rows and the heads of a query projection do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Axis {
+    /// As patterns call it: `h`, `row`, `col` …
     pub name: &'static str,
+    /// Which of the shape's sizes it runs over.
     pub dim: usize,
+    /// Entries along `dim` that are one of the axis.
     pub block: usize,
 }
 
@@ -19,23 +23,36 @@ impl Axis {
     }
 }
 
+/// What a tensor holds before the first step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Init {
+    /// Independent normal numbers of mean 0 and this standard deviation.
+    Normal(f64),
+    /// The same number everywhere: 1 for the gains of a norm, 0 for a bias.
+    Constant(f32),
+}
+
 /// One tensor, row-major from element `offset` of the arena.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Param {
+    /// As patterns and files have it: `layers.0.attn.v`.
     pub name: String,
+    /// Sizes, row-major.
     pub shape: Vec<usize>,
+    /// What its indexes are called.
     pub axes: Vec<Axis>,
-    /// Standard deviation of the normal numbers that it holds before the first step.
-    pub init_std: f64,
+    /// What it holds before the first step.
+    pub init: Init,
     /// What it is counted under, such as its layer.
     pub group: String,
+    /// Where it starts in the arena.
     pub offset: usize,
 }
 
 impl Param {
     /// A tensor that finds its place when it enters a [`ParamTable`].
-    pub fn new(name: String, shape: Vec<usize>, axes: Vec<Axis>, init_std: f64, group: String) -> Self {
-        Param { name, shape, axes, init_std, group, offset: 0 }
+    pub fn new(name: String, shape: Vec<usize>, axes: Vec<Axis>, init: Init, group: String) -> Self {
+        Param { name, shape, axes, init, group, offset: 0 }
     }
 
     /// Elements in it.
@@ -73,6 +90,7 @@ pub enum Need {
 /// All parameters in arena order, each directly after the one before.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ParamTable {
+    /// In the arena's order.
     pub params: Vec<Param>,
 }
 
@@ -98,6 +116,19 @@ impl ParamTable {
         self.len() == 0
     }
 
+    /// The arena before the first step. An element's normal number is a function of the seed and its place.
+    pub fn init(&self, seed: u64) -> Vec<f32> {
+        let key = rng::key(seed, Stream::Init, 0);
+        let normals = rng::normals(0, 0, 0, key, self.len());
+        let start = |param: &Param| -> Vec<f32> {
+            match param.init {
+                Init::Normal(std) => normals[param.place()].iter().map(|x| (x * std) as f32).collect(),
+                Init::Constant(value) => vec![value; param.len()],
+            }
+        };
+        self.params.iter().flat_map(start).collect()
+    }
+
     /// The parameter of that name.
     pub fn get(&self, name: &str) -> Option<&Param> {
         self.params.iter().find(|p| p.name == name)
@@ -120,7 +151,9 @@ mod tests {
 
     fn table() -> ParamTable {
         let axes = || vec![Axis::of("row", 0), Axis::of("col", 1), Axis { name: "h", dim: 0, block: 2 }];
-        let param = |name: &str, rows| Param::new(name.into(), vec![rows, 3], axes(), 0.1, "all".into());
+        let param = |name: &str, rows| {
+            Param::new(name.into(), vec![rows, 3], axes(), Init::Normal(0.1), "all".into())
+        };
         ParamTable::new([param("q", 4), param("k", 2), param("none", 0)])
     }
 
@@ -145,5 +178,16 @@ mod tests {
         assert_eq!(of("k"), Need::Whole);
         assert_eq!(of("none"), Need::None);
         assert_eq!(table.need(&table.params[1], &Spans::default()), Need::None);
+    }
+
+    #[test]
+    fn what_a_tensor_starts_with_does_not_hang_on_the_others() {
+        let mut table = table();
+        let normal = table.init(7);
+        assert!(normal.iter().all(|x| *x != 0.0 && x.abs() < 0.6));
+        table.params[0].init = Init::Constant(1.0);
+        let mixed = table.init(7);
+        assert_eq!((&mixed[..12], &mixed[12..]), (&[1.0; 12][..], &normal[12..]));
+        assert_ne!(table.init(8)[12..], normal[12..]);
     }
 }

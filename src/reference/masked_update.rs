@@ -1,6 +1,6 @@
 //! Optimizer steps, as PyTorch defines them.
 
-use crate::config::{Optimizer, Rule};
+use crate::optim::{Optimizer, Rule};
 
 /// One step on the trained elements (`elements[i]` indexes `params`; `gradient[i]` is its gradient); returns the
 /// gradient norm before clipping. `moments` is [1 or 2, trained]; `t` counts from 0.

@@ -1,8 +1,8 @@
 //! Prompts drawn on the host in f64, from the integers the device draws.
 
-use crate::chi;
-use crate::law::{Law, Regression, Tables, ThetaLaw};
-use crate::rng;
+use crate::prompt::chi;
+use crate::prompt::law::{Law, Regression, Tables, ThetaLaw};
+use crate::random::rng;
 
 /// What a prompt's random numbers stand for. In law the demonstrations are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,7 @@ pub fn draw(law: &Law, prompt: u32, step: u32, shots: usize, drawn: Drawn) -> (V
     let pairs = match law {
         Law::Regression(r) => regression(r, prompt, step, shots, drawn),
         Law::Tables(t) => tables(t, prompt, step, shots),
+        Law::Own(o) => o.law.draw(prompt, step, o.key, shots),
     };
     let mut tokens = Vec::new();
     for (x, y) in &pairs[1..] {

@@ -1,10 +1,10 @@
 //! A report in memory, and how it comes to disk: all of it or nothing.
 
-use super::figure::Figure;
 use super::file_stem;
-use crate::checkpoint::{Staged, remove_torn, sync};
 use crate::error::{Error, Result};
 use crate::escape;
+use crate::plot::Figure;
+use crate::store::atomic::{Staged, remove_torn, sync};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

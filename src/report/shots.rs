@@ -1,14 +1,11 @@
 //! Error against the number of demonstrations, a panel a task.
 
-use super::axis::{Axis, number};
-use super::canvas::{Canvas, DASHES, Dash, Frame};
-use super::figure::{Figure, Key, Sample};
 use super::load::{PRETRAINED, RunData, Series};
-use super::palette::{Ink, MUTED, Marker, Style, TEXT};
-use crate::error::Result;
+use super::palette::Style;
+use crate::findings::demonstrations;
+use crate::plot::{self, Axis, Beyond, DASHES, Dash, Dot, Figure, Ink, Key, Panel, Sample, Spread, number};
 
 const SIZE: (f64, f64) = (400.0, 330.0);
-const EDGES: [f64; 4] = [46.0, 50.0, 388.0, 288.0];
 
 /// What a task is called in headings.
 pub(super) fn task_name(task: &str) -> String {
@@ -37,7 +34,7 @@ pub(super) fn reference_name(model: &str) -> String {
 }
 
 /// The figures; all share one vertical axis.
-pub(super) fn figures(data: &RunData, styles: &[Style]) -> Result<Vec<Figure>> {
+pub(super) fn figures(data: &RunData, styles: &[Style]) -> Vec<Figure> {
     let values = |s: &Series| s.points.iter().map(|p| p.value()).collect::<Vec<f64>>();
     let shown = |s: &&Series| !is_theory(&s.model);
     let all: Vec<Vec<f64>> =
@@ -63,34 +60,30 @@ pub(super) fn references(data: &RunData) -> Vec<(String, Dash)> {
     names.into_iter().enumerate().map(|(i, n)| (n, DASHES[i % DASHES.len()])).collect()
 }
 
-fn panel(data: &RunData, styles: &[Style], task: &str, x: &Axis, y: &Axis) -> Result<Figure> {
-    let name = task_name(task);
-    let body = Canvas::draw(SIZE, |canvas| {
-        let frame = Frame { canvas, edges: EDGES, x, y };
-        frame.title(&name);
-        frame.grid("demonstrations in the prompt", "mean squared error");
-        for (reference, dash) in references(data) {
-            for s in data.baselines.iter().filter(|s| s.model == reference && s.task == task) {
-                line(&frame, &level(s, data.max_shots()), MUTED, 1.5, dash);
-            }
-        }
-        for style in styles {
-            for s in data.baselines.iter().filter(|s| s.task == task) {
-                if s.model.strip_prefix("theory:") == Some(style.model.as_str()) {
-                    line(&frame, &exact(s), style.ink, 1.2, Dash::Short);
-                }
-            }
-        }
-        for style in styles.iter().rev() {
-            if let Some(s) = data.series(&style.model, task) {
-                model(&frame, s, style);
-            }
-        }
-    })?;
+fn panel(data: &RunData, styles: &[Style], task: &str, x: &Axis, y: &Axis) -> Figure {
+    let title = task_name(task);
+    let of = |model: &str| data.baselines.iter().find(|s| s.model == model && s.task == task);
+    let mut series: Vec<plot::Series> = Vec::new();
+    for (reference, dash) in references(data) {
+        let points = of(&reference).map(|s| level(s, data.max_shots()));
+        let line =
+            |points: Vec<_>| plot::Series::line(&reference_name(&reference), Ink::Muted, &points, 1.5, dash);
+        series.extend(points.map(line));
+    }
+    for style in styles {
+        let name = format!("theory:{}", style.model);
+        let line =
+            |s: &Series| plot::Series::line(&reference_name(&name), style.ink, &exact(s), 1.2, Dash::Short);
+        series.extend(of(&name).map(line));
+    }
+    let models = styles.iter().rev().filter_map(|style| Some((data.series(&style.model, task)?, style)));
+    series.extend(models.map(|(s, style)| model(s, style)));
+    let names = ["demonstrations in the prompt", "mean squared error"];
+    let body = Panel { size: SIZE, title: &title, names, x, y, series: &series }.draw();
     let notes = styles.iter().filter_map(|s| note(data.series(&s.model, task)?, y)).collect();
     let shots = data.max_shots();
-    let label = format!("{name}: mean squared error of every model with 0 to {shots} demonstrations");
-    Ok(Figure { stem: format!("shots-{task}"), label, size: SIZE, body, legend: legend(data, styles), notes })
+    let label = format!("{title}: mean squared error of every model with 0 to {shots} demonstrations");
+    Figure { stem: format!("shots-{task}"), label, size: SIZE, body, legend: legend(data, styles), notes }
 }
 
 /// A reference known at one shot count holds for all.
@@ -105,34 +98,21 @@ fn exact(s: &Series) -> Vec<(f64, f64)> {
     s.points.iter().filter_map(|p| p.exact.map(|e| (f64::from(p.shots), e))).collect()
 }
 
-fn line(frame: &Frame, points: &[(f64, f64)], ink: Ink, width: f64, dash: Dash) {
-    for run in frame.runs(points) {
-        frame.canvas.path(&run, ink, width, dash);
-    }
-}
-
 /// Band of ±2 standard errors, the exact risk (or the means joined) as a line, points on top.
-fn model(frame: &Frame, s: &Series, style: &Style) {
+fn model(s: &Series, style: &Style) -> plot::Series {
     let heavy = style.model == PRETRAINED;
-    let inside: Vec<_> = s.points.iter().filter(|p| p.mean.is_finite() && !frame.y.above(p.mean)).collect();
-    for run in inside.chunk_by(|a, b| a.shots + 1 == b.shots).filter(|r| r.len() > 1) {
-        let edge = |sign: f64| run.iter().map(move |p| (f64::from(p.shots), p.mean + sign * 2.0 * p.stderr));
-        let corners: Vec<_> = edge(1.0).chain(edge(-1.0).rev()).map(|(x, y)| frame.at(x, y)).collect();
-        if run.iter().any(|p| p.stderr > 0.0) && corners.iter().all(|c| c.0.is_finite() && c.1.is_finite()) {
-            frame.canvas.fill(&corners, style.ink, 0.18);
-        }
-    }
     let theory = exact(s);
-    let means: Vec<_> = s.points.iter().map(|p| (f64::from(p.shots), p.mean)).collect();
-    let joined = if theory.len() > 1 { &theory } else { &means };
-    line(frame, joined, style.ink, if heavy { 2.4 } else { 1.6 }, Dash::Solid);
-    for p in &inside {
-        let at = frame.at(f64::from(p.shots), p.mean);
-        frame.canvas.marker(style.marker, at, if heavy { 3.0 } else { 2.7 }, style.ink);
-    }
-    if let Some(p) = s.points.iter().find(|p| frame.y.above(p.value())) {
-        let (x, top) = frame.at(f64::from(p.shots), frame.y.hi);
-        frame.canvas.marker(Marker::Triangle, (x, top + 3.0), 4.2, style.ink);
+    let dot = |p: &super::Point| Dot { x: f64::from(p.shots), y: p.mean, spread: 2.0 * p.stderr };
+    plot::Series {
+        name: style.model.clone(),
+        ink: style.ink,
+        dots: s.points.iter().map(dot).collect(),
+        along: (theory.len() > 1).then_some(theory),
+        stroke: (if heavy { 2.4 } else { 1.6 }, Dash::Solid),
+        marks: Some((style.marker, if heavy { 3.0 } else { 2.7 })),
+        spread: Spread::Band,
+        beyond: Beyond::First,
+        shift: 0.0,
     }
 }
 
@@ -140,13 +120,12 @@ fn model(frame: &Frame, s: &Series, style: &Style) {
 fn note(s: &Series, y: &Axis) -> Option<String> {
     let top = s.points.iter().filter(|p| y.above(p.value())).max_by(|a, b| a.value().total_cmp(&b.value()));
     let broken = s.points.iter().filter(|p| p.value().is_nan()).count();
-    let plural = |n: u32| if n == 1 { "1 demonstration".to_string() } else { format!("{n} demonstrations") };
     match (top, broken) {
         (Some(p), _) => Some(format!(
             "{} leaves the axis (▲): up to {} with {}.",
             s.model,
             number(p.value()),
-            plural(p.shots)
+            demonstrations(p.shots)
         )),
         (None, 0) => None,
         (None, n) => Some(format!("{} is not a number at {n} of {} points.", s.model, s.points.len())),
@@ -156,19 +135,20 @@ fn note(s: &Series, y: &Axis) -> Option<String> {
 /// The legend that all panels share.
 pub(super) fn legend(data: &RunData, styles: &[Style]) -> Vec<Key> {
     let evaluated = styles.iter().filter(|s| data.eval.iter().any(|e| e.model == s.model));
-    let mut keys: Vec<Key> = evaluated
-        .map(|s| Key { label: s.model.clone(), ink: s.ink, sample: Sample::Model(s.marker) })
-        .collect();
+    let mut keys: Vec<Key> = evaluated.map(Style::key).collect();
     if data.eval.iter().flat_map(|s| &s.points).any(|p| p.exact.is_some()) {
         let label = "solid line: exact risk of the trained weights".into();
-        keys.push(Key { label, ink: TEXT, sample: Sample::Line(Dash::Solid) });
+        keys.push(Key { label, ink: Ink::Text, sample: Sample::Line(Dash::Solid) });
     }
     if data.baselines.iter().any(|s| is_theory(&s.model)) {
         let label = "closed-form optimum, in its model's colour".into();
-        keys.push(Key { label, ink: TEXT, sample: Sample::Line(Dash::Short) });
+        keys.push(Key { label, ink: Ink::Text, sample: Sample::Line(Dash::Short) });
     }
-    let reference =
-        |(n, dash): (String, Dash)| Key { label: reference_name(&n), ink: MUTED, sample: Sample::Line(dash) };
+    let reference = |(n, dash): (String, Dash)| Key {
+        label: reference_name(&n),
+        ink: Ink::Muted,
+        sample: Sample::Line(dash),
+    };
     keys.extend(references(data).into_iter().map(reference));
     keys
 }

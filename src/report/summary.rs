@@ -1,8 +1,9 @@
 //! What was run, on what, and how long it took.
 
-use super::axis::number;
 use super::load::{PRETRAINED, Phase, RunData};
 use crate::config::{Loss, Method, QueryKey, Task};
+use crate::findings::{count, duration, grouped, plural};
+use crate::plot::number;
 use minijinja::{Value, context};
 
 /// The head of the page: title, explanation, facts and the table of phases.
@@ -25,17 +26,13 @@ fn title(data: &RunData) -> String {
     let task = match &data.config.task {
         Task::Regression(_) => "linear regression",
         Task::Tables(_) => "tables",
+        Task::Own(_) => "a task of a program's own",
     };
     match methods {
         0 => format!("A linear-attention model on {task}"),
         1 => format!("One way to fine-tune on {task}"),
         n => format!("{} ways to fine-tune on {task}", count(n)),
     }
-}
-
-pub(super) fn count(n: usize) -> String {
-    const WORDS: [&str; 9] = ["Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten"];
-    WORDS.get(n.wrapping_sub(2)).map_or_else(|| n.to_string(), |w| w.to_string())
 }
 
 /// The experiment for someone who has not read the paper.
@@ -46,6 +43,10 @@ fn explanation(data: &RunData) -> String {
             "A small linear-attention model first learns to do regression from its prompt: it sees up to {shots} example \
              pairs (x, y) of a hidden linear rule, a new rule every time, and predicts y for one more x (in-context \
              learning)."
+        ),
+        Task::Own(_) => format!(
+            "A small linear-attention model first learns a task of a program's own from its prompt: it sees up to {shots} \
+             example pairs (x, y) and predicts y for one more x (in-context learning)."
         ),
         Task::Tables(_) => format!(
             "A small linear-attention model first learns to predict a column from its prompt: it sees up to {shots} rows \
@@ -67,7 +68,6 @@ fn explanation(data: &RunData) -> String {
 /// The run in a few words each.
 fn brief(data: &RunData) -> Vec<String> {
     let config = &data.config;
-    let plural = |n: usize, what: &str| if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") };
     let mut brief = vec![plural(config.model.layers, "layer"), plural(config.model.heads, "head")];
     if let Task::Regression(r) = &config.task {
         brief.push(format!("d = {}", r.dim));
@@ -80,16 +80,6 @@ fn brief(data: &RunData) -> Vec<String> {
     brief.push(duration(data.run.wall_s));
     brief.retain(|b| !b.is_empty());
     brief
-}
-
-/// Digits in groups of three from 10,000 on.
-pub(super) fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    if digits.len() < 5 {
-        return digits;
-    }
-    let comma = |i: usize| if i > 0 && (digits.len() - i).is_multiple_of(3) { "," } else { "" };
-    digits.chars().enumerate().map(|(i, c)| format!("{}{c}", comma(i))).collect()
 }
 
 /// Names and values of the list of facts.
@@ -105,6 +95,7 @@ fn facts(data: &RunData) -> Vec<(String, String)> {
         Task::Regression(r) => {
             add("Task", format!("linear regression, d = {}, noise variance {}", r.dim, r.noise));
         }
+        Task::Own(t) => add("Task", format!("a program's own: {}, d = {}", t.about, t.dim)),
         Task::Tables(t) => {
             let file = t.path.file_name().map(|f| f.to_string_lossy().into_owned()).unwrap_or_default();
             let file = if file.is_empty() { "diamonds (shipped with floe)".into() } else { file };
@@ -124,7 +115,6 @@ fn facts(data: &RunData) -> Vec<(String, String)> {
         QueryKey::Merged => "query and key merged",
         QueryKey::Separate => "query and key separate",
     };
-    let plural = |n: usize, what: &str| if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") };
     let (layers, heads) = (plural(config.model.layers, "layer"), plural(config.model.heads, "head"));
     let parameters = data.run.phases.iter().find_map(|p| p.parameters);
     let parameters = parameters.map(|n| format!(", {} parameters", grouped(n))).unwrap_or_default();
@@ -205,37 +195,4 @@ fn describe(m: &Method) -> String {
         Loss::ZsFs => "zero-shot + few-shot loss",
     };
     format!("{loss}; trains {}", m.train.join(", "))
-}
-
-/// Seconds for people: `0.82 s`, `34 s`, `17 min 30 s`, `2 h 5 min`.
-pub(super) fn duration(seconds: f64) -> String {
-    if !seconds.is_finite() || seconds < 0.0 {
-        return String::new();
-    }
-    let whole = seconds.round() as u64;
-    match whole {
-        0..10 => format!("{} s", (seconds * 100.0).round() / 100.0),
-        10..120 => format!("{whole} s"),
-        120..7200 => format!("{} min {} s", whole / 60, whole % 60),
-        _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_read_well() {
-        let cases = [(0.0, "0 s"), (0.82, "0.82 s"), (4.1, "4.1 s"), (34.1, "34 s"), (1050.0, "17 min 30 s")];
-        for (seconds, text) in cases {
-            assert_eq!(duration(seconds), text);
-        }
-        assert_eq!(
-            (grouped(9999), grouped(50_000), grouped(1_234_567)),
-            ("9999".into(), "50,000".into(), "1,234,567".into())
-        );
-        assert_eq!(duration(7500.0), "2 h 5 min");
-        assert_eq!(duration(f64::NAN), "");
-    }
 }

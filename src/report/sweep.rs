@@ -5,9 +5,10 @@ mod load;
 mod table;
 mod words;
 
-use super::figure::Figure;
 use super::{Drawn, figures as shown, keys, render, safe, set_off, swatch};
 use crate::error::Result;
+use crate::findings;
+use crate::plot::Figure;
 use load::SweepData;
 use minijinja::{Value, context};
 use std::path::Path;
@@ -33,8 +34,8 @@ pub fn write(dir: &Path) -> Result<()> {
 pub fn draw(dir: &Path) -> Result<Drawn> {
     let data = load::read(dir)?;
     let field = figures::field(&data);
-    let pareto = field.as_ref().map(|f| figures::pareto(&data, f)).transpose()?.flatten();
-    let against = figures::against(&data)?;
+    let pareto = field.as_ref().and_then(|f| figures::pareto(&data, f));
+    let against = figures::against(&data);
     let html = html(&data, field.as_ref(), pareto.as_ref(), &against)?;
     let all = pareto.iter().chain(against.iter().flat_map(|(_, panels)| panels));
     Ok(Drawn::new(dir, all, &html))
@@ -53,7 +54,8 @@ fn html(
         let legend = keys(&figures::legend(data, *axis));
         context! { name => data.axis_name(*axis), key => data.keys[*axis].clone(), legend => legend, panels => shown(panels) }
     });
-    let sentences = words::conclusion(data, field).into_iter().map(|s| set_off(&s, &data.methods));
+    let sentences =
+        findings::of_sweep(&words::settings(data, field)).into_iter().map(|s| set_off(&s, &data.methods));
     let values = context! {
         summary => words::summary(data),
         conclusion => sentences.collect::<Vec<Value>>(),

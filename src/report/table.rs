@@ -1,8 +1,8 @@
 //! The table of numbers: every model and reference on every task at none, half and all of the shots.
 
-use super::axis::number;
 use super::load::{PRETRAINED, Point, RunData, Series};
 use super::shots::{reference_name, task_name};
+use crate::plot::number;
 use minijinja::{Value, context};
 
 /// Columns grouped by task and rows of cells; `swatch` draws a model's marker.

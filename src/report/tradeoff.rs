@@ -1,22 +1,18 @@
 //! What zero-shot gains cost in context: zero-shot error on the target against few-shot error on tasks not seen.
 
-use super::axis::number;
-use super::canvas::Dash;
-use super::figure::{Figure, Key, Sample};
-use super::front::{Measure, Role, Scatter, Spot};
 use super::load::{PRETRAINED, Point, RunData};
-use super::palette::{AXIS, FRONT, Style, TEXT};
-use crate::error::Result;
+use super::palette::Style;
+use crate::plot::{Dash, Figure, Ink, Key, Measure, Role, Sample, Scatter, Spot, number};
 
 const SIZE: (f64, f64) = (400.0, 372.0);
 
 /// The figure; none where there is no second task or nothing was evaluated.
-pub(super) fn figure(data: &RunData, styles: &[Style]) -> Result<Option<Figure>> {
-    let Some(unseen) = data.unseen() else { return Ok(None) };
+pub(super) fn figure(data: &RunData, styles: &[Style]) -> Option<Figure> {
+    let unseen = data.unseen()?;
     let shots = data.max_shots();
     let spots = spots(data, styles, &unseen, shots);
     if shots == 0 || spots.iter().all(|s| s.role == Role::Theory) {
-        return Ok(None);
+        return None;
     }
     let y_name = format!("{shots}-shot error on tasks not seen");
     let scatter = Scatter {
@@ -27,19 +23,19 @@ pub(super) fn figure(data: &RunData, styles: &[Style]) -> Result<Option<Figure>>
         all_labels: true,
         radius: 5.2,
     };
-    let drawn = scatter.draw()?;
+    let drawn = scatter.draw();
     let place = |s: &Spot| {
         let (zero, few) = (number(s.x.value), number(s.y.value));
         format!("{} lies beyond the axes: zero-shot {zero}, {shots}-shot {few}.", s.label)
     };
-    Ok(Some(Figure {
+    Some(Figure {
         stem: "tradeoff".into(),
         label: format!("Zero-shot error on the target task against {shots}-shot error on tasks not seen"),
         size: SIZE,
         body: drawn.body,
         legend: legend(&spots, "no method is better in both (Pareto front)"),
         notes: drawn.beyond.iter().map(|i| place(&spots[*i])).collect(),
-    }))
+    })
 }
 
 fn spots(data: &RunData, styles: &[Style], unseen: &str, shots: u32) -> Vec<Spot> {
@@ -68,14 +64,14 @@ fn measure(p: Point) -> Measure {
 
 /// What the lines mean; `front` says what the front is.
 pub(super) fn legend(spots: &[Spot], front: &str) -> Vec<Key> {
-    let mut keys = vec![Key { label: front.into(), ink: FRONT, sample: Sample::Bold(Dash::Solid) }];
+    let mut keys = vec![Key { label: front.into(), ink: Ink::Front, sample: Sample::Bold(Dash::Solid) }];
     if spots.iter().any(|s| s.role == Role::Theory) {
         let label = "closed-form optimum, in its model's colour".into();
-        keys.push(Key { label, ink: TEXT, sample: Sample::Outline });
+        keys.push(Key { label, ink: Ink::Text, sample: Sample::Outline });
     }
     if spots.iter().filter(|s| s.role == Role::Base).count() == 1 {
         let label = "through the pre-trained model".into();
-        keys.push(Key { label, ink: AXIS, sample: Sample::Line(Dash::Short) });
+        keys.push(Key { label, ink: Ink::Axis, sample: Sample::Line(Dash::Short) });
     }
     keys
 }

@@ -1,8 +1,8 @@
 //! Attention matrices out of a checkpoint.
 
-use crate::checkpoint;
 use crate::error::{Error, Result};
 use crate::fingerprint::{Identity, Noted};
+use crate::store::checkpoint;
 use std::path::Path;
 
 /// The attention matrices of one model.

@@ -14,7 +14,7 @@ use super::tables::{Group, TableData};
 use crate::error::Result;
 use crate::interrupt;
 use crate::linalg::{cholesky, dot, solve};
-use crate::splitmix::SplitMix64;
+use crate::random::splitmix::SplitMix64;
 
 /// The grid of ridge strengths: half decades from 10⁻⁴ to 10³.
 pub const LAMBDAS: [f64; 15] =

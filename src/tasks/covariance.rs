@@ -3,6 +3,7 @@
 use super::input;
 use crate::config::Covariance;
 use crate::error::{Error, Result};
+use crate::escape::short;
 use crate::fingerprint::FileRead;
 use crate::linalg::semidefinite;
 use std::path::Path;
@@ -98,8 +99,10 @@ fn parse(bytes: &[u8], path: &Path, d: usize) -> Result<(Vec<f64>, Vec<u64>)> {
         let cells = split(row);
         lines.push(line);
         if lines.len() == 1 && cells.iter().all(|cell| cell.parse::<f64>().is_err()) && cells.len() >= d {
-            let what =
-                format!("line {line} holds names (`{}`), but a covariance has no header", shown(cells[0]));
+            let what = format!(
+                "line {line} holds names (`{}`), but a covariance has no header",
+                short(cells[0], 60)
+            );
             return Err(Error::file(path, format!("{what}; remove the line, and names before the rows")));
         }
         if cells.len() != d {
@@ -142,17 +145,13 @@ fn split(row: &str) -> Vec<&str> {
 fn number(text: &str) -> std::result::Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value.is_finite() => Ok(value),
-        Ok(_) => Err(format!("`{}` is not finite; every entry is a number", shown(text))),
+        Ok(_) => Err(format!("`{}` is not finite; every entry is a number", short(text, 60))),
         Err(_) if text.is_empty() => Err("the entry is missing; every entry is a number".into()),
         Err(_) if text.contains(',') && text.replacen(',', ".", 1).parse::<f64>().is_ok() => {
-            Err(format!("`{}` has a decimal comma; write it like 0.5", shown(text)))
+            Err(format!("`{}` has a decimal comma; write it like 0.5", short(text, 60)))
         }
-        Err(_) => Err(format!("`{}` is no number; write it like 0.5", shown(text))),
+        Err(_) => Err(format!("`{}` is no number; write it like 0.5", short(text, 60))),
     }
-}
-
-fn shown(text: &str) -> String {
-    text.chars().take(60).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// What the file would fit, if it is a matrix of another size: `, but the file has 3 rows of 3; set task.dim = 3`.

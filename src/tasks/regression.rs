@@ -4,8 +4,8 @@ use super::{Known, Problem, covariance, tests};
 use crate::config::{Regression, Theta};
 use crate::error::Result;
 use crate::fingerprint::Data;
-use crate::law::{self, Law, Pool, ThetaLaw};
-use crate::rng::{self, Stream, key};
+use crate::prompt::law::{self, Law, Pool, ThetaLaw};
+use crate::random::rng::{self, Stream, key};
 
 /// The law of the data in full.
 #[derive(Clone, Debug)]

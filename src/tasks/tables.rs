@@ -19,7 +19,7 @@ pub use problem::open;
 
 use super::input;
 use crate::config::Tables;
-use crate::error::Result;
+use crate::error::{Result, shown};
 use crate::fingerprint::FileRead;
 use std::path::Path;
 
@@ -29,8 +29,11 @@ const DIAMONDS: &[u8] = include_bytes!("../../tests/data/diamonds.csv.gz");
 /// Rows `start .. start + len` of [`TableData::rows`], all of one task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
+    /// As its column has it.
     pub name: String,
+    /// First row.
     pub start: u32,
+    /// Rows.
     pub len: u32,
 }
 
@@ -41,11 +44,13 @@ pub struct TableData {
     pub name: String,
     /// The features, in the order of `rows`.
     pub columns: Vec<String>,
+    /// As the header has it.
     pub target_column: String,
     /// Features a row, d.
     pub dim: usize,
     /// [R, d + 1], row-major: the features, then the target, each less its mean and over its deviation.
     pub rows: Vec<f32>,
+    /// Tasks to pre-train on.
     pub pretrain: Vec<Group>,
     /// Tasks in neither pre-training nor fine-tuning.
     pub heldout: Vec<Group>,
@@ -64,6 +69,26 @@ pub struct TableData {
 }
 
 impl TableData {
+    /// No rows yet, of `dim` features that are taken as they are.
+    pub fn bare(dim: usize) -> TableData {
+        let none = || Group { name: String::new(), start: 0, len: 0 };
+        TableData {
+            name: String::new(),
+            columns: Vec::new(),
+            target_column: String::new(),
+            dim,
+            rows: Vec::new(),
+            pretrain: Vec::new(),
+            heldout: Vec::new(),
+            target_train: none(),
+            target_test: none(),
+            mean: vec![0.0; dim + 1],
+            std: vec![1.0; dim + 1],
+            dropped: Dropped::default(),
+            dropped_tasks: Vec::new(),
+        }
+    }
+
     /// The d features and the target of row `id`.
     pub fn row(&self, id: u32) -> (&[f32], f32) {
         let at = id as usize * (self.dim + 1);
@@ -128,19 +153,9 @@ pub fn parse(bytes: &[u8], path: &Path, cfg: &Tables, seed: u64, rows_needed: us
 fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     const SHOWN: usize = 20;
     let names: Vec<&str> = names.into_iter().collect();
-    let shown: Vec<String> = names.iter().take(SHOWN).map(|n| format!("`{}`", one_line(n))).collect();
+    let some: Vec<String> = names.iter().take(SHOWN).map(|n| format!("`{}`", shown(n))).collect();
     match names.len().saturating_sub(SHOWN) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
+        0 => some.join(", "),
+        more => format!("{} and {more} more", some.join(", ")),
     }
-}
-
-/// A name or cell as a message can show it: no control characters, at most 60 characters.
-fn one_line(text: &str) -> String {
-    let mut shown: String =
-        text.chars().take(60).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-    if text.chars().nth(60).is_some() {
-        shown.push('…');
-    }
-    shown
 }

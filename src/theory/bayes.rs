@@ -6,7 +6,7 @@ use crate::config::Theta;
 use crate::error::Result;
 use crate::interrupt;
 use crate::linalg::{apply, dot, trace};
-use crate::splitmix::SplitMix64;
+use crate::random::splitmix::SplitMix64;
 
 /// Sampled designs; the standard error is then below 1% of the excess error.
 const DESIGNS: usize = 4096;

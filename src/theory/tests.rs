@@ -1,7 +1,7 @@
 //! The closed forms against the protocol's checked values, a tensor Gauss-Hermite rule and plain sampling.
 
 use super::*;
-use crate::splitmix::SplitMix64;
+use crate::random::splitmix::SplitMix64;
 
 const NOISE: f64 = 0.1;
 

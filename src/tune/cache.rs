@@ -1,9 +1,9 @@
 //! The user's file of chosen variants: one JSON file, an entry for each adapter, driver and version of floe.
 
 use crate::bounded;
-use crate::checkpoint::atomic_write;
 use crate::error::{Error, Result};
 use crate::gpu::AdapterSummary;
+use crate::store::atomic::atomic_write;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::io::ErrorKind;

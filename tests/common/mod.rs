@@ -2,8 +2,9 @@
 #![allow(dead_code)] // Every suite uses a part of it.
 
 use assert_cmd::Command;
-use floe::checkpoint::{self, Checkpoint};
+use floe::store::checkpoint::{self, Checkpoint};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// Two covariates, twenty steps: compiles and runs in a second or two on a processor. The same sizes everywhere let the
 /// driver's shader cache help.
@@ -155,4 +156,27 @@ pub fn table(tasks: usize, rows: usize) -> String {
         }
     }
     text
+}
+
+/// The path of a file with an experiment, which suites of the process share: written whole once.
+pub fn experiment_file(name: &str, toml: &str) -> String {
+    static WRITING: Mutex<()> = Mutex::new(());
+    let _one = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.toml"));
+    if std::fs::read_to_string(&path).ok().as_deref() != Some(toml) {
+        std::fs::write(&path, toml).unwrap();
+    }
+    text(path)
+}
+
+/// Copies a directory with all that is in it.
+pub fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for name in names(from) {
+        let path = from.join(&name);
+        match path.is_dir() {
+            true => copy(&path, &to.join(name)),
+            false => drop(std::fs::copy(path, to.join(name)).unwrap()),
+        }
+    }
 }

@@ -10,8 +10,10 @@ mod mutate;
 mod seeds;
 
 use floe::config::{self, Model};
-use floe::run::Experiment;
-use floe::{Error, bench, escape, metrics, model, params, report, rundir, tasks, train, tune};
+use floe::job::Experiment;
+use floe::models::prompt;
+use floe::store::{metrics, rundir};
+use floe::{Error, bench, escape, params, report, tasks, train, tune};
 use guard::{Input, Reader, raw};
 use mutate::{Dice, mutate};
 use std::io::Write;
@@ -90,7 +92,7 @@ fn experiments() {
 
 #[test]
 fn masks() {
-    let merged = model::table(&Model { layers: 2, heads: 3, ..Model::default() }, 4);
+    let merged = prompt::table(&Model { layers: 2, heads: 3, ..Model::default() }, 4);
     Reader {
         name: "masks",
         share: 180,
@@ -183,10 +185,10 @@ fn checkpoints() {
         make: &|dice| Input::file("model.safetensors", damaged(dice, &healthy)),
         read: &|dir, _| {
             let path = dir.join("model.safetensors");
-            let state = told(train::load_state(&path, &job, &experiment.table)).map(drop);
-            let finished = told(rundir::load_model(&path, &experiment.table)).map(drop);
-            let _ = told(train::variant_of(&path))?;
-            let weights = told(rundir::Found::read(&path)).and_then(|found| {
+            let state = told(train::state::load(&path, &job, &experiment.table)).map(drop);
+            let finished = told(train::finished::load_weights(&path, &experiment.table)).map(drop);
+            let _ = told(train::state::variant_of(&path))?;
+            let weights = told(train::finished::Found::read(&path)).and_then(|found| {
                 let config = found.noted.config.clone().unwrap_or_default();
                 told(found.arena(&experiment.table))?;
                 told(config::resolve_made("model.safetensors", &config, &[])).map(drop)

@@ -1,6 +1,6 @@
 //! Inputs that nearly are what a reader takes: healthy ones, damaged in the ways that files are damaged and attacked.
 
-use floe::rng::pcg4d;
+use floe::random::rng::pcg4d;
 
 /// Random numbers of one input: the same whenever the input is made again.
 pub struct Dice {

@@ -1,7 +1,7 @@
 //! Healthy inputs that all damage starts from.
 
-use floe::checkpoint::{self, Checkpoint, Tensor};
 use floe::config::PRESETS;
+use floe::store::checkpoint::{self, Checkpoint, Tensor};
 use std::fmt::Write;
 
 /// Experiment files: the presets, and one that uses what they do not.

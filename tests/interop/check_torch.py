@@ -23,8 +23,9 @@ def load(path):
             tensors = {name: file.get_tensor(name).double() for name in file.keys()}
     except Exception as error:
         refuse(f"{path}: {error}")
-    if metadata.get("format") != "floe":
-        refuse(f"{path}: not written by floe (metadata has no format: floe)")
+    # Files of versions 1 and 2 have floe's name as their format.
+    if "floe" not in metadata and metadata.get("format") != "floe":
+        refuse(f"{path}: not written by floe (its metadata does not say so)")
     return tensors
 
 

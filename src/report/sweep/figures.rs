@@ -1,22 +1,21 @@
 //! The figures of a sweep: both errors of every setting with their front, and each error against a numeric axis.
 
 use super::load::{Setting, SweepData};
-use crate::error::Result;
-use crate::report::axis::{Axis, number};
-use crate::report::canvas::{Canvas, Dash, Frame};
-use crate::report::figure::{Figure, Key, Sample};
-use crate::report::front::{self, Measure, Role, Scatter, Spot};
+use crate::plot::{
+    self, Axis, Beyond, Dash, Dot, Figure, Ink, Key, Measure, Panel, Role, Sample, Scatter, Series, Spot,
+    Spread, number,
+};
 use crate::report::load::PRETRAINED;
-use crate::report::palette::{AXIS, Marker, Style};
-use crate::report::{model_key, tradeoff};
-use crate::results::Summary;
+use crate::report::palette::Style;
+use crate::report::tradeoff;
+use crate::store::results::Summary;
 
 /// More settings than this are drawn with smaller marks.
 const MANY: usize = 60;
 /// Axes with panels of their own.
 const AXES: usize = 3;
-/// Ticks at the values themselves, up to so many.
-const TICKS: usize = 8;
+/// Lines of up to so many points are moved apart.
+const FEW: usize = 8;
 
 /// Every setting's two errors.
 pub(super) struct Field {
@@ -48,7 +47,7 @@ pub(super) fn field(data: &SweepData) -> Option<Field> {
         spots.push(Spot { label, ink, marker, x: measure(zero), y: measure(few), role });
         settings.push(i);
     }
-    let front = front::front(&spots);
+    let front = plot::front(&spots);
     Some(Field { spots, settings, front, lost })
 }
 
@@ -66,9 +65,9 @@ fn measure(row: &Summary) -> Measure {
 }
 
 /// Zero-shot against few-shot error of every setting.
-pub(super) fn pareto(data: &SweepData, field: &Field) -> Result<Option<Figure>> {
+pub(super) fn pareto(data: &SweepData, field: &Field) -> Option<Figure> {
     if field.spots.is_empty() || data.shots == 0 {
-        return Ok(None);
+        return None;
     }
     let size = (420.0, 400.0);
     let y_name = format!("{}-shot error on tasks not seen", data.shots);
@@ -80,8 +79,8 @@ pub(super) fn pareto(data: &SweepData, field: &Field) -> Result<Option<Figure>> 
         all_labels: false,
         radius: if field.spots.len() > MANY { 2.8 } else { 4.0 },
     };
-    let drawn = scatter.draw()?;
-    let mut legend: Vec<Key> = drawn_styles(data, field).map(model_key).collect();
+    let drawn = scatter.draw();
+    let mut legend: Vec<Key> = drawn_styles(data, field).map(Style::key).collect();
     legend.extend(tradeoff::legend(&field.spots, "no setting is better in both (Pareto front)"));
     let mut notes = Vec::new();
     let far = drawn.beyond.iter().map(|i| &field.spots[*i]);
@@ -107,7 +106,7 @@ pub(super) fn pareto(data: &SweepData, field: &Field) -> Result<Option<Figure>> 
         n => notes.push(format!("{n} settings diverged with every seed and are not drawn.")),
     }
     let label = format!("Zero-shot error on the target task against {} of every method and setting", y_name);
-    Ok(Some(Figure { stem: "pareto".into(), label, size, body: drawn.body, legend, notes }))
+    Some(Figure { stem: "pareto".into(), label, size, body: drawn.body, legend, notes })
 }
 
 fn drawn_styles<'d>(data: &'d SweepData, field: &'d Field) -> impl Iterator<Item = &'d Style> {
@@ -151,17 +150,17 @@ fn value(s: &Setting, axis: usize) -> f64 {
 }
 
 /// For each numeric axis, the two errors against it.
-pub(super) fn against(data: &SweepData) -> Result<Vec<(usize, Vec<Figure>)>> {
+pub(super) fn against(data: &SweepData) -> Vec<(usize, Vec<Figure>)> {
     let mut out = Vec::new();
     for axis in data.numeric().into_iter().take(AXES) {
-        let mut panels = vec![panel(data, axis, "target", 0, "Target task, no demonstrations")?];
+        let mut panels = vec![panel(data, axis, "target", 0, "Target task, no demonstrations")];
         if let Some(unseen) = &data.unseen {
             let title = format!("Tasks not seen, {} demonstrations", data.shots);
-            panels.push(panel(data, axis, unseen, data.shots, &title)?);
+            panels.push(panel(data, axis, unseen, data.shots, &title));
         }
         out.push((axis, panels));
     }
-    Ok(out)
+    out
 }
 
 /// A line of a panel: one method with the other axes fixed.
@@ -171,25 +170,19 @@ struct Line<'a> {
     points: Vec<(f64, &'a Summary)>,
 }
 
-fn panel(data: &SweepData, axis: usize, task: &str, shots: usize, title: &str) -> Result<Figure> {
-    let (size, edges) = ((400.0, 330.0), [46.0, 50.0, 388.0, 288.0]);
+fn panel(data: &SweepData, axis: usize, task: &str, shots: usize, title: &str) -> Figure {
+    let size = (400.0, 330.0);
     let (lines, level) = (lines(data, axis, task, shots), level(data, axis, task, shots));
     let errors: Vec<Vec<f64>> = lines.iter().map(|l| l.points.iter().map(|p| p.1.mean).collect()).collect();
     let y = Axis::errors(&errors, level.as_slice());
-    let x = rates(lines.iter().flat_map(|l| l.points.iter().map(|p| p.0)));
-    let body = Canvas::draw(size, |canvas| {
-        let frame = Frame { canvas, edges, x: &x, y: &y };
-        frame.title(title);
-        let scale = if x.log { " (log scale)" } else { "" };
-        frame.grid(&format!("{}{scale}", data.axis_name(axis)), "mean squared error");
-        if let Some(level) = level {
-            let (from, to) = (frame.at(x.lo, level), frame.at(x.hi, level));
-            frame.canvas.path(&[from, to], AXIS, 1.4, Dash::Short);
-        }
-        for (i, line) in lines.iter().enumerate().rev() {
-            paint(&frame, line, dodge(&frame, i, &lines));
-        }
-    })?;
+    let x = Axis::settings(lines.iter().flat_map(|l| l.points.iter().map(|p| p.0)));
+    let level = level
+        .map(|level| Series::line(PRETRAINED, Ink::Axis, &[(x.lo, level), (x.hi, level)], 1.4, Dash::Short));
+    let drawn = lines.iter().enumerate().rev().map(|(i, line)| series(line, dodge(i, &lines)));
+    let series: Vec<Series> = level.into_iter().chain(drawn).collect();
+    let across = data.axis_name(axis);
+    let names = [across.as_str(), "mean squared error"];
+    let body = Panel { size, title, names, x: &x, y: &y, series: &series }.draw();
     let off = lines.iter().flat_map(|l| l.points.iter().map(move |p| (l, p.1.mean)));
     let (mut above, mut broken) = (Vec::new(), 0);
     for (line, mean) in off {
@@ -208,32 +201,7 @@ fn panel(data: &SweepData, axis: usize, task: &str, shots: usize, title: &str) -
     }
     let stem = crate::report::file_stem(&format!("{task}-{shots}-shot-against-{}", data.keys[axis]));
     let label = format!("{title}: mean squared error against {}", data.keys[axis]);
-    Ok(Figure { stem, label, size, body, legend: legend(data, axis), notes })
-}
-
-/// An axis of the values: logarithmic where all are positive, with ticks at them where they are few.
-fn rates(values: impl Iterator<Item = f64>) -> Axis {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.dedup();
-    let (lo, hi) = (values.first().copied().unwrap_or(0.0), values.last().copied().unwrap_or(1.0));
-    let mut axis = if lo > 0.0 {
-        let room = (hi / lo).powf(0.06).max(1.05);
-        Axis::logarithmic(lo / room, hi * room)
-    } else {
-        let room = (hi - lo) * 0.06;
-        Axis::linear(lo - room, hi + room, 5)
-    };
-    if values.len() <= TICKS {
-        axis.ticks = values.iter().map(|v| (*v, plain(*v))).collect();
-    }
-    axis
-}
-
-/// A value as short as it can be written.
-fn plain(value: f64) -> String {
-    let (a, b) = (value.to_string(), format!("{value:e}"));
-    if b.chars().count() < a.chars().count().saturating_sub(2) { b } else { a }
+    Figure { stem, label, size, body, legend: legend(data, axis), notes }
 }
 
 fn lines<'d>(data: &'d SweepData, axis: usize, task: &str, shots: usize) -> Vec<Line<'d>> {
@@ -261,47 +229,33 @@ fn level(data: &SweepData, axis: usize, task: &str, shots: usize) -> Option<f64>
     only.at(task, shots).map(|row| row.mean).filter(|mean| fixed && mean.is_finite())
 }
 
-/// How far right a line is drawn, as a share of the axis, so that lines that coincide are both seen.
-fn dodge(frame: &Frame, index: usize, lines: &[Line]) -> f64 {
-    let few = lines.iter().all(|l| l.points.len() <= TICKS) && lines.len() <= 12;
-    let pixels = if few { 4.0 * (index as f64 - (lines.len() as f64 - 1.0) / 2.0) } else { 0.0 };
-    pixels / (frame.edges[2] - frame.edges[0])
+/// How many pixels to the right a line is drawn, so that lines that coincide are both seen.
+fn dodge(index: usize, lines: &[Line]) -> f64 {
+    let few = lines.iter().all(|l| l.points.len() <= FEW) && lines.len() <= 12;
+    if few { 4.0 * (index as f64 - (lines.len() as f64 - 1.0) / 2.0) } else { 0.0 }
 }
 
-fn paint(frame: &Frame, line: &Line, shift: f64) {
-    let axis = frame.x;
-    let shifted = |x: f64| match axis.log {
-        true => x * (axis.hi / axis.lo).powf(shift),
-        false => x + (axis.hi - axis.lo) * shift,
-    };
-    let points: Vec<(f64, &Summary)> = line.points.iter().map(|(x, row)| (shifted(*x), *row)).collect();
-    let joined: Vec<(f64, f64)> = points.iter().map(|(x, row)| (*x, row.mean)).collect();
-    for run in frame.runs(&joined) {
-        frame.canvas.path(&run, line.style.ink, 1.6, Dash::Solid);
-    }
-    for (x, row) in &points {
-        if frame.y.above(row.mean) {
-            let (x, top) = frame.at(*x, frame.y.hi);
-            frame.canvas.marker(Marker::Triangle, (x, top + 3.0), 4.2, line.style.ink);
-        } else if row.mean.is_finite() {
-            let error = row.stderr.unwrap_or(f64::NAN);
-            if error.is_finite() {
-                let ends = [frame.at(*x, row.mean - error), frame.at(*x, row.mean + error)];
-                frame.canvas.path(&ends, line.style.ink, 1.4, Dash::Solid);
-            }
-            let radius = if line.points.len() > 2 * TICKS { 2.2 } else { 3.6 };
-            frame.canvas.marker(line.style.marker, frame.at(*x, row.mean), radius, line.style.ink);
-        }
+/// A line with marks, and bars of one standard error over seeds.
+fn series(line: &Line, shift: f64) -> Series {
+    let Style { model, ink, marker } = line.style;
+    let dot = |(x, row): &(f64, &Summary)| Dot { x: *x, y: row.mean, spread: row.stderr.unwrap_or(f64::NAN) };
+    Series {
+        dots: line.points.iter().map(dot).collect(),
+        marks: Some((*marker, if line.points.len() > 2 * FEW { 2.2 } else { 3.6 })),
+        spread: Spread::Bars,
+        beyond: Beyond::Each,
+        shift,
+        ..Series::line(model, *ink, &[], 1.6, Dash::Solid)
     }
 }
 
 /// The legend that the panels of an axis share.
 pub(super) fn legend(data: &SweepData, axis: usize) -> Vec<Key> {
     let depends = |s: &&Style| data.settings.iter().any(|x| x.method == s.model && x.values[axis].is_some());
-    let mut keys: Vec<Key> = data.styles.iter().filter(depends).map(model_key).collect();
+    let mut keys: Vec<Key> = data.styles.iter().filter(depends).map(Style::key).collect();
     if level(data, axis, "target", 0).is_some() {
         let label = "the pre-trained model".into();
-        keys.push(Key { label, ink: AXIS, sample: Sample::Line(Dash::Short) });
+        keys.push(Key { label, ink: Ink::Axis, sample: Sample::Line(Dash::Short) });
     }
     keys
 }

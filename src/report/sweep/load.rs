@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::fingerprint::{Identity, Noted};
 use crate::report::load::{Device, agrees, ordered, signed_by, text, unseen};
 use crate::report::palette::{self, Style};
-use crate::results::{self, SEED, Summaries, Summary};
+use crate::store::results::{self, SEED, Summaries, Summary};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -5,7 +5,7 @@ use super::load::{Setting, SweepData, shown};
 use crate::report::load::PRETRAINED;
 use crate::report::shots::task_name;
 use crate::report::table::fixed;
-use crate::results::Summary;
+use crate::store::results::Summary;
 use minijinja::{Value, context};
 
 /// Heads and rows; `swatch` draws a method's marker.

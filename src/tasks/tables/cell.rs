@@ -1,7 +1,7 @@
 //! One cell: a number, a gap, or what people write in place of a number.
 
-use super::one_line;
 use crate::config::Decimal;
+use crate::error::shown;
 
 /// What people and programs write where a value is missing; case does not count. An empty cell is one too.
 const MISSING: &[&str] = &[
@@ -26,9 +26,9 @@ pub(super) fn number(cell: &str, log1p: bool, decimal: Decimal) -> Result<f64, S
         Decimal::Comma if cell.contains('.') => "".parse(),
         Decimal::Comma => cell.replacen(',', ".", 1).parse(),
     };
-    let value: f64 = value.map_err(|_| format!("`{}` {}", one_line(cell), why(cell, decimal)))?;
+    let value: f64 = value.map_err(|_| format!("`{}` {}", shown(cell), why(cell, decimal)))?;
     if !value.is_finite() {
-        return Err(format!("`{}` is not finite; remove the row", one_line(cell)));
+        return Err(format!("`{}` is not finite; remove the row", shown(cell)));
     }
     if log1p && value <= -1.0 {
         return Err(format!("log(1 + {value}) does not exist; take the column out of `task.log1p`"));

@@ -1,11 +1,13 @@
 //! Rows left out for a missing value, so that they are told of and not just gone.
 
-use super::{list, one_line};
+use super::list;
+use crate::error::shown;
 use std::collections::BTreeMap;
 
 /// How many rows were left out, and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dropped {
+    /// In all.
     pub rows: usize,
     /// By the first column in which the row has no value.
     pub by_column: BTreeMap<String, usize>,
@@ -23,7 +25,7 @@ impl Dropped {
     /// `b: 2, y: 1`.
     pub(super) fn columns(&self) -> String {
         let columns: Vec<String> =
-            self.by_column.iter().map(|(name, rows)| format!("{}: {rows}", one_line(name))).collect();
+            self.by_column.iter().map(|(name, rows)| format!("{}: {rows}", shown(name))).collect();
         columns.join(", ")
     }
 

@@ -2,10 +2,10 @@
 
 use super::cell::{is_missing, number};
 use super::lines::Records;
+use super::list;
 use super::names::{difference, fold, near, tidy};
-use super::{list, one_line};
 use crate::config::{Delimiter, Missing, Tables};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use csv::ByteRecord;
 use std::path::Path;
 
@@ -41,7 +41,7 @@ pub(super) fn separator<'t>(
     // `sep=,` may end in empty cells of its own.
     let Some(said) = said.first().and_then(|byte| Delimiter::ALL.into_iter().find(|d| d.byte() == *byte))
     else {
-        let what = format!("line 1 says `{}`", one_line(&String::from_utf8_lossy(&text[..end])));
+        let what = format!("line 1 says `{}`", shown(&String::from_utf8_lossy(&text[..end])));
         return Err(Error::file(
             path,
             format!("{what}, which is no delimiter that floe reads; separate cells by commas"),
@@ -109,7 +109,7 @@ impl Layout {
         let number = |field: &str, name: &str| {
             let at = header.place(field, name)?;
             if at == task {
-                let what = format!("`{}` is the column of the tasks in {file}", one_line(name));
+                let what = format!("`{}` is the column of the tasks in {file}", shown(name));
                 return Err(Error::config(field, format!("{what}; name a column of numbers")));
             }
             Ok(at)
@@ -128,10 +128,7 @@ impl Layout {
                 } else {
                     "is there twice"
                 };
-                return Err(Error::config(
-                    "task.features",
-                    format!("`{}` {why}; leave it out", one_line(name)),
-                ));
+                return Err(Error::config("task.features", format!("`{}` {why}; leave it out", shown(name))));
             }
             numbers.push(at);
         }
@@ -162,10 +159,9 @@ impl Header<'_> {
         let wanted = tidy(name);
         self.names.iter().position(|n| *n == wanted).ok_or_else(|| {
             let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
-            let hint = near(&wanted, &names)
-                .map(|n| format!("did you mean `{}`? ", one_line(n)))
-                .unwrap_or_default();
-            let what = format!("`{}` is not a column of {}", one_line(name), self.path.display());
+            let hint =
+                near(&wanted, &names).map(|n| format!("did you mean `{}`? ", shown(n))).unwrap_or_default();
+            let what = format!("`{}` is not a column of {}", shown(name), self.path.display());
             Error::config(field, format!("{what}; {hint}its columns are {}", self.all()))
         })
     }
@@ -182,15 +178,15 @@ impl Header<'_> {
             }
             let other = |to: &usize| *to != at && self.names[*to] == *name;
             if (0..self.names.len()).any(|to| other(&to)) {
-                return bad(format!("has two columns `{}`; rename one", one_line(name)));
+                return bad(format!("has two columns `{}`; rename one", shown(name)));
             }
             let alike = |to: &&usize| **to != at && fold(&self.names[**to]) == fold(name);
             if let Some(to) = std::iter::once(&task).chain(numbers).find(alike) {
                 let (a, b) = (&self.names[at.min(*to)], &self.names[at.max(*to)]);
                 let what = format!(
                     "has the columns `{}` and `{}`, which differ only in {}",
-                    one_line(a),
-                    one_line(b),
+                    shown(a),
+                    shown(b),
                     difference(a, b)
                 );
                 return bad(format!("{what}; rename one"));
@@ -274,7 +270,7 @@ pub(super) fn gap(cell: &str, alone: bool, missing: Missing) -> Option<String> {
         (true, _) => format!("the row is empty; remove it, or {drop}"),
         (false, "") => format!("the value is missing; fill it in or remove the row, or {drop}"),
         (false, cell) => {
-            format!("the value is missing (`{}`); fill it in or remove the row, or {drop}", one_line(cell))
+            format!("the value is missing (`{}`); fill it in or remove the row, or {drop}", shown(cell))
         }
     })
 }

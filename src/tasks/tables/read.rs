@@ -1,12 +1,12 @@
 //! CSV bytes to columns of numbers, every mistake named by line and column.
 
+use super::Dropped;
 use super::cell::{is_missing, number};
 use super::header::{self, Layout, gap, ragged};
 use super::lines::{self, Records, spread};
 use super::names::{difference, fold, tidy};
-use super::{Dropped, one_line};
 use crate::config::{Missing, Tables};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use crate::interrupt;
 use csv::ByteRecord;
 use std::collections::BTreeMap;
@@ -77,7 +77,7 @@ struct Rows<'a> {
 
 impl Rows<'_> {
     fn error(&self, line: u64, column: &str, message: String) -> Error {
-        Error::Cell { path: self.path.into(), line, column: one_line(column), message }
+        Error::Cell { path: self.path.into(), line, column: shown(column), message }
     }
 
     fn cell<'r>(&self, record: &'r ByteRecord, line: u64, at: usize, name: &str) -> Result<&'r str> {
@@ -162,7 +162,7 @@ impl Rows<'_> {
                 Entry::Vacant(place) => drop(place.insert(name)),
                 Entry::Occupied(other) => {
                     let at = |name: &str| table.lines[table.tasks[name][0] as usize];
-                    let place = |name: &str| format!("`{}` (line {})", one_line(name), at(name));
+                    let place = |name: &str| format!("`{}` (line {})", shown(name), at(name));
                     let how = difference(other.get(), name);
                     let what = format!(
                         "has the tasks {} and {}, which differ only in {how}",

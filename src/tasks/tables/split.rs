@@ -3,10 +3,10 @@
 use super::names::{near, tidy};
 use super::read::Table;
 use super::spread::{moments, standardise};
-use super::{Group, TableData, list, one_line};
+use super::{Group, TableData, list};
 use crate::config::Tables;
-use crate::error::{Error, Result};
-use crate::splitmix::SplitMix64;
+use crate::error::{Error, Result, shown};
+use crate::random::splitmix::SplitMix64;
 use std::path::Path;
 
 /// Keeps the stream of the split apart from other uses of the seed.
@@ -41,13 +41,13 @@ pub(super) fn split(
             format!(", with {} lost to missing values", list(lost.iter().map(String::as_str)))
         };
         let mend = "pre-training, held-out and fine-tuning need one each; choose another `task.task_column`";
-        let what = format!("has too few tasks in `{}` ({names}{lost})", one_line(&cfg.task_column));
+        let what = format!("has too few tasks in `{}` ({names}{lost})", shown(&cfg.task_column));
         return Err(Error::file(path, format!("{what}; {mend}")));
     }
     let part = if cfg.replacement { 1 } else { rows_needed };
     if let Some((name, rows)) = tasks.iter().find(|t| t.1.len() < part) {
         let lost = table.dropped.of_task(name);
-        let shown = one_line(name);
+        let shown = shown(name);
         let what = format!("the task `{shown}` has {} rows{lost}, but a prompt takes {part}", rows.len());
         return Err(Error::file(path, format!("{what}; lower the shots or set `task.replacement = true`")));
     }
@@ -121,8 +121,8 @@ fn draw(
         let wanted = tidy(&cfg.target);
         let Some(target) = tasks.iter().position(|t| *t.0 == wanted) else {
             let all: Vec<&str> = tasks.iter().map(|t| t.0.as_str()).collect();
-            let hint = near(&wanted, &all).map(|n| format!("did you mean `{}`? ", one_line(n)));
-            let what = format!("`{}` is not a task of {}", one_line(&cfg.target), path.display());
+            let hint = near(&wanted, &all).map(|n| format!("did you mean `{}`? ", shown(n)));
+            let what = format!("`{}` is not a task of {}", shown(&cfg.target), path.display());
             let names = list(all);
             let hint = hint.unwrap_or_default();
             return Err(Error::config("task.target", format!("{what}; {hint}its tasks are {names}")));
@@ -130,7 +130,7 @@ fn draw(
         let rows = tasks[target].1.len();
         if rows < 2 * part {
             let lost = table.dropped.of_task(&wanted);
-            let what = format!("`{}` has {rows} rows{lost} in {}", one_line(&cfg.target), path.display());
+            let what = format!("`{}` has {rows} rows{lost} in {}", shown(&cfg.target), path.display());
             let why = format!("but training and test take {part} each; name a larger task, {mend}");
             return Err(Error::config("task.target", format!("{what}, {why}")));
         }

@@ -1,8 +1,7 @@
 //! Standardisation, and the values that it cannot bear.
 
-use super::one_line;
 use super::read::Table;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use std::path::Path;
 
 /// Most deviations from its column's mean: an error of the twelfth power of that still fits single precision, which the
@@ -18,8 +17,7 @@ pub(super) fn moments(table: &Table, path: &Path, rows: &[u32]) -> Result<(Vec<f
     let (mut means, mut stds) = (Vec::with_capacity(width), Vec::with_capacity(width));
     for at in 0..width {
         let values: Vec<f64> = rows.iter().map(|r| table.values[*r as usize * width + at]).collect();
-        let bad =
-            |what: String| Error::file(path, format!("the column `{}` {what}", one_line(name(table, at))));
+        let bad = |what: String| Error::file(path, format!("the column `{}` {what}", shown(name(table, at))));
         let first = values[0];
         if values.iter().all(|x| *x == first) {
             return Err(bad(format!("is always {first} in the tasks to pre-train on; remove the column")));
@@ -111,7 +109,7 @@ pub(super) fn standardise(
 
 fn cell(table: &Table, path: &Path, row: u32, at: usize, message: String) -> Error {
     let line = table.lines[row as usize];
-    Error::Cell { path: path.into(), line, column: one_line(name(table, at)), message }
+    Error::Cell { path: path.into(), line, column: shown(name(table, at)), message }
 }
 
 fn name(table: &Table, at: usize) -> &str {

@@ -1,0 +1,40 @@
+//! The experiments that floe ships.
+
+/// A named experiment that floe ships.
+pub struct Preset {
+    /// As `floe run` takes it.
+    pub name: &'static str,
+    /// What it is, in one line.
+    pub about: &'static str,
+    /// The file.
+    pub toml: &'static str,
+}
+
+/// The presets, in the order `floe presets` prints them.
+pub const PRESETS: &[Preset] = &[
+    Preset {
+        name: "paper",
+        about: "linear regression, one layer, query and key merged: six ways of fine-tuning (Lee, Sohn and Lee 2026)",
+        toml: include_str!("../presets/paper.toml"),
+    },
+    Preset {
+        name: "paper-qkv",
+        about: "the same with query and key apart: eight ways, each of q, k and v alone",
+        toml: include_str!("../presets/paper-qkv.toml"),
+    },
+    Preset {
+        name: "tables",
+        about: "real data: 185 small tables of diamond prices, each its own regression task",
+        toml: include_str!("../presets/tables.toml"),
+    },
+    Preset {
+        name: "paper-sweep",
+        about: "`paper` with five seeds at three learning rates, for `floe sweep`: 95 models",
+        toml: include_str!("../presets/paper-sweep.toml"),
+    },
+];
+
+/// The preset of that name.
+pub fn preset(name: &str) -> Option<&'static Preset> {
+    PRESETS.iter().find(|p| p.name == name)
+}

@@ -1,0 +1,284 @@
+//! The run directory: what `floe run` and `floe sweep` write and others read.
+
+use crate::bounded;
+use crate::error::{Error, Result, shown};
+use crate::fingerprint::{self, Identity};
+use crate::gpu::AdapterSummary;
+use crate::store::atomic::{atomic_write, remove_torn};
+use crate::store::lock::Lock;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+mod compare;
+
+pub use compare::{same, same_but_steps};
+
+const CONFIG: &str = "config.toml";
+const SWEEP: &str = "sweep.toml";
+/// What is done with a directory that may hold something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Open {
+    /// It must hold none of floe's files.
+    New,
+    /// What it holds is gone on with, if it is of the same experiment.
+    Resume,
+    /// The same, but phases may have become longer.
+    Extend,
+}
+
+/// A run's files, or a sweep's.
+#[derive(Clone, Debug)]
+pub struct RunDir {
+    root: PathBuf,
+    /// No other process writes here as long as one of these lives; none where nothing is written.
+    _lock: Option<Arc<Lock>>,
+}
+
+/// What a run, a sweep or a report writes at a directory's top.
+pub const FILES: [&str; 11] = [
+    CONFIG,
+    SWEEP,
+    "run.json",
+    "sweep.json",
+    "metrics.jsonl",
+    "eval.csv",
+    "baselines.csv",
+    "results.csv",
+    "summary.csv",
+    "report.html",
+    "trace.json",
+];
+
+/// `run.json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunInfo {
+    pub floe: &'static str,
+    pub device: AdapterSummary,
+    /// How kernels split their work; part of what fixes the last bits.
+    pub variant: BTreeMap<&'static str, serde_json::Value>,
+    pub seed: u64,
+    /// What all of it was made from.
+    #[serde(flatten)]
+    pub identity: fingerprint::Record,
+    /// Seconds, resumed parts included.
+    pub wall_s: f64,
+    pub phases: Vec<PhaseInfo>,
+    pub task: BTreeMap<String, serde_json::Value>,
+}
+
+/// `sweep.json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct SweepInfo {
+    pub floe: &'static str,
+    pub device: AdapterSummary,
+    pub variant: BTreeMap<&'static str, serde_json::Value>,
+    /// What all of it was made from.
+    #[serde(flatten)]
+    pub identity: fingerprint::Record,
+    /// Seconds, resumed parts included.
+    pub wall_s: f64,
+    /// Objects `key`, `values`.
+    pub axes: Vec<serde_json::Value>,
+    /// A finished model each.
+    pub members: Vec<serde_json::Value>,
+    /// Models that trained together: their number, loss, steps and seconds.
+    pub batches: Vec<serde_json::Value>,
+    pub task: BTreeMap<String, serde_json::Value>,
+}
+
+/// Who chose a run's variant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Chosen {
+    /// `--variant`.
+    Flag,
+    /// `floe tune`, earlier.
+    Tuned,
+    /// The kind of device.
+    Default,
+}
+
+/// The variant that unfinished work began with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Begun {
+    pub variant: String,
+    pub chosen: Chosen,
+}
+
+/// Time and size of one phase.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PhaseInfo {
+    /// `pretrain`, `finetune` or `eval`.
+    pub phase: String,
+    pub method: String,
+    pub steps: u64,
+    pub wall_s: f64,
+    pub ms_per_step: f64,
+    /// Elements trained.
+    pub trained: usize,
+    /// Elements in all.
+    pub parameters: usize,
+}
+
+impl RunDir {
+    /// Creates the directory for a run, or opens it again.
+    ///
+    /// # Errors
+    /// It can't be written; it holds files of a run already and is to be new; it holds a run of another
+    /// configuration or of other data.
+    pub fn open(root: &Path, identity: &Identity, how: Open) -> Result<Self> {
+        Self::hold(root, ([CONFIG, SWEEP], "run.json"), identity, how)
+    }
+
+    /// [`RunDir::open`] of a sweep.
+    pub fn open_sweep(root: &Path, identity: &Identity, how: Open) -> Result<Self> {
+        Self::hold(root, ([SWEEP, CONFIG], "sweep.json"), identity, how)
+    }
+
+    /// The directory of what is configured by a file of the first name; those of the other have the other's.
+    fn hold(
+        root: &Path,
+        ([own, other], json): ([&str; 2], &str),
+        identity: &Identity,
+        how: Open,
+    ) -> Result<Self> {
+        let create = |needed: &Path| {
+            let mend = "choose another --out";
+            std::fs::create_dir_all(needed)
+                .map_err(|e| Error::file(needed, format!("can't be created: {e}; {mend}")))
+        };
+        create(root)?;
+        // Before anything is looked at, so that of two processes one finds what the other made.
+        let dir = RunDir { root: root.to_path_buf(), _lock: Some(Arc::new(Lock::directory(root)?)) };
+        let path = root.join(own);
+        let called = |file: &str| if file == SWEEP { "a sweep" } else { "a run" };
+        if root.join(other).exists() {
+            let what = called(other);
+            return Err(Error::Usage(format!("{}: holds {what}; choose another --out", root.display())));
+        }
+        if how == Open::New
+            && let Some(held) = dir.held()?
+        {
+            let what = called(own);
+            let mend = "go on with it by --resume, or choose another --out";
+            return Err(Error::Usage(format!("{}: holds {what} already ({held}); {mend}", root.display())));
+        }
+        if how != Open::New {
+            compare::directory(&dir, (own, json), identity, how == Open::Extend)?;
+        }
+        let checkpoints = root.join("checkpoints");
+        create(&checkpoints)?;
+        remove_torn(root, |name| FILES.contains(&name))?;
+        remove_torn(&checkpoints, |name| name.ends_with(".safetensors"))?;
+        atomic_write(&path, identity.config.as_bytes())?;
+        Ok(dir)
+    }
+
+    /// A file of a run or a sweep that the directory has.
+    fn held(&self) -> Result<Option<String>> {
+        let top = FILES.into_iter().find(|name| self.root.join(name).exists());
+        if let Some(name) = top {
+            return Ok(Some(name.to_string()));
+        }
+        let checkpoints = self.root.join("checkpoints");
+        if !checkpoints.is_dir() {
+            return Ok(None);
+        }
+        for entry in std::fs::read_dir(&checkpoints).map_err(|e| Error::file(&checkpoints, e))? {
+            let name = entry.map_err(|e| Error::file(&checkpoints, e))?.file_name();
+            let name = name.to_string_lossy();
+            if name.ends_with(".safetensors") {
+                return Ok(Some(format!("checkpoints/{}", shown(&name))));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The files of a directory that may be there, to look at.
+    pub fn at(root: &Path) -> Self {
+        RunDir { root: root.to_path_buf(), _lock: None }
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub fn metrics(&self) -> PathBuf {
+        self.root.join("metrics.jsonl")
+    }
+
+    pub fn checkpoint(&self, model: &str) -> PathBuf {
+        self.root.join("checkpoints").join(format!("{model}.safetensors"))
+    }
+
+    /// The resumable state of a phase under way.
+    pub fn state(&self, model: &str) -> PathBuf {
+        self.root.join("checkpoints").join(format!("{model}.state.safetensors"))
+    }
+
+    /// The phases that `run.json` has; none if there is no such file yet.
+    pub fn phases(&self) -> Vec<PhaseInfo> {
+        #[derive(Deserialize)]
+        struct Phases {
+            phases: Vec<PhaseInfo>,
+        }
+        let text = bounded::text(&self.root.join("run.json"), bounded::SMALL).unwrap_or_default();
+        // Times alone are lost with a file that another hand has changed.
+        serde_json::from_str::<Phases>(&text).map(|info| info.phases).unwrap_or_default()
+    }
+
+    /// Writes `run.json`.
+    pub fn write_info(&self, info: &RunInfo) -> Result<()> {
+        let text = serde_json::to_string_pretty(info).map_err(|e| Error::file(&self.root, e))?;
+        self.write("run.json", &(text + "\n"))
+    }
+
+    /// Writes `sweep.json`.
+    pub fn write_sweep(&self, info: &SweepInfo) -> Result<()> {
+        let text = serde_json::to_string_pretty(info).map_err(|e| Error::file(&self.root, e))?;
+        self.write("sweep.json", &(text + "\n"))
+    }
+
+    /// Writes a file of the directory's top whole or not at all.
+    pub fn write(&self, name: &str, text: &str) -> Result<()> {
+        atomic_write(&self.root.join(name), text.as_bytes())
+    }
+}
+
+/// The variant that the run or sweep in a directory began with, by its `run.json` or `sweep.json`; none, with a warning
+/// if there is one, where that does not say.
+pub fn begun(root: &Path) -> Option<Begun> {
+    #[derive(Deserialize)]
+    struct Info {
+        variant: Variant,
+    }
+    #[derive(Deserialize)]
+    struct Variant {
+        name: String,
+        // Files from before it was written.
+        chosen: Option<Chosen>,
+    }
+    let found = ["run.json", "sweep.json"].map(|name| root.join(name)).into_iter().find(|path| path.exists());
+    let path = found?;
+    let text = bounded::text(&path, bounded::TABLE).ok()?;
+    match serde_json::from_str::<Info>(&text) {
+        Ok(Info { variant }) => {
+            Some(Begun { variant: shown(&variant.name), chosen: variant.chosen.unwrap_or(Chosen::Default) })
+        }
+        Err(_) => {
+            let mend = "give that one by --variant if it was not the default";
+            log::warn!("{} does not say which variant it began with; {mend}", path.display());
+            None
+        }
+    }
+}
+
+fn read_if_there(path: &Path) -> Result<Option<String>> {
+    match bounded::text(path, bounded::SMALL) {
+        Ok(text) => Ok(Some(text)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::file(path, e)),
+    }
+}
