@@ -57,7 +57,7 @@ pub fn cases(tuning: &Tuning) -> Vec<Case> {
 }
 
 pub fn benches(tuning: &Tuning) -> Vec<Bench> {
-    let elements = 1 << 24;
+    let elements = 1 << 22;
     let blocks = Blocks::of(&Spans::all(elements)).expect("blocks of all");
     let (own, grads) = (records(&blocks), Buffer::words("grads", elements));
     let count = blocks.list.len();
@@ -66,5 +66,5 @@ pub fn benches(tuning: &Tuning) -> Vec<Bench> {
     let b = Buffers { partials: &partials, state: &state, norms: &norms, ring: 1 };
     let recording = record(&[Piece { blocks: &own, count, grads: &grads }], &b, tuning);
     let size = elements as f64;
-    vec![Bench { name: "16 Mi".into(), recording, flops: 2.0 * size, bytes: 4.0 * size }]
+    vec![Bench { name: "4 Mi".into(), recording, flops: 2.0 * size, bytes: 4.0 * size }]
 }
