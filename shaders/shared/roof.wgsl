@@ -28,6 +28,8 @@ fn roof_fill(@builtin(global_invocation_id) id: vec3u) {
   }
 }
 
+fn four(x: vec4f, m: vec4f, k: vec4f) -> vec4f { return fma(fma(fma(fma(x, m, k), m, k), m, k), m, k); }
+
 @compute @workgroup_size(WG)
 fn roof_fma(@builtin(global_invocation_id) id: vec3u) {
   let from_ = source[id.x];
@@ -37,31 +39,10 @@ fn roof_fma(@builtin(global_invocation_id) id: vec3u) {
   var b = vec4f(from_.x) + vec4f(5.0, 6.0, 7.0, 8.0);
   var c = vec4f(from_.x) + vec4f(9.0, 10.0, 11.0, 12.0);
   for (var i = 0u; i < ROUNDS; i++) {
-    // DEPTH times, written out: some drivers keep a short loop.
-    a = fma(a, m, k);
-    b = fma(b, m, k);
-    c = fma(c, m, k);
-    a = fma(a, m, k);
-    b = fma(b, m, k);
-    c = fma(c, m, k);
-    a = fma(a, m, k);
-    b = fma(b, m, k);
-    c = fma(c, m, k);
-    a = fma(a, m, k);
-    b = fma(b, m, k);
-    c = fma(c, m, k);
-    a = fma(a, m, k);
-    b = fma(b, m, k);
-    c = fma(c, m, k);
-    a = fma(a, m, k);
-    b = fma(b, m, k);
-    c = fma(c, m, k);
-    a = fma(a, m, k);
-    b = fma(b, m, k);
-    c = fma(c, m, k);
-    a = fma(a, m, k);
-    b = fma(b, m, k);
-    c = fma(c, m, k);
+    // Eight multiply-adds each (DEPTH in roof.rs), written out: some drivers keep a short loop.
+    a = four(four(a, m, k), m, k);
+    b = four(four(b, m, k), m, k);
+    c = four(four(c, m, k), m, k);
   }
   let sum = a + b + c;
   target_[id.x] = vec4f(sum.x + sum.y + sum.z + sum.w, 0.0, 0.0, 0.0);

@@ -5,8 +5,7 @@ use super::progress::Show;
 use super::source::{Device, Source};
 use super::{print, table};
 use crate::error::{Error, Result};
-use crate::job::run;
-use crate::job::{Experiment, Machine};
+use crate::job::{Machine, family, open, run};
 use crate::store::rundir::{self, Open, RunDir};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -37,27 +36,27 @@ pub fn run(args: Args) -> Result<()> {
     let config = args.source.load()?;
     let going_on = args.resume || args.extend;
     let out = directory(args.out, &args.source, going_on, "run")?;
-    let experiment = Experiment::open(config)?;
-    Places::default().read_data(&experiment.config).write_run(&out).check()?;
+    let experiment = open::open(config)?;
+    Places::default().read_data(experiment.config()).write_run(&out).check()?;
     let begun = if going_on { rundir::begun(&out) } else { None };
     let (engine, tuning, chosen) = args.device.open_for(begun)?;
     let profile = RefCell::default();
     let timing = args.profile.then_some(&profile);
     let machine = Machine { chosen, profile: timing, ..Machine::new(&engine, tuning) };
-    experiment.check(machine)?;
+    family::check(&*experiment, machine)?;
     let how = match (args.extend, args.resume) {
         (true, _) => Open::Extend,
         (false, true) => Open::Resume,
         (false, false) => Open::New,
     };
     if args.extend {
-        run::extend::check(&experiment, &RunDir::at(&out))?;
+        run::extend::check(&*experiment, &RunDir::at(&out))?;
     }
-    let dir = RunDir::open(&out, &experiment.identity, how)?;
+    let dir = RunDir::open(&out, experiment.identity(), how)?;
     if args.extend {
-        run::extend::directory(&experiment, &dir)?;
+        run::extend::directory(&*experiment, &dir)?;
     }
-    let outcome = run::run(&experiment, machine, &dir, &mut Show::new());
+    let outcome = run::run(&*experiment, machine, &dir, &mut Show::new());
     if let Err(Error::Interrupted(at)) = outcome {
         let again = again("run", &out);
         return Err(Error::Interrupted(format!("{at}; the checkpoint is saved, go on with `{again}`")));

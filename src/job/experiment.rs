@@ -11,7 +11,7 @@ use crate::models::prompt::{Plan, Stepper, table};
 use crate::models::{Phase, Start, Step};
 use crate::params::ParamTable;
 use crate::prompt::shape::Shape;
-use crate::report::PRETRAINED;
+use crate::store::rundir::PRETRAINED;
 use crate::tasks::{self, Known, Problem};
 use crate::train::{RING, Trainer};
 use std::any::Any;

@@ -7,14 +7,11 @@ use crate::eval::Row;
 use crate::fingerprint::Identity;
 use crate::models::{Phase, Start, Step};
 use crate::params::{Coverage, ParamTable};
-use crate::store::rundir::PhaseInfo;
+use crate::store::rundir::{PRETRAINED, PhaseInfo};
 use crate::train::{Cadence, State, Trainer};
 use log::info;
 use std::any::Any;
 use std::collections::BTreeMap;
-
-/// Name of the model that every method starts from.
-pub use crate::report::PRETRAINED;
 
 /// A test and a number of shots.
 pub type Point = (String, usize);

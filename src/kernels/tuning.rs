@@ -134,6 +134,15 @@ impl Tuning {
         lanes
     }
 
+    /// Invocations of a workgroup that is alone: more where `rounds` of so many go round too often.
+    pub(super) fn single(&self, rounds: impl Fn(usize) -> u64) -> usize {
+        let mut workgroup = self.update;
+        while rounds(workgroup) > self.loops && workgroup < 1024 {
+            workgroup *= 2;
+        }
+        workgroup
+    }
+
     /// How `count` models of `room` words each share the drawing of prompts: in even groups, each of at most `group`
     /// models and of no more words than compile in seconds and stay in a processor's first cache.
     pub fn models(&self, count: usize, room: usize) -> Models {

@@ -131,30 +131,28 @@ impl Blocks {
 
     /// Moments as files have them, [states, trained], from those of the device, [quads, states] vec4.
     pub fn dense(&self, words: &[f32], states: usize) -> Vec<f32> {
-        let places = self.places(states);
-        (0..states).flat_map(|state| places.iter().map(move |at| words[at + 4 * state])).collect()
+        (0..states).flat_map(|state| self.places(states).map(move |at| words[at + 4 * state])).collect()
     }
 
     /// Moments as the device has them, from those of a file; zeros where nothing is trained.
     pub fn spread(&self, moments: &[f32], states: usize) -> Vec<f32> {
         let mut words = vec![0.0; 4 * self.quads * states];
-        let places = self.places(states);
         for (state, own) in moments.chunks(self.trained.max(1)).enumerate() {
-            places.iter().zip(own).for_each(|(at, moment)| words[at + 4 * state] = *moment);
+            self.places(states).zip(own).for_each(|(at, moment)| words[at + 4 * state] = *moment);
         }
         words
     }
 
     /// Where the first moment of each trained element is among the device's words.
-    fn places(&self, states: usize) -> Vec<usize> {
-        let of = |block: &Block| {
+    fn places(&self, states: usize) -> impl Iterator<Item = usize> {
+        let of = move |block: &Block| {
             let (from, mask) = (block.moment as usize, block.mask());
             let quads = from..from + block.quads();
             quads.flat_map(move |quad| {
                 (0..4).filter(move |lane| mask >> lane & 1 == 1).map(move |lane| 4 * quad * states + lane)
             })
         };
-        self.list.iter().flat_map(of).collect()
+        self.list.iter().flat_map(of)
     }
 }
 

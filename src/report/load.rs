@@ -6,12 +6,10 @@ use crate::config::Config;
 use crate::error::{Error, Result, shown};
 use crate::fingerprint::{Identity, Noted};
 use crate::store::results::one_sign;
+pub use crate::store::rundir::PRETRAINED;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// Name of the pre-trained model in every file of a run.
-pub const PRETRAINED: &str = "pretrained";
 
 /// Everything a report shows, and nothing else.
 #[derive(Debug)]

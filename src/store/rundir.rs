@@ -15,6 +15,9 @@ mod compare;
 
 pub use compare::{same, same_but_steps};
 
+/// Name of the pre-trained model in every file of a run, from which every method starts.
+pub const PRETRAINED: &str = "pretrained";
+
 const CONFIG: &str = "config.toml";
 const SWEEP: &str = "sweep.toml";
 /// What is done with a directory that may hold something.

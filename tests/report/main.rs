@@ -1,10 +1,13 @@
 //! The report of synthetic run directories; the two large ones stay in Cargo's scratch directory, to be looked at.
 
 mod odd;
+#[path = "../common/pages.rs"]
+mod pages;
 
 use floe::config::{Config, Loss, Method, Tables, Task};
 use floe::report;
 use floe::store::checkpoint::{self, Checkpoint, Tensor};
+use pages::{contains, figure, kept};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -201,20 +204,6 @@ fn tables(dir: &Path) -> PathBuf {
 fn page(dir: &Path) -> String {
     report::write(dir).unwrap();
     fs::read_to_string(dir.join("report.html")).unwrap()
-}
-
-fn figure(dir: &Path, stem: &str) -> String {
-    fs::read_to_string(dir.join(format!("figures/{stem}.svg"))).unwrap_or_else(|e| panic!("{stem}: {e}"))
-}
-
-fn contains(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "`{part}` is missing");
-    }
-}
-
-fn kept(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
 /// Tags nest and close; text holds no bare `<` or `&`.

@@ -1,9 +1,12 @@
 //! The report of synthetic sweeps; the large ones stay in Cargo's scratch directory, to be looked at.
 
+#[path = "../common/pages.rs"]
+mod pages;
 mod words;
 
 use floe::report;
 use floe::store::results::{Outcome, results_csv, summarise, summary_csv};
+use pages::{contains, figure, kept};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -140,20 +143,6 @@ fn paper(dir: &Path) -> PathBuf {
 fn page(dir: &Path) -> String {
     report::sweep::write(dir).unwrap_or_else(|e| panic!("{e}"));
     fs::read_to_string(dir.join("report.html")).unwrap()
-}
-
-fn figure(dir: &Path, stem: &str) -> String {
-    fs::read_to_string(dir.join(format!("figures/{stem}.svg"))).unwrap_or_else(|e| panic!("{stem}: {e}"))
-}
-
-fn contains(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "`{part}` is missing");
-    }
-}
-
-fn kept(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
 /// The table's rows that begin with a method, cells without tags.

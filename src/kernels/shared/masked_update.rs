@@ -35,7 +35,7 @@ pub struct Update {
 impl Update {
     /// Words of a model's moments.
     pub fn moments(&self) -> usize {
-        self.trained * states(self.rule)
+        self.trained * self.rule.moments()
     }
 
     /// Rounds of an invocation's loops in a workgroup of so many: over the partial sums, twice over the trained elements,
@@ -76,11 +76,6 @@ pub fn schedule_row(o: &Optimizer, t: u64, lr: f64, few: f64) -> [f32; 4] {
     [lr, few, correction(o.betas[0]), correction(o.betas[1])].map(|x| x as f32)
 }
 
-/// Moments a trained element: one for SGD, two for Adam.
-pub fn states(rule: Rule) -> usize {
-    if rule == Rule::Sgd { 1 } else { 2 }
-}
-
 /// What the rule's code is made by.
 pub(in crate::kernels) fn rule_consts(consts: Consts, rule: Rule) -> Consts {
     let number = match rule {
@@ -88,7 +83,7 @@ pub(in crate::kernels) fn rule_consts(consts: Consts, rule: Rule) -> Consts {
         Rule::Adam => 1,
         Rule::AdamW => 2,
     };
-    consts.u32("RULE", number).u32("STATES", states(rule))
+    consts.u32("RULE", number).u32("STATES", rule.moments())
 }
 
 pub fn record(update: &Update, b: &Buffers, tuning: &Tuning) -> Recording {
@@ -124,10 +119,7 @@ pub fn record(update: &Update, b: &Buffers, tuning: &Tuning) -> Recording {
         &b.partials,
     ];
     let parts = [OPTIMIZER, include_str!("../../../shaders/shared/masked_update.wgsl")];
-    let mut workgroup = tuning.update;
-    while update.rounds(workgroup) > tuning.loops && workgroup < 1024 {
-        workgroup *= 2;
-    }
+    let workgroup = tuning.single(|workgroup| update.rounds(workgroup));
     let entry = Entry {
         kernel: "masked_update",
         name: "masked_update",

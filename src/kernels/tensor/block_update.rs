@@ -37,15 +37,6 @@ pub struct Update<'a> {
     pub ring: usize,
 }
 
-/// Trained elements from which this pays: below, one workgroup ([`masked_update`](crate::kernels::shared::masked_update))
-/// is done before the two launches more are begun.
-pub fn pays(trained: usize) -> bool {
-    trained > PAYS
-}
-
-/// See docs/PERFORMANCE.md.
-const PAYS: usize = 4096;
-
 /// A launch a piece.
 pub fn record(update: &Update, pieces: &[Piece], tuning: &Tuning) -> Recording {
     let mut recording = Recording::default();

@@ -46,13 +46,14 @@ pub fn record(pieces: &[Piece], b: &Buffers, tuning: &Tuning) -> Recording {
         recording.extend(sums(piece, first, b.partials, tuning));
         first += partials(piece.count, tuning);
     }
-    let workgroup = tuning.update;
+    let total = |workgroup: usize| (first.div_ceil(4).div_ceil(workgroup) + workgroup) as u64;
+    let workgroup = tuning.single(total);
     let entry = Entry {
         kernel: "grad_norm",
         name: "grad_norm_total",
         workgroup,
         shared_bytes: 4 * workgroup,
-        loops: (first.div_ceil(4).div_ceil(workgroup) + workgroup) as u64,
+        loops: total(workgroup),
     };
     let consts =
         consts(tuning, 0, 0).u32("COUNT", first).u32("COUNT4", first.div_ceil(4)).u32("RING", b.ring);

@@ -87,7 +87,7 @@ fn parity(name: String, law: &Law, step: &Step, rule: Rule, step_by: usize, tuni
                 ..Optimizer::default()
             };
             let params = wide(&values(shape.weights(), 0.2, 11 + m as u32));
-            let states = masked_update::states(rule);
+            let states = rule.moments();
             let moments: Vec<f64> = wide(&values(states * trained.len(), 0.1, 21 + m as u32));
             let moments = moments.into_iter().map(f64::abs).collect();
             Member {
