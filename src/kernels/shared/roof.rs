@@ -52,8 +52,7 @@ fn record(
     let each = count.div_ceil(lanes);
     let loops = each.max(rounds) as u64;
     let entry = Entry { kernel: "roof", name, workgroup: tuning.workgroup, shared_bytes: 0, loops };
-    let consts =
-        Consts::default().u32("COUNT", count).u32("EACH", each).u32("ROUNDS", rounds).u32("DEPTH", DEPTH);
+    let consts = Consts::default().u32("COUNT", count).u32("EACH", each).u32("ROUNDS", rounds);
     let bindings = vec![read(0, "source"), write(1, "target_")];
     let parts = [include_str!("../../../shaders/shared/roof.wgsl")];
     let program = program(entry, &parts, consts, bindings);

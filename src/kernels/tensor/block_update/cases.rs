@@ -27,17 +27,12 @@ pub(in crate::kernels::tensor) fn alone(range: Range<usize>) -> Vec<Range<usize>
 }
 
 fn fixtures() -> Vec<Fixture> {
-    let one = |name, ranges: Vec<Range<usize>>, clip| Fixture {
-        name,
-        parts: ranges.into_iter().map(|r| (r, 0)).collect(),
-        clip,
-    };
     vec![
-        one("all of 5003", alone(0..5003), 1.0),
-        one("one element", alone(101..102), 0.0),
-        one("a row of 64 among frozen ones", alone(128..192), 1e-3),
-        one("a column of a [40, 37]", (0..40).map(|row| 37 * row + 5..37 * row + 6).collect(), 0.5),
-        one("unaligned stretches", vec![1..18, 19..21, 30..2079, 2082..2083, 4001..4007], 1.0),
+        Fixture::new("all of 5003", alone(0..5003), 1.0),
+        Fixture::new("one element", alone(101..102), 0.0),
+        Fixture::new("a row of 64 among frozen ones", alone(128..192), 1e-3),
+        Fixture::new("a column of a [40, 37]", (0..40).map(|row| 37 * row + 5..37 * row + 6).collect(), 0.5),
+        Fixture::new("unaligned stretches", vec![1..18, 19..21, 30..2079, 2082..2083, 4001..4007], 1.0),
         Fixture {
             name: "three groups",
             parts: vec![(0..1024, 2), (1024..1030, 0), (2048..4999, 1)],
@@ -46,11 +41,21 @@ fn fixtures() -> Vec<Fixture> {
     ]
 }
 
-/// Elements of an arena, and where its gradient begins in its buffer.
+/// Elements of an arena at least, and where its gradient begins in its buffer.
 const LEN: usize = 5003;
 const SHIFT: usize = 12;
 
+/// The first column of a [rows, 4] with more rows than a launch has workgroups in x: a block each.
+pub(in crate::kernels::tensor) fn tall() -> Vec<Range<usize>> {
+    (0..WIDE + 1).map(|row| 4 * row..4 * row + 1).collect()
+}
+
 impl Fixture {
+    /// Of one group.
+    fn new(name: &'static str, ranges: Vec<Range<usize>>, clip: f64) -> Self {
+        Fixture { name, parts: ranges.into_iter().map(|range| (range, 0)).collect(), clip }
+    }
+
     fn blocks(&self) -> Blocks {
         let part = |(elements, group): &(Range<usize>, u32)| Part {
             elements: elements.clone(),
@@ -58,6 +63,11 @@ impl Fixture {
             group: *group,
         };
         Blocks::new(self.parts.iter().map(part)).expect("a fixture")
+    }
+
+    /// Elements of the arena.
+    fn len(&self) -> usize {
+        self.parts.iter().map(|(elements, _)| elements.end).fold(LEN, usize::max)
     }
 
     fn groups(&self) -> usize {
@@ -78,7 +88,7 @@ impl Fixture {
 
     fn case(&self, rule: Rule, tuning: &Tuning) -> Case {
         let (blocks, states) = (self.blocks(), rule.moments());
-        let (params, grads) = (values(LEN, 1.0, 8), values(SHIFT + LEN, 0.3, 9));
+        let (params, grads) = (values(self.len(), 1.0, 8), values(SHIFT + self.len(), 0.3, 9));
         let dense: Vec<f32> = values(states * blocks.trained, 0.2, 10).iter().map(|x| x.abs()).collect();
         let optimizers: Vec<Optimizer> = (0..self.groups()).map(|g| self.optimizer(rule, g)).collect();
         let rows: Vec<[f32; 4]> =
@@ -91,7 +101,7 @@ impl Fixture {
             self.parts.iter().flat_map(|(r, group)| r.clone().map(|e| (e, *group as usize))).collect();
         let gradient = |element: usize| grads[SHIFT + element] as f64;
         let norm = trained.iter().map(|(e, _)| gradient(*e).powi(2)).sum::<f64>().sqrt();
-        let mut expected: Vec<f64> = vec![KEPT; LEN];
+        let mut expected: Vec<f64> = vec![KEPT; self.len()];
         let mut moved = vec![0.0; dense.len()];
         for (at, (element, group)) in trained.iter().enumerate() {
             let own = &optimizers[*group];
@@ -152,7 +162,9 @@ fn spread(blocks: &Blocks, dense: &[f64], states: usize) -> Vec<f64> {
 
 pub fn cases(tuning: &Tuning) -> Vec<Case> {
     let rules = [Rule::Sgd, Rule::Adam, Rule::AdamW];
-    rules.into_iter().flat_map(|rule| fixtures().into_iter().map(move |f| f.case(rule, tuning))).collect()
+    let each = rules.into_iter().flat_map(|rule| fixtures().into_iter().map(move |f| f.case(rule, tuning)));
+    let tall = Fixture::new("more blocks than go in x", tall(), 0.0).case(Rule::AdamW, tuning);
+    each.chain([tall]).collect()
 }
 
 /// A step of AdamW with its norm on so many elements: 32 bytes each, as the gradient is read twice.

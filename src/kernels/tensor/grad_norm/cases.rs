@@ -1,6 +1,6 @@
 //! Parity cases and benches of `grad_norm`.
 
-use super::super::block_update::cases::alone;
+use super::super::block_update::cases::{alone, tall};
 use super::super::records;
 use super::*;
 use crate::kernels::case::{Bench, Case, KEPT, poisoned, values};
@@ -26,11 +26,17 @@ fn expected(blocks: &Blocks, grads: &[f32], tuning: &Tuning) -> Vec<f64> {
     blocks.list.iter().flat_map(of).collect()
 }
 
+/// Elements of an arena that has these.
+fn len(ranges: &[Range<usize>]) -> usize {
+    ranges.iter().map(|range| range.end).fold(LEN, usize::max)
+}
+
 fn case(name: &str, pieces: &[Vec<Range<usize>>], tuning: &Tuning) -> Case {
     let part = |r: &Range<usize>| Part { elements: r.clone(), grad: r.start + SHIFT, group: 0 };
     let blocks: Vec<Blocks> =
         pieces.iter().map(|ranges| Blocks::new(ranges.iter().map(part)).expect("a fixture")).collect();
-    let grads: Vec<Vec<f32>> = (0..).zip(pieces).map(|(i, _)| values(SHIFT + LEN, 0.3, 9 + i)).collect();
+    let grads: Vec<Vec<f32>> =
+        (0..).zip(pieces).map(|(i, ranges)| values(SHIFT + len(ranges), 0.3, 9 + i)).collect();
     let buffers: Vec<[Buffer; 2]> =
         blocks.iter().zip(&grads).map(|(b, g)| [records(b), Buffer::holding("grads", g)]).collect();
     let own: Vec<Piece> = blocks
@@ -52,6 +58,7 @@ pub fn cases(tuning: &Tuning) -> Vec<Case> {
         case("all of 5003", &[alone(0..LEN)], tuning),
         case("one element", &[alone(101..102)], tuning),
         case("a column of a [40, 37]", &[columns()], tuning),
+        case("more blocks than go in x", &[tall()], tuning),
         case("three segments", &[vec![1..18, 30..4001], columns(), vec![0..3, 9..LEN]], tuning),
     ]
 }
