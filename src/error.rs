@@ -165,6 +165,8 @@ pub enum Limit {
     Workgroups,
     /// Storage buffers that a kernel binds.
     StorageBuffers,
+    /// Storage textures that a kernel binds.
+    StorageTextures,
     /// Bytes of a storage buffer's binding.
     StorageBinding,
     /// Bytes of a uniform buffer's binding.
@@ -181,6 +183,7 @@ impl fmt::Display for Limit {
             Limit::WorkgroupSize => "workgroup size in x",
             Limit::Workgroups => "workgroups in a dimension",
             Limit::StorageBuffers => "storage buffers a kernel",
+            Limit::StorageTextures => "storage textures a kernel",
             Limit::StorageBinding => "storage binding in bytes",
             Limit::UniformBinding => "uniform binding in bytes",
             Limit::Loops => "loop iterations an invocation",

@@ -3,6 +3,7 @@
 //!
 //! Everything above builds [`Recording`]s out of plain handles; nothing above sees a wgpu type.
 
+mod buffer;
 #[cfg(not(target_vendor = "apple"))]
 mod compiler;
 #[cfg(target_vendor = "apple")]
@@ -10,16 +11,23 @@ mod compiler;
 mod compiler;
 mod device;
 mod engine;
+mod ledger;
 mod manifest;
 mod pace;
+mod program;
 mod recording;
 mod rounds;
 #[cfg(not(target_vendor = "apple"))]
 mod spirv;
+mod texture;
 pub mod wgsl;
 
+pub use buffer::{ALIGN, Buffer, DType, View};
 pub use compiler::{Compiled, Compiler};
 pub use device::{AdapterSummary, adapters, open};
 pub use engine::{Engine, Launch, ReadBack};
+pub use ledger::{Held, Ledger};
 pub use pace::Pace;
-pub use recording::{Access, Binding, Buffer, Consts, Dispatch, Groups, Program, ProgramDesc, Recording};
+pub use program::{Access, Binding, Consts, Program, ProgramDesc};
+pub use recording::{Command, Dispatch, Groups, Recording, Resource, Rows};
+pub use texture::{Texels, Texture};

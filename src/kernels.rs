@@ -68,15 +68,15 @@ pub const KERNELS: &[Kernel] = &[
 ];
 
 const fn uniform(index: u32, name: &'static str) -> Binding {
-    Binding { index, name, access: Access::Uniform }
+    Binding::new(index, name, Access::Uniform)
 }
 
 const fn read(index: u32, name: &'static str) -> Binding {
-    Binding { index, name, access: Access::Read }
+    Binding::new(index, name, Access::Read)
 }
 
 const fn write(index: u32, name: &'static str) -> Binding {
-    Binding { index, name, access: Access::ReadWrite }
+    Binding::new(index, name, Access::ReadWrite)
 }
 
 /// What an entry point is called, and what it takes of an adapter.

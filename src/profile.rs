@@ -26,7 +26,7 @@ impl Profile {
             self.traced = 0;
         }
         let Some((_, kernels)) = self.totals.last_mut() else { return };
-        for (launch, dispatch) in launches.iter().zip(recording.dispatches.iter().cycle()) {
+        for (launch, dispatch) in launches.iter().zip(recording.dispatches().cycle()) {
             let total = kernels.entry(dispatch.program.entry.to_string()).or_default();
             total.0 += 1;
             total.1 += launch.ns;

@@ -49,7 +49,9 @@ fn within(limit: Limit) -> &'static str {
         Limit::WorkgroupMemory | Limit::StorageBinding | Limit::Loops => {
             "; lower `batch`, the shots or the model's size"
         }
-        Limit::Invocations | Limit::WorkgroupSize | Limit::StorageBuffers => "; choose another --device",
+        Limit::Invocations | Limit::WorkgroupSize | Limit::StorageBuffers | Limit::StorageTextures => {
+            "; choose another --device"
+        }
         Limit::Workgroups => "; lower `batch`",
         Limit::UniformBinding => "; lower the model's size",
     }

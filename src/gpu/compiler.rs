@@ -3,13 +3,16 @@
 //! Straight to Vulkan, because wgpu has no words for it, and can't open Mesa's null hardware (`RADV_FORCE_FAMILY`), which
 //! compiles for a Radeon that isn't there and runs nothing.
 
+mod made;
+
 use super::Program;
 use super::manifest;
 use super::spirv::{self, Dialect};
 use crate::error::{Error, Result};
 use ash::khr::pipeline_executable_properties as executables;
 use ash::{ext, vk};
-use std::ffi::{CStr, CString, c_char};
+use made::Made;
+use std::ffi::{CStr, c_char};
 use std::time::Instant;
 
 /// A compiled program by its driver's own words.
@@ -286,78 +289,6 @@ fn statistic(s: &vk::PipelineExecutableStatisticKHR) -> (String, f64) {
         }
     };
     (text(&s.name), value)
-}
-
-/// What it takes to compile one program; destroyed together, also on the way out of an error.
-struct Made<'a> {
-    device: &'a ash::Device,
-    set: vk::DescriptorSetLayout,
-    layout: vk::PipelineLayout,
-    module: vk::ShaderModule,
-    pipeline: vk::Pipeline,
-}
-
-impl<'a> Made<'a> {
-    fn new(device: &'a ash::Device) -> Self {
-        Made {
-            device,
-            set: vk::DescriptorSetLayout::null(),
-            layout: vk::PipelineLayout::null(),
-            module: vk::ShaderModule::null(),
-            pipeline: vk::Pipeline::null(),
-        }
-    }
-
-    fn pipeline(
-        &mut self,
-        code: &[u32],
-        program: &Program,
-        flags: vk::PipelineShaderStageCreateFlags,
-    ) -> std::result::Result<(), vk::Result> {
-        let binding = |(at, uniform): (usize, bool)| {
-            let kind =
-                if uniform { vk::DescriptorType::UNIFORM_BUFFER } else { vk::DescriptorType::STORAGE_BUFFER };
-            vk::DescriptorSetLayoutBinding::default()
-                .binding(at as u32)
-                .descriptor_type(kind)
-                .descriptor_count(1)
-                .stage_flags(vk::ShaderStageFlags::COMPUTE)
-        };
-        let bindings: Vec<_> = spirv::uniforms(program).into_iter().enumerate().map(binding).collect();
-        let name = CString::new(program.entry).unwrap_or_default();
-        let stage = vk::PipelineShaderStageCreateInfo::default().stage(vk::ShaderStageFlags::COMPUTE);
-        let stage = stage.name(&name).flags(flags);
-        // SAFETY: the device is alive; each structure and what it points to outlives its call; the words are naga's, for
-        // a layout with the program's own bindings.
-        unsafe {
-            let set = vk::DescriptorSetLayoutCreateInfo::default().bindings(&bindings);
-            self.set = self.device.create_descriptor_set_layout(&set, None)?;
-            let sets = [self.set];
-            let layout = vk::PipelineLayoutCreateInfo::default().set_layouts(&sets);
-            self.layout = self.device.create_pipeline_layout(&layout, None)?;
-            self.module =
-                self.device.create_shader_module(&vk::ShaderModuleCreateInfo::default().code(code), None)?;
-            let info = vk::ComputePipelineCreateInfo::default()
-                .flags(vk::PipelineCreateFlags::CAPTURE_STATISTICS_KHR)
-                .layout(self.layout)
-                .stage(stage.module(self.module));
-            let made = self.device.create_compute_pipelines(vk::PipelineCache::null(), &[info], None);
-            self.pipeline = made.map_err(|(_, e)| e)?[0];
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Made<'_> {
-    fn drop(&mut self) {
-        // SAFETY: each is null, which is ignored, or made on this device and used by nobody any more.
-        unsafe {
-            self.device.destroy_pipeline(self.pipeline, None);
-            self.device.destroy_shader_module(self.module, None);
-            self.device.destroy_pipeline_layout(self.layout, None);
-            self.device.destroy_descriptor_set_layout(self.set, None);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A program as the SPIR-V that wgpu's Vulkan backend would hand to the driver.
 
-use super::{Access, Program};
+use super::Program;
 use crate::error::{Error, Result};
 use naga::back::spv;
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
@@ -58,9 +58,4 @@ fn options(program: &Program, dialect: Dialect) -> spv::Options<'static> {
         emit_int_div_checks: false,
         ..spv::Options::default()
     }
-}
-
-/// How Vulkan sees a program's bindings, in their order: whether each is a uniform buffer.
-pub fn uniforms(program: &Program) -> Vec<bool> {
-    program.bindings.iter().map(|b| b.access == Access::Uniform).collect()
 }
