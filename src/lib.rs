@@ -93,7 +93,6 @@ pub mod eval;
 #[allow(missing_docs, reason = "fields whose names say all, not yet gone through")]
 pub mod findings;
 pub mod fingerprint;
-#[allow(missing_docs, reason = "fields whose names say all, not yet gone through")]
 pub mod gpu;
 pub mod interrupt;
 pub mod job;

@@ -1,6 +1,6 @@
 //! Where the device's time goes: a table of launches by time, and a trace for Perfetto or chrome://tracing.
 
-use crate::gpu::{Launch, Recording};
+use crate::gpu::{Launch, Ledger, Recording};
 use std::collections::BTreeMap;
 
 /// Launches of each phase that the trace holds; the table counts all.
@@ -16,6 +16,15 @@ pub struct Profile {
     totals: Vec<(String, Totals)>,
     events: Vec<serde_json::Value>,
     traced: usize,
+}
+
+/// Rows of what the device held by label and how much it was at most, the largest first; the peak of all of it last.
+pub fn memory(ledger: &Ledger) -> Vec<Vec<String>> {
+    let kib = |bytes: u64| format!("{:.1}", bytes as f64 / 1024.0);
+    let rows = ledger.rows().into_iter().map(|(label, held)| vec![label.to_string(), kib(held.peak)]);
+    let header = ["device memory", "KiB at most"].map(String::from).to_vec();
+    let all = vec!["all at a time".to_string(), kib(ledger.peak())];
+    std::iter::once(header).chain(rows).chain([all]).collect()
 }
 
 impl Profile {

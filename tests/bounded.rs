@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use floe::config::{self, Schedule};
-use floe::gpu::{self, Engine, View};
+use floe::gpu::{self, Buffer, Engine, View};
 use floe::job::sweep::Members;
 use floe::job::{Experiment, Machine};
 use floe::kernels::Tuning;

@@ -3,10 +3,12 @@
 #[path = "common/texels.rs"]
 mod texels;
 
+use floe::check;
 use floe::gpu::{
     self, Access, Binding, Buffer, DType, Engine, Held, Program, ProgramDesc, Recording, Resource, Rows,
     Texels, Texture, View,
 };
+use floe::kernels::Case;
 
 /// Each workgroup writes its number at its place.
 const WGSL: &str = "
@@ -175,8 +177,8 @@ fn the_ledger_knows_what_is_held_by_label() {
     let rows = Rows { view: large.view(DType::F32), pitch: 64, texture: texture.clone(), size: [64, 2] };
     recording.fill_texture(rows);
     let planned = recording.memory();
-    assert_eq!(planned.of("small"), Held { count: 1, bytes: 32 });
-    assert_eq!(planned.of("texels"), Held { count: 1, bytes: 2048 });
+    assert_eq!(planned.of("small"), Held { count: 1, bytes: 32, peak: 32 });
+    assert_eq!(planned.of("texels"), Held { count: 1, bytes: 2048, peak: 2048 });
     assert_eq!((planned.rows()[0].0, planned.bytes()), ("large", (4 << 20) + 32 + 2048));
     engine.submit(&recording, 1).unwrap();
     let held = engine.ledger();
@@ -184,7 +186,10 @@ fn the_ledger_knows_what_is_held_by_label() {
     assert_eq!(held.of("large").bytes, 4 << 20);
     drop((recording, large, small, texture));
     let after = engine.ledger();
-    assert_eq!((after.bytes(), after.of("large")), (before.bytes(), Held::default()));
+    assert_eq!(
+        (after.bytes(), after.of("large")),
+        (before.bytes(), Held { peak: 4 << 20, ..Held::default() })
+    );
     assert!(after.peak() >= held.bytes());
 }
 
@@ -223,4 +228,34 @@ fn what_no_device_could_do_is_not_recorded() {
     assert!(panics(|| drop(View::new(&words(4), 8, 3, DType::U32))).contains("3 of U32 at byte 8"));
     assert!(panics(|| Recording::default().copy(&words(4), &words(8))).contains("bytes copied"));
     assert!(panics(|| Recording::default().copy(&same.clone(), &same.clone())).contains("within itself"));
+}
+
+/// Twice 1 … 8 through a texture, as a case: what is copied is held, and what is only copied is seen.
+#[test]
+fn a_case_holds_what_copies_and_textures_write() {
+    let engine = open();
+    let case = |expected: Vec<f64>, seen: bool| {
+        let texture = |label| Texture::new(label, [2, 1], Texels::Rgba32Float);
+        let (read, written) = (texture("read"), texture("written"));
+        let values: Vec<f32> = (1..9).map(|x| x as f32).collect();
+        let (from, to) = (Buffer::holding("from", &values), Buffer::words("to", 16));
+        let side =
+            |view: View, texture: &Texture| Rows { view, pitch: 2, texture: texture.clone(), size: [2, 1] };
+        let mut recording = Recording::default();
+        recording.fill_texture(side(from.view(DType::F32), &read));
+        recording.dispatch(texels::program(Texels::Rgba32Float), vec![read, written.clone()], [1, 1]);
+        if seen {
+            recording.read_texture(side(View::new(&to, 32, 8, DType::F32), &written));
+        }
+        recording.clear(View::new(&to, 0, 8, DType::F32));
+        Case::new("mirrored", recording).f32(&to, expected)
+    };
+    let mut expected = vec![0.0; 8];
+    expected.extend([5.0, 6.0, 7.0, 8.0, 1.0, 2.0, 3.0, 4.0].map(|x| 2.0 * x));
+    let row = check::run("mirror", case(expected.clone(), true), &engine).unwrap();
+    assert!(row.passes(), "{row:?}");
+    expected[9] += 0.5;
+    assert!(!check::run("mirror", case(expected.clone(), true), &engine).unwrap().passes());
+    let unseen = check::run("mirror", case(expected, false), &engine).unwrap();
+    assert_eq!(unseen.failure, "`written` may be written, and nothing is expected of it");
 }

@@ -143,9 +143,8 @@ fn programs_with_a_callers_text_or_data_run_with_all_checks() {
     let machine = Machine::of(&engine);
     let sealed = |law: Law| {
         let recording = Source::new(&law);
-        let (state, out) = (Buffer::words("state", 1), Buffer::words("out", 1));
-        let recording =
-            prompt_sample::record(&recording, 1, 1, &state, (&out, &out.clone()), &machine.tuning);
+        let [state, out, target] = ["state", "out", "target"].map(|label| Buffer::words(label, 1));
+        let recording = prompt_sample::record(&recording, 1, 1, &state, (&out, &target), &machine.tuning);
         recording.dispatches().all(|d| d.is_own())
     };
     assert!(sealed(built_in()) && !sealed(Law::own(again())));

@@ -114,7 +114,7 @@ impl View {
         let view = View { buffer: buffer.clone(), offset, len, dtype };
         let end = (len as u64).checked_mul(dtype.bytes()).and_then(|bytes| bytes.checked_add(offset));
         assert!(
-            offset % 4 == 0 && end.is_some_and(|end| end.next_multiple_of(4) <= buffer.bytes()),
+            offset.is_multiple_of(4) && end.is_some_and(|end| end.next_multiple_of(4) <= buffer.bytes()),
             "{len} of {dtype:?} at byte {offset} of `{}`, which has {} bytes",
             buffer.label(),
             buffer.bytes()

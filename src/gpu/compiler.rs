@@ -211,10 +211,12 @@ impl Compiler {
         })
     }
 
+    /// The device's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
+    /// Its driver, with the version.
     pub fn driver(&self) -> &str {
         &self.driver
     }

@@ -8,11 +8,16 @@ use wgpu::{Backends, DeviceType, Features};
 /// What `floe devices` prints and `run.json` records of an adapter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AdapterSummary {
+    /// As the driver has it.
     pub name: String,
+    /// `Vulkan`, `Metal` or `Dx12`.
     pub backend: String,
+    /// `DiscreteGpu`, `IntegratedGpu`, `VirtualGpu`, `Cpu` or `Other`.
     #[serde(rename = "type")]
     pub kind: String,
+    /// The driver's name.
     pub driver: String,
+    /// Its version, in its own words.
     pub driver_info: String,
     /// Largest storage binding, bytes.
     #[serde(skip)]

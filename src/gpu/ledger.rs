@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 /// Buffers and textures of one label.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Held {
-    /// How many.
+    /// How many there are.
     pub count: usize,
     /// Of all of them.
     pub bytes: u64,
+    /// The most that they were at a time.
+    pub peak: u64,
 }
 
 /// Buffers and textures by label, now and at most. What a device needs beside them (programs, copies on their way to the
@@ -26,6 +28,7 @@ impl Ledger {
         let held = self.labels.entry(label).or_default();
         held.count += 1;
         held.bytes += bytes;
+        held.peak = held.peak.max(held.bytes);
         self.bytes += bytes;
         self.peak = self.peak.max(self.bytes);
     }
@@ -36,15 +39,12 @@ impl Ledger {
         held.count -= 1;
         held.bytes -= bytes;
         self.bytes -= bytes;
-        if held.count == 0 {
-            self.labels.remove(label);
-        }
     }
 
-    /// By label, the largest first.
+    /// By label, what was largest first.
     pub fn rows(&self) -> Vec<(&'static str, Held)> {
         let mut rows: Vec<_> = self.labels.iter().map(|(label, held)| (*label, *held)).collect();
-        rows.sort_by_key(|(_, held)| std::cmp::Reverse(held.bytes));
+        rows.sort_by_key(|(_, held)| std::cmp::Reverse(held.peak));
         rows
     }
 

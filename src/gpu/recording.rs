@@ -118,7 +118,7 @@ impl Dispatch {
                 (Resource::Texture(texture), texels) if texels != Some(texture.texels()) => {
                     return Some(format!("`{}` is no texture of {:?}", binding.name, texture.texels()));
                 }
-                (Resource::View(view), None) if view.offset() % ALIGN != 0 => {
+                (Resource::View(view), None) if !view.offset().is_multiple_of(ALIGN) => {
                     return Some(format!("`{}` begins at byte {}", binding.name, view.offset()));
                 }
                 (Resource::View(view), None) if view.bytes() < binding.least => {
@@ -167,9 +167,9 @@ impl Rows {
         let [most, tallest] = texture.size();
         if *width > most || *height > tallest {
             Some(format!("{width}×{height} texels of `{}`, which has {most}×{tallest}", texture.label()))
-        } else if row > pitch || *height > 1 && pitch % 256 != 0 {
+        } else if row > pitch || *height > 1 && !pitch.is_multiple_of(256) {
             Some(format!("rows of {row} bytes every {pitch} of `{}`", view.buffer().label()))
-        } else if need > view.bytes() || view.offset() % texel != 0 {
+        } else if need > view.bytes() || !view.offset().is_multiple_of(texel) {
             let (have, from) = (view.bytes(), view.offset());
             Some(format!("{need} bytes of {have} from {from} on of `{}`", view.buffer().label()))
         } else {

@@ -7,13 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Case {
     /// Tells the cases of a kernel apart, by sizes.
     pub name: String,
+    /// What runs.
     pub recording: Recording,
+    /// What must come out.
     pub expect: Vec<Expect>,
 }
 
 /// A launch of realistic size, with what it costs by the kernel's own count.
 pub struct Bench {
+    /// What it times, by sizes.
     pub name: String,
+    /// What runs.
     pub recording: Recording,
     /// Arithmetic operations, integer ones of the random numbers among them.
     pub flops: f64,
@@ -23,7 +27,9 @@ pub struct Bench {
 
 /// What a buffer must hold after the recording.
 pub struct Expect {
+    /// Which.
     pub buffer: Buffer,
+    /// From its start on.
     pub values: Values,
 }
 
@@ -43,15 +49,18 @@ pub const POISON: u32 = 0x7fc0_dead;
 pub const KEPT: f64 = f64::from_bits(0x7ff8_0000_0bad_5eed);
 
 impl Case {
+    /// A case of which nothing is expected yet.
     pub fn new(name: impl Into<String>, recording: Recording) -> Self {
         Case { name: name.into(), recording, expect: Vec::new() }
     }
 
+    /// Expects numbers of a buffer.
     pub fn f32(mut self, buffer: &Buffer, values: Vec<f64>) -> Self {
         self.expect.push(Expect { buffer: buffer.clone(), values: Values::F32(values) });
         self
     }
 
+    /// Expects words of a buffer.
     pub fn u32(mut self, buffer: &Buffer, values: Vec<u32>) -> Self {
         self.expect.push(Expect { buffer: buffer.clone(), values: Values::U32(values) });
         self

@@ -241,14 +241,14 @@ mod tests {
             let models = Models { count: 2, group: 2 };
             let layout = GradLayout::full(shape);
             let step = Step { layout, shots, batch: 100, loss: Loss::ZsFs, models };
-            let word = Buffer::words("word", 1);
-            let buffers = Buffers { weights: &word, state: &word, schedule: &word, partials: &word };
+            let (word, out) = (Buffer::words("word", 1), Buffer::words("out", 1));
+            let buffers = Buffers { weights: &word, state: &word, schedule: &word, partials: &out };
             let tuning = &VARIANTS[0];
             let lanes = prompt_step::lanes(&source, &step, tuning);
             let eval = prompt_eval::Eval { source: &source, shape, shots, batch: 70, models };
             let recordings = [
                 prompt_step::record(&source, &step, &buffers, lanes, tuning),
-                eval.record(&word, &word, eval.lanes(tuning), tuning),
+                eval.record(&word, &out, eval.lanes(tuning), tuning),
             ];
             let launches = recordings.iter().flat_map(Recording::dispatches);
             all.extend(launches.map(|launch| (format!("d = {dim}, L = {layers}"), launch.program.clone())));
