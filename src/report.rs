@@ -13,8 +13,7 @@ mod tradeoff;
 mod weights;
 
 pub use drawn::Drawn;
-pub use load::{Curve, Device, Loss, PRETRAINED, Phase, Point, RunData, RunInfo, Series, read};
-pub use weights::{Matrix, Weights};
+pub(crate) use load::{PRETRAINED, Point, RunData, Series, read};
 
 use crate::error::{Error, Result};
 use crate::findings::{self, Results, Risk, Row};
