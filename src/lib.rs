@@ -105,6 +105,7 @@ pub mod profile;
 pub mod prompt;
 pub mod random;
 pub mod reference;
+#[allow(missing_docs, reason = "its records are being made one a file")]
 pub mod report;
 #[allow(missing_docs, reason = "its records are being made one a file")]
 pub mod store;

@@ -13,7 +13,8 @@ mod tradeoff;
 mod weights;
 
 pub use drawn::Drawn;
-pub(crate) use load::{PRETRAINED, Point, RunData, Series, read};
+pub use load::{Curve, Device, Loss, PRETRAINED, Phase, Point, RunData, RunInfo, Series, read};
+pub use weights::{Matrix, Weights};
 
 use crate::error::{Error, Result};
 use crate::findings::{self, Results, Risk, Row};
