@@ -24,9 +24,11 @@ pub struct Work {
     pub stems: Vec<&'static str>,
     /// Arithmetic operations and bytes of a launch by the kernel's own formula; 0 for what has none.
     pub flops: f64,
+    /// Bytes read and written each time, by the kernel's own count.
     pub bytes: f64,
     /// Elements trained and optimizer state in bytes, of a step.
     pub trained: Option<usize>,
+    /// Bytes of moments that a step keeps; none of a kernel.
     pub optimizer_bytes: Option<usize>,
     job: Job,
 }

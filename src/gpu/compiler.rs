@@ -129,13 +129,13 @@ fn choose<'a>(found: &'a [Found], select: &str) -> Result<&'a Found> {
         Err(_) => found.iter().position(|d| d.name.to_lowercase().contains(&wanted)),
     };
     let Some(position) = position else {
-        return Err(Error::Usage(format!("--device `{select}` fits no Vulkan device; there are {}", list())));
+        return Err(Error::Usage(format!("`{select}` fits no Vulkan device; there are {}", list())));
     };
     let chosen = &found[position];
     if !chosen.tells {
         return Err(Error::unfit(format!(
             "{} doesn't tell what it compiles: its driver has no VK_KHR_pipeline_executable_properties (there are {}); \
-             take another --device, or compile for a card that isn't there with Mesa's AMD driver: \
+             take another device, or compile for a card that isn't there with Mesa's AMD driver: \
              RADV_FORCE_FAMILY=gfx1100",
             chosen.name,
             list()

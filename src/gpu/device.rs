@@ -136,10 +136,7 @@ pub fn open(select: &str) -> Result<Engine> {
     let Some(position) = position else {
         let names: Vec<String> =
             all.iter().enumerate().map(|(i, a)| format!("{i}: {}", a.get_info().name)).collect();
-        return Err(Error::Usage(format!(
-            "--device `{select}` fits no adapter; there are {}",
-            names.join(", ")
-        )));
+        return Err(Error::Usage(format!("`{select}` fits no adapter; there are {}", names.join(", "))));
     };
     Engine::new(&all[position], USED.iter().fold(Features::empty(), |all, (f, _)| all | *f))
 }

@@ -8,6 +8,7 @@ use crate::prompt::shape::Models;
 /// records its own.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tuning {
+    /// What `--variant` and a run's record call it.
     pub name: &'static str,
     /// Invocations a workgroup.
     pub workgroup: usize,

@@ -1,7 +1,7 @@
 //! The run directory: what `floe run` and `floe sweep` write and others read.
 
 use crate::bounded;
-use crate::error::{Error, Result, shown};
+use crate::error::{Error, Mend, Result, shown};
 use crate::fingerprint::{self, Identity};
 use crate::gpu::AdapterSummary;
 use crate::store::atomic::{atomic_write, remove_torn};
@@ -148,9 +148,8 @@ impl RunDir {
         how: Open,
     ) -> Result<Self> {
         let create = |needed: &Path| {
-            let mend = "choose another --out";
             std::fs::create_dir_all(needed)
-                .map_err(|e| Error::file(needed, format!("can't be created: {e}; {mend}")))
+                .map_err(|e| Error::file(needed, format!("can't be created: {e}")).mend(Mend::Elsewhere))
         };
         create(root)?;
         // Before anything is looked at, so that of two processes one finds what the other made.
@@ -159,14 +158,15 @@ impl RunDir {
         let called = |file: &str| if file == SWEEP { "a sweep" } else { "a run" };
         if root.join(other).exists() {
             let what = called(other);
-            return Err(Error::Usage(format!("{}: holds {what}; choose another --out", root.display())));
+            let message = format!("{}: holds {what}", root.display());
+            return Err(Error::Usage(message).mend(Mend::Elsewhere));
         }
         if how == Open::New
             && let Some(held) = dir.held()?
         {
             let what = called(own);
-            let mend = "go on with it by --resume, or choose another --out";
-            return Err(Error::Usage(format!("{}: holds {what} already ({held}); {mend}", root.display())));
+            let message = format!("{}: holds {what} already ({held})", root.display());
+            return Err(Error::Usage(message).mend(Mend::GoOn));
         }
         if how != Open::New {
             compare::directory(&dir, (own, json), identity, how == Open::Extend)?;
@@ -271,7 +271,7 @@ pub fn begun(root: &Path) -> Option<Begun> {
             Some(Begun { variant: shown(&variant.name), chosen: variant.chosen.unwrap_or(Chosen::Default) })
         }
         Err(_) => {
-            let mend = "give that one by --variant if it was not the default";
+            let mend = "name that one if it was not the default";
             log::warn!("{} does not say which variant it began with; {mend}", path.display());
             None
         }

@@ -16,6 +16,7 @@ const PIECE: usize = 1 << 18;
 
 /// The tensors to be written: names and shapes, ascending by name, and who gives their numbers.
 pub struct Outline<'a> {
+    /// Names and shapes.
     pub tensors: Vec<(&'a str, Vec<usize>)>,
     /// F32, F16 or BF16.
     pub dtype: Dtype,
