@@ -59,6 +59,7 @@
 //! | [`store`], [`fingerprint`] | checkpoints, run directories and tables; what a result was made from |
 //! | [`gpu`] | devices, buffers, recordings, and the engine that runs them: all that knows of wgpu |
 //! | [`kernels`], [`mod@reference`] | host sides of the shaders with their parity cases; the same again in f64 |
+//! | [`compiler`] | what a Vulkan driver's compiler makes of a program, for cards that are there or not |
 //! | [`check`], [`compare`] | parity on a device, and the one comparator |
 //! | [`random`] | numbers that are functions of a counter, the same on devices and the host |
 //! | [`mod@bench`], [`tune`], [`profile`], [`probe`] | timing, the choice of a variant, where time goes, batches for other programs |
@@ -85,6 +86,11 @@ pub mod bounded;
 pub mod check;
 pub mod cli;
 pub mod compare;
+#[cfg(not(target_vendor = "apple"))]
+pub mod compiler;
+#[cfg(target_vendor = "apple")]
+#[path = "compiler/none.rs"]
+pub mod compiler;
 pub mod config;
 pub mod error;
 pub mod escape;

@@ -2,8 +2,9 @@
 //! the card need not be there (Mesa's `RADV_FORCE_FAMILY`), and nothing here is a time.
 
 use super::work;
+use crate::compiler::{Compiled, Compiler};
 use crate::error::{Error, Result};
-use crate::gpu::{Compiled, Compiler, Program};
+use crate::gpu::Program;
 use crate::kernels::{Tuning, VARIANTS};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};

@@ -22,6 +22,7 @@ pub const ROOMS: &[&[(&str, &[&str])]] = &[
         ("gpu", &["error", "escape", "interrupt"]),
     ],
     &[
+        ("compiler", &["error", "gpu"]),
         // The CPU's word for word of the kernels. Parity cases and tests alone use it.
         ("reference", &["optim", "prompt", "random"]),
     ],
@@ -85,7 +86,7 @@ pub const ROOMS: &[&[(&str, &[&str])]] = &[
     &[
         ("probe", &["config", "error", "gpu", "job", "kernels", "models", "params", "store"]),
         ("tune", &["bench", "bounded", "error", "gpu", "kernels", "store"]),
-        ("bench", &["check", "config", "error", "gpu", "interrupt", "job", "kernels", "models"]),
+        ("bench", &["check", "compiler", "config", "error", "gpu", "interrupt", "job", "kernels", "models"]),
     ],
     &[(
         "cli",
@@ -94,6 +95,7 @@ pub const ROOMS: &[&[(&str, &[&str])]] = &[
             "bounded",
             "check",
             "compare",
+            "compiler",
             "config",
             "error",
             "escape",
@@ -104,6 +106,7 @@ pub const ROOMS: &[&[(&str, &[&str])]] = &[
             "kernels",
             "models",
             "probe",
+            "profile",
             "report",
             "store",
             "train",

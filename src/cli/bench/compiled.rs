@@ -4,8 +4,8 @@ use super::super::mend::of_flag;
 use super::super::table;
 use super::{Args, Written};
 use crate::bench::compiled::{self, Report, Row};
+use crate::compiler::Compiler;
 use crate::error::{Error, Result};
-use crate::gpu::Compiler;
 
 pub fn run(args: &Args) -> Result<()> {
     let tuning = compiled::variant(args.device.variant.as_deref()).map_err(|e| of_flag("--variant", e))?;

@@ -4,14 +4,14 @@
 //! compiles for a Radeon that isn't there and runs nothing.
 
 mod made;
+mod spirv;
 
-use super::Program;
-use super::manifest;
-use super::spirv::{self, Dialect};
 use crate::error::{Error, Result};
+use crate::gpu::{Program, absent};
 use ash::khr::pipeline_executable_properties as executables;
 use ash::{ext, vk};
 use made::Made;
+use spirv::Dialect;
 use std::ffi::{CStr, c_char};
 use std::time::Instant;
 
@@ -64,7 +64,7 @@ impl Instance {
         let info = vk::InstanceCreateInfo::default().application_info(&application);
         // SAFETY: the structures are valid and live until the call returns; no layer or extension is asked for.
         let raw = unsafe { entry.create_instance(&info, None) }
-            .map_err(|e| manifest::absent(&format!("Vulkan has no driver ({e})")))?;
+            .map_err(|e| absent(&format!("Vulkan has no driver ({e})")))?;
         Ok(Instance { raw, _entry: entry })
     }
 
@@ -72,7 +72,7 @@ impl Instance {
     fn devices(&self) -> Result<Vec<Found>> {
         // SAFETY: the instance is alive.
         let all = unsafe { self.raw.enumerate_physical_devices() }
-            .map_err(|e| manifest::absent(&format!("Vulkan has no device ({e})")))?;
+            .map_err(|e| absent(&format!("Vulkan has no device ({e})")))?;
         all.into_iter().map(|physical| self.look(physical)).collect()
     }
 
@@ -115,7 +115,7 @@ struct Found {
 
 fn choose<'a>(found: &'a [Found], select: &str) -> Result<&'a Found> {
     if found.is_empty() {
-        return Err(manifest::absent("Vulkan has no device"));
+        return Err(absent("Vulkan has no device"));
     }
     let list =
         || found.iter().enumerate().map(|(i, d)| format!("{i}: {}", d.name)).collect::<Vec<_>>().join(", ");

@@ -1,7 +1,7 @@
 //! A program as the SPIR-V that wgpu's Vulkan backend would hand to the driver.
 
-use super::Program;
 use crate::error::{Error, Result};
+use crate::gpu::{Binding, Program};
 use naga::back::spv;
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
@@ -33,7 +33,7 @@ pub fn words(program: &Program, dialect: Dialect) -> Result<Vec<u32>> {
 
 /// As `wgpu-hal` has them for a module without runtime checks.
 fn options(program: &Program, dialect: Dialect) -> spv::Options<'static> {
-    let place = |(at, b): (usize, &super::Binding)| {
+    let place = |(at, b): (usize, &Binding)| {
         let from = ResourceBinding { group: 0, binding: b.index };
         (from, spv::BindingInfo { descriptor_set: 0, binding: at as u32, binding_array_size: None })
     };

@@ -1,7 +1,7 @@
 //! Where Metal is the driver there is no Vulkan to ask what it compiles.
 
-use super::Program;
 use crate::error::{Error, Result};
+use crate::gpu::Program;
 
 /// A compiled program by its driver's own words.
 #[derive(Clone, Debug)]
