@@ -138,9 +138,9 @@ pub enum Mend {
     /// End the phase first, and give the checkpoint that it ends with.
     Finish,
     /// If another program wrote the file, name the experiment that its weights are of.
-    NameExperiment,
+    Origin,
     /// Use an earlier checkpoint; or the file without its metadata, with the experiment that its weights are of.
-    EarlierOrNameExperiment,
+    EarlierOrOrigin,
 }
 
 /// What kind of thing went wrong, for a caller that goes on by it.

@@ -56,7 +56,7 @@
 //! | [`models`], [`optim`] | a family's training step as a recording of kernels; update rules and schedules |
 //! | [`train`], [`job`] | the training loop and its states; whole experiments, runs and sweeps |
 //! | [`eval`], [`theory`] | test errors at every shot count; exact risks, optima and floors in closed form |
-//! | [`store`], [`fingerprint`] | checkpoints, run directories and tables; what a result was made from |
+//! | [`store`], [`fingerprint`] | checkpoints, run directories, a struct for each record in them; what a result was made from |
 //! | [`gpu`] | devices, buffers, recordings, and the engine that runs them: all that knows of wgpu |
 //! | [`kernels`], [`mod@reference`] | host sides of the shaders with their parity cases; the same again in f64 |
 //! | [`compiler`] | what a Vulkan driver's compiler makes of a program, for cards that are there or not |
@@ -65,7 +65,8 @@
 //! | [`mod@bench`], [`tune`], [`profile`], [`probe`] | timing, the choice of a variant, where time goes, batches for other programs |
 //! | [`report`] | pages from the files of a run |
 //! | [`cli`] | the program |
-//! | [`interrupt`], [`bounded`], [`escape`], [`error`] | asking long work to stop; reading hostile files; showing hostile words; errors |
+//! | [`interrupt`], [`bounded`], [`rows`], [`lock`] | asking long work to stop; reading hostile files; CSV of typed rows; one writer a place |
+//! | [`escape`], [`error`] | showing hostile words; errors |
 //!
 //! # Errors
 //!
@@ -102,6 +103,7 @@ pub mod interrupt;
 pub mod job;
 pub mod kernels;
 mod linalg;
+pub mod lock;
 pub mod models;
 pub mod optim;
 pub mod params;
@@ -113,6 +115,7 @@ pub mod random;
 pub mod reference;
 #[allow(missing_docs, reason = "its records are being made one a file")]
 pub mod report;
+pub mod rows;
 #[allow(missing_docs, reason = "its records are being made one a file")]
 pub mod store;
 pub mod tasks;
@@ -122,7 +125,7 @@ pub mod tune;
 
 pub use config::Config;
 pub use error::{Error, Kind, Result};
-pub use eval::{Evaluator, Row};
+pub use eval::Evaluator;
 pub use gpu::Engine;
 pub use job::{Experiment, Machine};
 pub use kernels::{KERNELS, Tuning};
@@ -130,4 +133,5 @@ pub use params::{ParamTable, Spans};
 pub use prompt::law::Law;
 pub use prompt::own::OwnLaw;
 pub use store::checkpoint::Checkpoint;
+pub use store::scores::Row;
 pub use tasks::Problem;

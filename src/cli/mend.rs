@@ -44,10 +44,10 @@ fn by_flags(mend: Mend) -> &'static str {
         Mend::Restart => "; leave out --resume",
         Mend::SameOrRestart => "; give the same, or leave out --resume to start the phase again",
         Mend::Finish => "; end the phase by --resume and give its checkpoint",
-        Mend::NameExperiment => {
+        Mend::Origin => {
             "; if it holds weights of another program, name their experiment by --config PRESET|FILE.toml"
         }
-        Mend::EarlierOrNameExperiment => {
+        Mend::EarlierOrOrigin => {
             "; use an earlier checkpoint, or, if another program saved it on purpose, leave out its metadata and give \
              --config"
         }

@@ -5,7 +5,8 @@ use crate::error::{Error, Mend, Result, shown};
 use crate::fingerprint::{Identity, Noted};
 use crate::params::ParamTable;
 use crate::store::checkpoint::{self, Checkpoint, MOMENTS, Reader};
-use crate::store::rundir::{self, PhaseInfo};
+use crate::store::records::PhaseInfo;
+use crate::store::rundir;
 use std::path::{Path, PathBuf};
 
 /// Writes a finished model with its moments, and its configuration, data and phase in the metadata, but no times: the

@@ -10,9 +10,11 @@ pub const ROOMS: &[&[(&str, &[&str])]] = &[
         ("bounded", &[]),
         ("escape", &[]),
         ("linalg", &[]),
+        ("lock", &["error"]),
         // Figures know no run.
         ("plot", &[]),
         ("random", &[]),
+        ("rows", &["error"]),
     ],
     &[("optim", &[]), ("prompt", &["random"]), ("params", &["error", "random"]), ("findings", &["plot"])],
     &[("config", &["bounded", "error", "escape", "optim", "prompt"])],
@@ -33,7 +35,7 @@ pub const ROOMS: &[&[(&str, &[&str])]] = &[
     &[
         ("models", &["error", "gpu", "kernels", "optim", "params", "prompt"]),
         ("theory", &["config", "error", "interrupt", "linalg", "random"]),
-        ("store", &["bounded", "error", "fingerprint", "gpu"]),
+        ("store", &["bounded", "error", "fingerprint", "lock", "params", "rows"]),
         // Neither kernels nor models: a task is a law.
         ("tasks", &["config", "error", "escape", "fingerprint", "interrupt", "linalg", "prompt", "random"]),
     ],
@@ -58,12 +60,14 @@ pub const ROOMS: &[&[(&str, &[&str])]] = &[
             ],
         ),
         // From files alone.
-        ("report", &["bounded", "config", "error", "escape", "findings", "fingerprint", "plot", "store"]),
+        (
+            "report",
+            &["bounded", "config", "error", "escape", "findings", "fingerprint", "plot", "rows", "store"],
+        ),
     ],
     &[(
         "job",
         &[
-            "bounded",
             "config",
             "error",
             "escape",
@@ -99,15 +103,16 @@ pub const ROOMS: &[&[(&str, &[&str])]] = &[
             "config",
             "error",
             "escape",
-            "eval",
             "gpu",
             "interrupt",
             "job",
             "kernels",
+            "lock",
             "models",
             "probe",
             "profile",
             "report",
+            "rows",
             "store",
             "train",
             "tune",

@@ -46,5 +46,5 @@ pub(super) fn take(
     }
     let noted = noted.map_or("none".to_string(), |noted| shown(&noted));
     let message = format!("is torn or was altered: it has CRC-32 {found} instead of {noted}");
-    Err(Error::file(path, message).mend(Mend::EarlierOrNameExperiment))
+    Err(Error::file(path, message).mend(Mend::EarlierOrOrigin))
 }

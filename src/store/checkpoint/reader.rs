@@ -93,7 +93,7 @@ impl Reader {
             true => Ok(reader),
             false => {
                 let message = "is not a floe checkpoint (its metadata does not say that floe wrote it)";
-                Err(Error::file(path, message).mend(Mend::NameExperiment))
+                Err(Error::file(path, message).mend(Mend::Origin))
             }
         }
     }
