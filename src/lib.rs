@@ -113,10 +113,8 @@ pub mod profile;
 pub mod prompt;
 pub mod random;
 pub mod reference;
-#[allow(missing_docs, reason = "its records are being made one a file")]
 pub mod report;
 pub mod rows;
-#[allow(missing_docs, reason = "its records are being made one a file")]
 pub mod store;
 pub mod tasks;
 pub mod theory;

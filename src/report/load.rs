@@ -16,11 +16,17 @@ use std::path::{Path, PathBuf};
 /// Everything a report shows, and nothing else.
 #[derive(Debug)]
 pub struct RunData {
+    /// Where it was read.
     pub dir: PathBuf,
+    /// The experiment, as it was resolved.
     pub config: Config,
+    /// What `run.json` says.
     pub run: RunInfo,
+    /// Training losses, a model each.
     pub curves: Vec<Curve>,
+    /// Test errors of models.
     pub eval: Vec<Series>,
+    /// Those of reference predictors.
     pub baselines: Vec<Series>,
     /// Attention matrices by model; a model without a checkpoint is absent.
     pub weights: Vec<Weights>,
@@ -29,33 +35,46 @@ pub struct RunData {
 /// Training losses of one model by step. A step written twice (a resumed run) counts once, the later line.
 #[derive(Debug)]
 pub struct Curve {
+    /// `pretrained` or a method.
     pub model: String,
+    /// Ascending.
     pub steps: Vec<Loss>,
 }
 
 /// Losses at one step; NaN where the file has `null`.
 #[derive(Clone, Copy, Debug)]
 pub struct Loss {
+    /// From 0.
     pub step: u64,
+    /// What was descended.
     pub total: f64,
+    /// Zero-shot part.
     pub zs: f64,
+    /// Few-shot part, before its weight.
     pub fs: f64,
 }
 
 /// Errors of one model (or reference) on one task, by shots.
 #[derive(Clone, Debug)]
 pub struct Series {
+    /// The model, or the reference predictor.
     pub model: String,
+    /// What it was tested on.
     pub task: String,
+    /// Ascending by shots.
     pub points: Vec<Point>,
 }
 
 /// Mean squared error at one shot count. `mean` is NaN where only the exact risk is known, `stderr` where there is none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
+    /// Demonstrations.
     pub shots: u32,
+    /// Mean squared error.
     pub mean: f64,
+    /// Standard error of the mean.
     pub stderr: f64,
+    /// Exact risk, where there is one.
     pub exact: Option<f64>,
 }
 

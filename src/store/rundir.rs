@@ -72,7 +72,9 @@ pub enum Chosen {
 /// The variant that unfinished work began with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Begun {
+    /// Its name.
     pub variant: String,
+    /// Who chose it.
     pub chosen: Chosen,
 }
 
@@ -155,14 +157,17 @@ impl RunDir {
         RunDir { root: root.to_path_buf(), _lock: None }
     }
 
+    /// The directory.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
+    /// Where the log of training is.
     pub fn metrics(&self) -> PathBuf {
         self.root.join("metrics.jsonl")
     }
 
+    /// Where a model's checkpoint is.
     pub fn checkpoint(&self, model: &str) -> PathBuf {
         self.root.join("checkpoints").join(format!("{model}.safetensors"))
     }
