@@ -1,7 +1,7 @@
 //! Parity cases and benches of `block_update`.
 
 use super::super::grad_norm;
-use super::super::update::fixture::{Fixture, bench, fixtures, tall};
+use super::super::update::fixture::{Fixture, bench, each, tall};
 use super::super::update::{Piece, Update};
 use crate::gpu::Recording;
 use crate::kernels::Tuning;
@@ -21,12 +21,8 @@ fn both(update: &Update, piece: &Piece, tuning: &Tuning) -> Recording {
 }
 
 pub fn cases(tuning: &Tuning) -> Vec<Case> {
-    let rules = [Rule::Sgd, Rule::Adam, Rule::AdamW];
-    let each = rules
-        .into_iter()
-        .flat_map(|rule| fixtures().into_iter().map(move |f| f.case(rule, tuning, (step, false))));
     let tall = Fixture::new("more blocks than go in x", tall(), 0.0).case(Rule::AdamW, tuning, (step, false));
-    each.chain([tall]).collect()
+    each(tuning, (step, false)).into_iter().chain([tall]).collect()
 }
 
 pub fn benches(tuning: &Tuning) -> Vec<Bench> {

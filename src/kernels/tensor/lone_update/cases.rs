@@ -1,17 +1,12 @@
 //! Parity cases and benches of `lone_update`.
 
-use super::super::update::fixture::{bench, fixtures};
+use super::super::update::fixture::{bench, each};
 use super::record;
 use crate::kernels::Tuning;
 use crate::kernels::case::{Bench, Case};
-use crate::optim::Rule;
 
 pub fn cases(tuning: &Tuning) -> Vec<Case> {
-    let rules = [Rule::Sgd, Rule::Adam, Rule::AdamW];
-    rules
-        .into_iter()
-        .flat_map(|rule| fixtures().into_iter().map(move |f| f.case(rule, tuning, (record, true))))
-        .collect()
+    each(tuning, (record, true))
 }
 
 pub fn benches(tuning: &Tuning) -> Vec<Bench> {

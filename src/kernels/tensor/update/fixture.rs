@@ -13,7 +13,7 @@ use crate::reference::masked_update as reference;
 use std::ops::Range;
 
 /// What records a step and its norm.
-type Record = fn(&Update, &Piece, &Tuning) -> Recording;
+pub type Record = fn(&Update, &Piece, &Tuning) -> Recording;
 
 /// The step of the cases, in a ring of three.
 const STEP: usize = 4;
@@ -162,6 +162,13 @@ fn spread(blocks: &Blocks, dense: &[f64], states: usize) -> Vec<f64> {
     let marks: Vec<f32> = (0..dense.len()).map(|i| i as f32 + 1.0).collect();
     let place = |mark: f32| if mark == 0.0 { KEPT } else { dense[mark as usize - 1] };
     blocks.spread(&marks, states).into_iter().map(place).collect()
+}
+
+/// Cases of every mask under one rule and of the simplest under the others, whose arithmetic is `masked_update`'s too.
+pub fn each(tuning: &Tuning, how: (Record, bool)) -> Vec<Case> {
+    let all = fixtures().into_iter().map(|fixture| fixture.case(Rule::AdamW, tuning, how));
+    let others = [Rule::Sgd, Rule::Adam].map(|rule| fixtures().swap_remove(0).case(rule, tuning, how));
+    all.chain(others).collect()
 }
 
 /// A step of AdamW with its norm on all of so many elements.
