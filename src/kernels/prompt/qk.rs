@@ -11,9 +11,9 @@ use crate::prompt::shape::{GradLayout, Shape};
 /// Which of query and key are trained, per layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trained {
-    /// [L]: whether anything of a layer's query matrices is trained.
+    /// `[L]`: whether anything of a layer's query matrices is trained.
     pub q: Vec<bool>,
-    /// [L]: whether anything of a layer's key matrices is trained.
+    /// `[L]`: whether anything of a layer's key matrices is trained.
     pub k: Vec<bool>,
 }
 
