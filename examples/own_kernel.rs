@@ -20,10 +20,7 @@ fn axpy(a: f32, x: &Buffer, y: &Buffer, count: usize) -> Recording {
            if (id.x < {count}u) {{ y[id.x] = {a:?}f * x[id.x] + y[id.x]; }}
          }}"
     );
-    let bindings = vec![
-        Binding { index: 0, name: "x", access: Access::Read },
-        Binding { index: 1, name: "y", access: Access::ReadWrite },
-    ];
+    let bindings = vec![Binding::new(0, "x", Access::Read), Binding::new(1, "y", Access::ReadWrite)];
     let program = Program::new(ProgramDesc {
         kernel: "axpy",
         entry: "axpy",

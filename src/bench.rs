@@ -26,33 +26,42 @@ pub struct Figure {
     pub name: String,
     /// Median, smallest and largest wall time of one launch or step, many in a submission, in milliseconds.
     pub ms: f64,
+    /// The least of the samples.
     pub ms_min: f64,
+    /// The most of them.
     pub ms_max: f64,
     /// Median time by the device's clock, milliseconds, where it has one.
     pub device_ms: Option<f64>,
     /// Arithmetic and traffic by the kernel's own formula, from the median. An operation is an addition, a
     /// multiplication or an integer operation of the random numbers; a multiply-add is two.
     pub gflops: f64,
+    /// Bytes a second by the kernel's own count, in units of 10⁹.
     pub gbytes_s: f64,
     /// Per cent of the nearer roof: measured multiply-add rate or bandwidth.
     pub roof: f64,
     /// Elements trained and optimizer state in bytes, of a step.
     pub trained: Option<usize>,
+    /// Bytes of moments that a step keeps; none of a kernel.
     pub optimizer_bytes: Option<usize>,
 }
 
 /// A bench's figures and what they were taken on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
+    /// floe's version.
     pub floe: String,
+    /// The adapter's name.
     pub adapter: String,
+    /// Its driver, with the version.
     pub driver: String,
     /// How kernels split their work; empty in files from before it was written.
     #[serde(default)]
     pub variant: String,
     /// Measured roofs, the best of all samples: multiply-add GFLOP/s, and GB/s of the faster of copy and fill.
     pub roof_gflops: f64,
+    /// Bytes a second of a copy at best, read and written, in units of 10⁹.
     pub roof_gbytes_s: f64,
+    /// In the order in which they were taken.
     pub figures: Vec<Figure>,
     /// Steps with everything trained against steps with the value alone.
     #[serde(default)]

@@ -152,7 +152,7 @@ fn printed(outcome: std::io::Result<()>) -> Result<()> {
 /// Says what went wrong and what can be done about it, in one line that is safe to show. A reader of standard error that has gone away is no reason
 /// to panic.
 pub fn say(error: &Error) {
-    let words = format!("{error}{}", mend::mend(error));
+    let words = mend::told(error) + &mend::mend(error);
     let _ = writeln!(std::io::stderr(), "floe: {}", escape::line(&words));
 }
 

@@ -109,6 +109,38 @@ pub enum Error {
     /// A parity check did not pass.
     #[error("{0}")]
     Parity(String),
+    /// One of the others, with what a caller could do about it.
+    #[error("{error}")]
+    Mendable {
+        /// What is wrong.
+        error: Box<Error>,
+        /// What could be done.
+        mend: Mend,
+    },
+}
+
+/// What a caller could do about an error; the command line says it by its flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Mend {
+    /// Write into another directory.
+    Elsewhere,
+    /// Go on with what is there, or write into another directory.
+    GoOn,
+    /// Give the experiment that the directory is of, or write into another directory.
+    Same,
+    /// The same, and finished phases can be trained for longer.
+    SameOrLonger,
+    /// Start the phase again instead of going on with it.
+    Restart,
+    /// Give the experiment that the state is of, or start the phase again.
+    SameOrRestart,
+    /// End the phase first, and give the checkpoint that it ends with.
+    Finish,
+    /// If another program wrote the file, name the experiment that its weights are of.
+    Origin,
+    /// Use an earlier checkpoint; or the file without its metadata, with the experiment that its weights are of.
+    EarlierOrOrigin,
 }
 
 /// What kind of thing went wrong, for a caller that goes on by it.
@@ -165,6 +197,8 @@ pub enum Limit {
     Workgroups,
     /// Storage buffers that a kernel binds.
     StorageBuffers,
+    /// Storage textures that a kernel binds.
+    StorageTextures,
     /// Bytes of a storage buffer's binding.
     StorageBinding,
     /// Bytes of a uniform buffer's binding.
@@ -181,6 +215,7 @@ impl fmt::Display for Limit {
             Limit::WorkgroupSize => "workgroup size in x",
             Limit::Workgroups => "workgroups in a dimension",
             Limit::StorageBuffers => "storage buffers a kernel",
+            Limit::StorageTextures => "storage textures a kernel",
             Limit::StorageBinding => "storage binding in bytes",
             Limit::UniformBinding => "uniform binding in bytes",
             Limit::Loops => "loop iterations an invocation",
@@ -217,6 +252,7 @@ impl Error {
             Error::Overflow { .. } => Kind::Overflow,
             Error::Interrupted(_) => Kind::Interrupted,
             Error::Parity(_) => Kind::Parity,
+            Error::Mendable { error, .. } => error.kind(),
         }
     }
 
@@ -225,8 +261,14 @@ impl Error {
         match self {
             Error::Usage(_) | Error::Config { .. } => 2,
             Error::Interrupted(_) => 130,
+            Error::Mendable { error, .. } => error.exit_code(),
             _ => 1,
         }
+    }
+
+    /// The same, with what could be done about it.
+    pub fn mend(self, mend: Mend) -> Self {
+        Error::Mendable { error: Box::new(self), mend }
     }
 
     /// A [`Error::File`] from anything that can be printed.

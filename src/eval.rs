@@ -13,43 +13,10 @@ use crate::linalg;
 use crate::models::prompt::Plan;
 use crate::params::ParamTable;
 use crate::prompt::law::Law;
-use crate::store::results::{CsvText, number};
+use crate::store::scores::Row;
 use crate::tasks::regression::Truth;
 use crate::tasks::{Known, Problem, baselines};
 use crate::theory::{self, Head, Setting};
-
-/// A row of `eval.csv` or `baselines.csv`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Row {
-    /// `pretrained`, a method, or a reference.
-    pub model: String,
-    /// The test.
-    pub task: String,
-    /// Demonstrations before the query.
-    pub shots: usize,
-    /// Mean squared error over prompts and seeds, against the noisy y.
-    pub mean: f64,
-    /// Standard deviation of a prompt's squared error over the root of the number of prompts of all seeds; none of a
-    /// single prompt.
-    pub stderr: Option<f64>,
-    /// Exact risk, where there is one.
-    pub exact: Option<f64>,
-}
-
-/// The header of both files.
-pub const HEADER: [&str; 7] = ["model", "task", "shots", "mean", "stderr", "exact", "fingerprint"];
-
-/// Rows as CSV, each with the fingerprint of its experiment: in a column, because that is what every reader of CSV
-/// keeps, and what stays when the file is copied or joined with others.
-pub fn to_csv<'a>(rows: impl IntoIterator<Item = (&'a Row, &'a str)>) -> String {
-    let mut table = CsvText::new(HEADER);
-    for (row, fingerprint) in rows {
-        let [shots, mean, stderr, exact] =
-            [row.shots.to_string(), row.mean.to_string(), number(row.stderr), number(row.exact)];
-        table.row([&row.model, &row.task, &shots, &mean, &stderr, &exact, fingerprint]);
-    }
-    table.text()
-}
 
 /// Tests models of one experiment.
 pub struct Evaluator<'a> {

@@ -105,15 +105,23 @@ pub struct Noted {
     pub start: Option<String>,
 }
 
-/// As it stands in `run.json` and `sweep.json`.
-#[derive(Clone, Debug, Serialize)]
+/// As it stands in `run.json` and `sweep.json`; those from before it was written say nothing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Record {
-    /// [`Identity::short`].
+    /// [`Identity::short`]; empty where a file does not say.
     pub fingerprint: String,
     /// TOML.
-    pub config: String,
+    pub config: Option<String>,
     /// What was read.
-    pub data: Vec<Data>,
+    pub data: Option<Vec<Data>>,
+}
+
+impl Record {
+    /// What it says.
+    pub fn noted(&self) -> Noted {
+        Noted { config: self.config.clone(), data: self.data.clone(), start: None }
+    }
 }
 
 impl Identity {
@@ -155,7 +163,8 @@ impl Identity {
 
     /// As it is written to a file.
     pub fn record(&self) -> Record {
-        Record { fingerprint: self.short(), config: self.config.clone(), data: self.data.clone() }
+        let (config, data) = (Some(self.config.clone()), Some(self.data.clone()));
+        Record { fingerprint: self.short(), config, data }
     }
 
     /// As it stands beside the tensors of a checkpoint.
@@ -242,14 +251,7 @@ impl Noted {
     /// From a `run.json` or `sweep.json`; one from before this was written, or that another hand has changed, says
     /// nothing.
     pub fn of_json(text: &str) -> Noted {
-        #[derive(Default, Deserialize)]
-        #[serde(default)]
-        struct Info {
-            config: Option<String>,
-            data: Option<Vec<Data>>,
-        }
-        let Info { config, data } = serde_json::from_str(text).unwrap_or_default();
-        Noted { config, data, start: None }
+        serde_json::from_str::<Record>(text).map(|record| record.noted()).unwrap_or_default()
     }
 }
 

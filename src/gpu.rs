@@ -1,25 +1,26 @@
-//! The only place that names wgpu, and Vulkan behind it: devices, an engine that executes recordings, and what drivers'
-//! compilers say of programs.
+//! The only place that names wgpu: devices, and an engine that executes recordings.
 //!
 //! Everything above builds [`Recording`]s out of plain handles; nothing above sees a wgpu type.
 
-#[cfg(not(target_vendor = "apple"))]
-mod compiler;
-#[cfg(target_vendor = "apple")]
-#[path = "gpu/no_compiler.rs"]
-mod compiler;
+mod buffer;
 mod device;
 mod engine;
+mod ledger;
 mod manifest;
 mod pace;
+mod program;
 mod recording;
 mod rounds;
-#[cfg(not(target_vendor = "apple"))]
-mod spirv;
+mod texture;
 pub mod wgsl;
 
-pub use compiler::{Compiled, Compiler};
+pub use buffer::{ALIGN, Buffer, DType, View};
 pub use device::{AdapterSummary, adapters, open};
 pub use engine::{Engine, Launch, ReadBack};
+pub use ledger::{Held, Ledger};
+#[cfg(not(target_vendor = "apple"))]
+pub(crate) use manifest::absent;
 pub use pace::Pace;
-pub use recording::{Access, Binding, Buffer, Consts, Dispatch, Groups, Program, ProgramDesc, Recording};
+pub use program::{Access, Binding, Consts, Program, ProgramDesc};
+pub use recording::{Command, Dispatch, Groups, Recording, Resource, Rows};
+pub use texture::{Texels, Texture};

@@ -12,7 +12,7 @@ pub use tuning::{Tuning, VARIANTS};
 use crate::gpu::{Access, Binding, Consts, Program, ProgramDesc};
 use prompt::{prompt_eval, prompt_moments, prompt_sample, prompt_step, prompt_train, qk};
 use shared::{grad_reduce, masked_update, normal, roof};
-use tensor::{block_update, grad_norm};
+use tensor::{block_update, grad_norm, lone_update};
 
 /// A kernel as parity, bench and shader validation see it.
 pub struct Kernel {
@@ -65,18 +65,19 @@ pub const KERNELS: &[Kernel] = &[
         cases: block_update::cases,
         benches: block_update::benches,
     },
+    Kernel { wing: "tensor", stem: "lone_update", cases: lone_update::cases, benches: lone_update::benches },
 ];
 
 const fn uniform(index: u32, name: &'static str) -> Binding {
-    Binding { index, name, access: Access::Uniform }
+    Binding::new(index, name, Access::Uniform)
 }
 
 const fn read(index: u32, name: &'static str) -> Binding {
-    Binding { index, name, access: Access::Read }
+    Binding::new(index, name, Access::Read)
 }
 
 const fn write(index: u32, name: &'static str) -> Binding {
-    Binding { index, name, access: Access::ReadWrite }
+    Binding::new(index, name, Access::ReadWrite)
 }
 
 /// What an entry point is called, and what it takes of an adapter.

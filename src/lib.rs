@@ -56,15 +56,17 @@
 //! | [`models`], [`optim`] | a family's training step as a recording of kernels; update rules and schedules |
 //! | [`train`], [`job`] | the training loop and its states; whole experiments, runs and sweeps |
 //! | [`eval`], [`theory`] | test errors at every shot count; exact risks, optima and floors in closed form |
-//! | [`store`], [`fingerprint`] | checkpoints, run directories and tables; what a result was made from |
+//! | [`store`], [`fingerprint`] | checkpoints, run directories, a struct for each record in them; what a result was made from |
 //! | [`gpu`] | devices, buffers, recordings, and the engine that runs them: all that knows of wgpu |
 //! | [`kernels`], [`mod@reference`] | host sides of the shaders with their parity cases; the same again in f64 |
+//! | [`compiler`] | what a Vulkan driver's compiler makes of a program, for cards that are there or not |
 //! | [`check`], [`compare`] | parity on a device, and the one comparator |
 //! | [`random`] | numbers that are functions of a counter, the same on devices and the host |
 //! | [`mod@bench`], [`tune`], [`profile`], [`probe`] | timing, the choice of a variant, where time goes, batches for other programs |
-//! | [`plot`], [`findings`], [`report`] | figures that know no run; what results mean, in words; pages from the files of a run |
+//! | [`report`] | pages from the files of a run |
 //! | [`cli`] | the program |
-//! | [`interrupt`], [`bounded`], [`escape`], [`error`] | asking long work to stop; reading hostile files; showing hostile words; errors |
+//! | [`interrupt`], [`bounded`], [`rows`], [`lock`] | asking long work to stop; reading hostile files; CSV of typed rows; one writer a place |
+//! | [`escape`], [`error`] | showing hostile words; errors |
 //!
 //! # Errors
 //!
@@ -80,49 +82,48 @@
 
 #![warn(missing_docs)]
 
-#[allow(missing_docs, reason = "fields whose names say all, not yet gone through")]
 pub mod bench;
 pub mod bounded;
 pub mod check;
 pub mod cli;
 pub mod compare;
+#[cfg(not(target_vendor = "apple"))]
+pub mod compiler;
+#[cfg(target_vendor = "apple")]
+#[path = "compiler/none.rs"]
+pub mod compiler;
 pub mod config;
 pub mod error;
 pub mod escape;
 pub mod eval;
-#[allow(missing_docs, reason = "fields whose names say all, not yet gone through")]
-pub mod findings;
+mod findings;
 pub mod fingerprint;
-#[allow(missing_docs, reason = "fields whose names say all, not yet gone through")]
 pub mod gpu;
 pub mod interrupt;
 pub mod job;
-#[allow(missing_docs, reason = "fields whose names say all, not yet gone through")]
 pub mod kernels;
 mod linalg;
+pub mod lock;
 pub mod models;
 pub mod optim;
 pub mod params;
-#[allow(missing_docs, reason = "fields whose names say all, not yet gone through")]
-pub mod plot;
+mod plot;
 pub mod probe;
 pub mod profile;
 pub mod prompt;
 pub mod random;
 pub mod reference;
-#[allow(missing_docs, reason = "fields whose names say all, not yet gone through")]
 pub mod report;
-#[allow(missing_docs, reason = "fields whose names say all, not yet gone through")]
+pub mod rows;
 pub mod store;
 pub mod tasks;
 pub mod theory;
 pub mod train;
-#[allow(missing_docs, reason = "fields whose names say all, not yet gone through")]
 pub mod tune;
 
 pub use config::Config;
 pub use error::{Error, Kind, Result};
-pub use eval::{Evaluator, Row};
+pub use eval::Evaluator;
 pub use gpu::Engine;
 pub use job::{Experiment, Machine};
 pub use kernels::{KERNELS, Tuning};
@@ -130,4 +131,5 @@ pub use params::{ParamTable, Spans};
 pub use prompt::law::Law;
 pub use prompt::own::OwnLaw;
 pub use store::checkpoint::Checkpoint;
+pub use store::scores::Row;
 pub use tasks::Problem;

@@ -6,10 +6,12 @@ pub mod blocks;
 mod coverage;
 pub mod mask;
 mod pattern;
+mod segments;
 mod spans;
 mod table;
 
 pub use blocks::{Block, Blocks, Part};
 pub use coverage::{Coverage, Group};
+pub use segments::{ALIGN, Place, Segments, Trained};
 pub use spans::Spans;
 pub use table::{Axis, Init, Need, Param, ParamTable};

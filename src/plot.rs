@@ -26,5 +26,5 @@ pub use mark::{DASHES, Dash, Marker};
 pub use numbers::number;
 pub use palette::{Ink, css};
 pub use panel::{Beyond, Dot, Panel, Series, Spread};
-pub use scatter::{Measure, Role, Scatter, Scattered, Spot, front};
+pub use scatter::{Measure, Role, Scatter, Spot, front};
 pub use svg::escape;

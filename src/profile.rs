@@ -1,6 +1,6 @@
 //! Where the device's time goes: a table of launches by time, and a trace for Perfetto or chrome://tracing.
 
-use crate::gpu::{Launch, Recording};
+use crate::gpu::{Launch, Ledger, Recording};
 use std::collections::BTreeMap;
 
 /// Launches of each phase that the trace holds; the table counts all.
@@ -18,6 +18,15 @@ pub struct Profile {
     traced: usize,
 }
 
+/// Rows of what the device held by label and how much it was at most, the largest first; the peak of all of it last.
+pub fn memory(ledger: &Ledger) -> Vec<Vec<String>> {
+    let kib = |bytes: u64| format!("{:.1}", bytes as f64 / 1024.0);
+    let rows = ledger.rows().into_iter().map(|(label, held)| vec![label.to_string(), kib(held.peak)]);
+    let header = ["device memory", "KiB at most"].map(String::from).to_vec();
+    let all = vec!["all at a time".to_string(), kib(ledger.peak())];
+    std::iter::once(header).chain(rows).chain([all]).collect()
+}
+
 impl Profile {
     /// Adds launches of a recording, in launch order, under the name of a phase.
     pub fn add(&mut self, phase: &str, recording: &Recording, launches: &[Launch]) {
@@ -26,7 +35,7 @@ impl Profile {
             self.traced = 0;
         }
         let Some((_, kernels)) = self.totals.last_mut() else { return };
-        for (launch, dispatch) in launches.iter().zip(recording.dispatches.iter().cycle()) {
+        for (launch, dispatch) in launches.iter().zip(recording.dispatches().cycle()) {
             let total = kernels.entry(dispatch.program.entry.to_string()).or_default();
             total.0 += 1;
             total.1 += launch.ns;

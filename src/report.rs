@@ -13,7 +13,7 @@ mod tradeoff;
 mod weights;
 
 pub use drawn::Drawn;
-pub use load::{Curve, Device, Loss, PRETRAINED, Phase, Point, RunData, RunInfo, Series, read};
+pub use load::{Curve, Loss, PRETRAINED, Point, RunData, Series, read};
 pub use weights::{Matrix, Weights};
 
 use crate::error::{Error, Result};

@@ -2,7 +2,8 @@
 
 pub mod atomic;
 pub mod checkpoint;
-pub mod lock;
 pub mod metrics;
+pub mod records;
 pub mod results;
 pub mod rundir;
+pub mod scores;

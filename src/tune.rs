@@ -28,6 +28,7 @@ pub type Round = [f64; WORKLOADS.len()];
 /// A variant and how it did.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
+    /// Its name.
     pub variant: &'static str,
     /// Its rounds, the same number and order for all; or why it was not timed.
     pub rounds: std::result::Result<Vec<Round>, String>,

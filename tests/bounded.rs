@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use floe::config::{self, Schedule};
-use floe::gpu::{self, Buffer, Engine};
+use floe::gpu::{self, Buffer, Engine, View};
 use floe::job::sweep::Members;
 use floe::job::{Experiment, Machine};
 use floe::kernels::Tuning;
@@ -72,8 +72,8 @@ fn schedules_take_memory_by_the_submission() {
             let start = Start { params: &params, moments: &[], step: steps - 9 };
             let (model, table) = (&experiment.config.model, &experiment.table);
             let stepper = Stepper::new(model, table, &plan, start, ring, &tuning);
-            let buffers = stepper.recording.dispatches.iter().flat_map(|d| &d.buffers);
-            assert!(buffers.map(Buffer::bytes).max().unwrap() < 1 << 20);
+            let buffers = stepper.recording.dispatches().flat_map(|d| &d.resources);
+            assert!(buffers.filter_map(|r| r.view()).map(View::bytes).max().unwrap() < 1 << 20);
             let mut at = steps - 9;
             for &count in chunks {
                 stepper.submit(&engine, at, count).unwrap();

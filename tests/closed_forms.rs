@@ -1,7 +1,7 @@
 //! Closed-form optima belong to what was trained, whatever a method is called. Nothing here needs a device.
 
+use floe::Row;
 use floe::config;
-use floe::eval::Row;
 use floe::job::{Experiment, Family};
 
 /// The references of an experiment in two covariates with these keys and methods, `name loss train` each.

@@ -136,8 +136,13 @@ fn a_frozen_tensor_has_no_place_in_the_gradient() {
         let params = vec![0.1; table.len()];
         let start = Start { params: &params, moments: &[], step: 0 };
         let stepper = Stepper::new(&model, &table, &plan, start, 1, tuning);
-        let step = stepper.recording.dispatches.iter().find(|d| d.program.kernel == "prompt_step").unwrap();
-        let partials = step.buffers.iter().find(|b| b.label() == "partials").unwrap();
+        let step = stepper.recording.dispatches().find(|d| d.program.kernel == "prompt_step").unwrap();
+        let partials = step
+            .resources
+            .iter()
+            .filter_map(|r| r.view())
+            .find(|v| v.buffer().label() == "partials")
+            .unwrap();
         partials.bytes() / 4 / 24
     };
     // The last row of V (7) and QK (49), and the two loss sums.

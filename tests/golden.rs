@@ -249,7 +249,7 @@ fn many_steps_run_in_a_launch_only_where_all_of_them_repay_its_compilation() {
         plan.steps = steps;
         let start = Start { params: &run.start, moments: &[], step: start };
         let stepper = Stepper::new(&run.model, &run.table, &plan, start, 1, tuning);
-        stepper.recording.dispatches[0].program.kernel
+        stepper.recording.dispatches().next().unwrap().program.kernel
     };
     assert_eq!(kernel(20, 0, processor), "prompt_step");
     assert_eq!(kernel(100_000, 0, processor), "prompt_train");

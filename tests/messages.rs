@@ -172,7 +172,7 @@ fn overrides() {
         ("seed:1", &["key=value (with =, not :)"]),
         ("pretrain.steps=1e3", &["write 1000"]),
         ("pretrain.steps=1,000", &["write 1000"]),
-        ("pretrain.steps=5,pretrain.batch=1", &["a --set of its own"]),
+        ("pretrain.steps=5,pretrain.batch=1", &["one of its own"]),
         ("pretrain.optimizer=adam", &["`pretrain.optimizer.rule`"]),
         ("methods[0].lr=1", &["methods.zs-v.lr"]),
         ("methods.zs-vv.lr=1", &["did you mean `zs-v`?", "zs-all, zs-qk"]),
@@ -184,7 +184,7 @@ fn overrides() {
         ("task.kind=tabels", &["did you mean \"tables\"?"]),
         ("model.qk=Merged", &["did you mean \"merged\"?"]),
     ] {
-        told(load("paper", &[set.to_string()]), &[&[&format!("--set {set}: ")[..]], parts].concat());
+        told(load("paper", &[set.to_string()]), &[&[&format!("override {set}: ")[..]], parts].concat());
     }
     for (set, parts) in [
         ("sweep.seed=1", &["an axis is a list of values to try, like [1]"][..]),
@@ -194,7 +194,7 @@ fn overrides() {
         ("sweep.seed=[2020-01-01]", &["a date (2020-01-01)"]),
         ("sweep.methods.zsv.lr=[1]", &["zs-v"]),
     ] {
-        told(load_sweep("paper", &[set.to_string()]), &[&[&format!("--set {set}: ")[..]], parts].concat());
+        told(load_sweep("paper", &[set.to_string()]), &[&[&format!("override {set}: ")[..]], parts].concat());
     }
     // What a shell hands on of a tab, and of a space.
     for (typed, byte) in [

@@ -143,10 +143,9 @@ fn programs_with_a_callers_text_or_data_run_with_all_checks() {
     let machine = Machine::of(&engine);
     let sealed = |law: Law| {
         let recording = Source::new(&law);
-        let (state, out) = (Buffer::words("state", 1), Buffer::words("out", 1));
-        let recording =
-            prompt_sample::record(&recording, 1, 1, &state, (&out, &out.clone()), &machine.tuning);
-        recording.dispatches[0].is_own()
+        let [state, out, target] = ["state", "out", "target"].map(|label| Buffer::words(label, 1));
+        let recording = prompt_sample::record(&recording, 1, 1, &state, (&out, &target), &machine.tuning);
+        recording.dispatches().all(|d| d.is_own())
     };
     assert!(sealed(built_in()) && !sealed(Law::own(again())));
     // Of a whole step, what has no law in it is floe's own.
@@ -155,7 +154,7 @@ fn programs_with_a_callers_text_or_data_run_with_all_checks() {
     let start = Start { params: &params, moments: &[], step: 0 };
     let tuning = Tuning { resident: 0.0, ..machine.tuning };
     let step = experiment.stepper(&[(plan, start)], 8, Machine::new(&engine, tuning));
-    let own: Vec<bool> = step.recording.dispatches.iter().map(|d| d.is_own()).collect();
+    let own: Vec<bool> = step.recording.dispatches().map(|d| d.is_own()).collect();
     assert_eq!((own[0], own[1..].iter().all(|own| *own)), (false, true));
 
     // Groups of rows that are not there.

@@ -2,7 +2,7 @@
 
 use floe::check;
 use floe::compare::{MAX, RMS, distance};
-use floe::gpu::{self, Access, Buffer, Program, ProgramDesc};
+use floe::gpu::{self, Access, Buffer, Command, Program, ProgramDesc};
 use floe::kernels::{CANARIES, Case, Expect, KEPT, KERNELS, POISON, Tuning, VARIANTS, Values};
 
 #[test]
@@ -108,17 +108,14 @@ fn no_case_is_without_poison_and_canaries() {
         let name = format!("{stem}: {}", case.name);
         let given: Vec<Buffer> = case.expect.iter().map(|expect| expect.buffer.clone()).collect();
         let guarded = case.guarded().unwrap_or_else(|why| panic!("{name}: {why}"));
-        for (dispatch, binding, buffer) in guarded.recording.dispatches.iter().flat_map(|dispatch| {
-            dispatch
-                .program
-                .bindings
-                .iter()
-                .zip(&dispatch.buffers)
-                .map(move |(b, buffer)| (dispatch, b, buffer))
+        for (binding, view) in guarded.recording.dispatches().flat_map(|dispatch| {
+            let views = dispatch.resources.iter().filter_map(|resource| resource.view());
+            dispatch.program.bindings.iter().filter(|b| b.access.texels().is_none()).zip(views)
         }) {
+            let buffer = view.buffer();
             let (own, canaries) = buffer.contents().split_at(buffer.contents().len() - CANARIES);
             assert_eq!(canaries, [POISON; CANARIES], "{name}: `{}`", binding.name);
-            assert!(dispatch.program.bindings.len() == dispatch.buffers.len() && !own.is_empty());
+            assert!(!own.is_empty());
             if binding.access == Access::ReadWrite {
                 let expected = guarded.expect.iter().position(|expect| expect.buffer.id() == buffer.id());
                 let at =
@@ -151,7 +148,7 @@ fn a_kernel_that_writes_too_much_or_too_little_is_red() {
     let kernel = KERNELS.iter().find(|k| k.stem == "normal").unwrap();
     for (count, why) in [("1001", None), ("1002", Some("written past its end")), ("1000", Some("is off"))] {
         let mut case = (kernel.cases)(&tuning).remove(0);
-        let dispatch = &mut case.recording.dispatches[0];
+        let Command::Dispatch(dispatch) = &mut case.recording.commands[0] else { panic!("a launch") };
         let own = "const COUNT: u32 = 1001u;";
         assert!(dispatch.program.wgsl.contains(own));
         dispatch.program = Program::new(ProgramDesc {
@@ -264,7 +261,7 @@ fn a_callers_kernel_cannot_reach_beyond_its_buffers_and_arrays() {
           }
           for (var i = 0u; i < 64u; i++) { out[8] += u32(before[i] != 99u) + u32(behind[i] != 99u); }
         }";
-    let binding = |index, name, access| Binding { index, name, access };
+    let binding = |index, name, access| Binding::new(index, name, access);
     let program = Program::new(ProgramDesc {
         kernel: "reach",
         entry: "reach",
@@ -283,7 +280,7 @@ fn a_callers_kernel_cannot_reach_beyond_its_buffers_and_arrays() {
     engine.write(&back, back.contents()).unwrap();
     let mut recording = Recording::default();
     recording.dispatch(program, vec![Buffer::holding("where_", &places), out.clone()], [1, 1]);
-    assert!(!recording.dispatches[0].is_own());
+    assert!(recording.dispatches().all(|d| !d.is_own()));
     engine.submit(&recording, 1).unwrap();
     let words: Vec<u32> = engine.read(&out).unwrap();
     // What is read is one of the array's own elements; the last word may be what a write beyond was turned to.
@@ -298,13 +295,13 @@ fn a_callers_kernel_cannot_reach_beyond_its_buffers_and_arrays() {
 fn a_kernel_of_floes_own_that_was_altered_is_checked() {
     let tuning = VARIANTS[0];
     let kernel = KERNELS.iter().find(|k| k.stem == "grad_reduce").unwrap();
-    let dispatch = || (kernel.cases)(&tuning).swap_remove(0).recording.dispatches.swap_remove(0);
+    let dispatch = || (kernel.cases)(&tuning).swap_remove(0).recording.dispatches().next().unwrap().clone();
     assert!(dispatch().is_own());
     let mut altered = [dispatch(), dispatch(), dispatch()];
     altered[0].groups[0] += 1;
-    altered[1].buffers[0] = Buffer::words("small", 1);
+    altered[1].resources[0] = Buffer::words("small", 1).into();
     let mut again = floe::gpu::Recording::default();
     let own = &altered[2];
-    again.dispatch(own.program.clone(), own.buffers.clone(), own.groups);
-    assert!(altered[..2].iter().chain(&again.dispatches).all(|d| !d.is_own()));
+    again.dispatch(own.program.clone(), own.resources.clone(), own.groups);
+    assert!(altered[..2].iter().chain(again.dispatches()).all(|d| !d.is_own()));
 }

@@ -1,8 +1,11 @@
 //! naga reads every program that a parity case launches, compares it with what the host declares of it, and translates it
 //! for every backend.
 
-use floe::gpu::{Access, Program};
-use floe::kernels::{KERNELS, VARIANTS};
+#[path = "common/texels.rs"]
+mod texels;
+
+use floe::gpu::{Access, Binding, Program, Texels};
+use floe::kernels::{Case, KERNELS, VARIANTS};
 use naga::back::{hlsl, msl, spv};
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use naga::{AddressSpace, StorageAccess};
@@ -20,9 +23,11 @@ struct Parsed {
 /// Every program of every case of every variant, once: naga takes the longer, the more one function does.
 static PROGRAMS: LazyLock<Vec<Parsed>> = LazyLock::new(|| {
     let cases = VARIANTS.iter().flat_map(|v| KERNELS.iter().flat_map(|k| (k.cases)(v)));
-    let dispatches = cases.flat_map(|case| case.recording.dispatches);
-    let programs: BTreeMap<u64, Program> = dispatches.map(|d| (d.program.key(), d.program)).collect();
-    let programs: Vec<Program> = programs.into_values().collect();
+    let of = |case: Case| case.recording.dispatches().map(|d| d.program.clone()).collect::<Vec<_>>();
+    let programs: BTreeMap<u64, Program> =
+        cases.flat_map(of).map(|program| (program.key(), program)).collect();
+    let textures = texels::program(Texels::Rgba32Float);
+    let programs: Vec<Program> = programs.into_values().chain([textures]).collect();
     assert!(programs.len() >= 20, "{} programs", programs.len());
     each(&programs, |program| {
         let (module, info) = read(program);
@@ -77,6 +82,7 @@ fn bindings_and_workgroups_are_what_the_host_declares() {
                     Access::ReadWrite
                 }
                 AddressSpace::Storage { .. } => Access::Read,
+                AddressSpace::Handle => texture(&module.types[global.ty].inner).expect(&name),
                 other => panic!("{name}: {other:?}"),
             };
             found.insert(binding.binding, (global.name.clone().unwrap_or_default(), access));
@@ -86,6 +92,21 @@ fn bindings_and_workgroups_are_what_the_host_declares() {
         assert_eq!(found, declared, "{name}");
         assert_eq!(shared, program.shared_bytes, "{name}: workgroup memory");
     }
+}
+
+/// A storage texture's texels and how they are used.
+fn texture(ty: &naga::TypeInner) -> Option<Access> {
+    let naga::TypeInner::Image { class: naga::ImageClass::Storage { format, access }, .. } = ty else {
+        return None;
+    };
+    let texels = match format {
+        naga::StorageFormat::Rgba32Float => Texels::Rgba32Float,
+        naga::StorageFormat::Rgba16Float => Texels::Rgba16Float,
+        naga::StorageFormat::R32Float => Texels::R32Float,
+        _ => return None,
+    };
+    let read = *access == StorageAccess::LOAD;
+    Some(if read { Access::TextureRead(texels) } else { Access::TextureWrite(texels) })
 }
 
 #[test]
@@ -181,15 +202,18 @@ fn spirv(parsed: &Parsed) {
 
 /// As wgpu's Metal backend writes it, for the oldest language of what floe runs on (macOS 12).
 fn metal(parsed: &Parsed) {
-    let target = |(b, slot): (&floe::gpu::Binding, u8)| {
-        let mutable = b.access == Access::ReadWrite;
-        (Parsed::place(b.index), msl::BindTarget { buffer: Some(slot), mutable, ..Default::default() })
+    let (mut buffers, mut textures) = (0..31u8, 0..128u8);
+    let mut target = |b: &Binding| {
+        let (mutable, texture) = (b.access.writes(), b.access.texels().is_some());
+        let buffer = (!texture).then(|| buffers.next().expect("a slot"));
+        let texture = texture.then(|| textures.next().expect("a slot"));
+        (Parsed::place(b.index), msl::BindTarget { buffer, texture, mutable, ..Default::default() })
     };
-    let count = parsed.program.bindings.len() as u8;
+    let count = parsed.program.bindings.iter().filter(|b| b.access.texels().is_none()).count() as u8;
     // Metal has 31 slots, and the last one taken holds the lengths of arrays.
     assert!(count < 31, "{}: {count} buffers", parsed.name());
     let resources = msl::EntryPointResources {
-        resources: parsed.program.bindings.iter().zip(0..).map(target).collect(),
+        resources: parsed.program.bindings.iter().map(&mut target).collect(),
         sizes_buffer: Some(count),
         ..Default::default()
     };
@@ -214,13 +238,17 @@ fn metal(parsed: &Parsed) {
 fn directx(parsed: &Parsed, shader_model: hlsl::ShaderModel) {
     let (mut registers, mut bindings) = ([0; 3], hlsl::BindingMap::default());
     for b in &parsed.program.bindings {
-        // Constants, read-only and writable buffers are counted apart.
-        let register = &mut registers[b.access as usize];
+        // Constants, read-only buffers and what else is there are counted apart.
+        let register = match b.access {
+            Access::Uniform => &mut registers[0],
+            Access::Read => &mut registers[1],
+            Access::ReadWrite | Access::TextureRead(_) | Access::TextureWrite(_) => &mut registers[2],
+        };
         bindings
             .insert(Parsed::place(b.index), hlsl::BindTarget { register: *register, ..Default::default() });
         *register += 1;
     }
-    let constants = hlsl::BindTarget { register: registers[Access::Uniform as usize], ..Default::default() };
+    let constants = hlsl::BindTarget { register: registers[0], ..Default::default() };
     let options = hlsl::Options {
         shader_model,
         binding_map: bindings,

@@ -147,10 +147,10 @@ fn paths_of_an_axis_are_the_files_and_reproduce_from_the_sweeps_directory() {
 fn a_run_of_a_sweep_is_told_both_ways_out() {
     for (text, overrides, place) in [
         ("\n[sweep]\nseed = [1]", vec![], "a.toml:3: "),
-        ("", vec!["sweep.seed=[1]"], "--set sweep.seed=[1]: "),
+        ("", vec!["sweep.seed=[1]"], "override sweep.seed=[1]: "),
     ] {
         let error = resolve_text("a.toml", text, &sets(&overrides)).unwrap_err().to_string();
-        for part in [place, "`sweep.seed`", "`floe sweep`", "--set sweep={}"] {
+        for part in [place, "`sweep.seed`", "`floe sweep`", "override it by sweep={}"] {
             assert!(error.contains(part), "`{part}` is not in: {error}");
         }
     }
@@ -162,10 +162,10 @@ fn a_run_of_a_sweep_is_told_both_ways_out() {
 
 #[test]
 fn a_bad_axis_is_told_with_its_place_and_mend() {
-    expect("", &[], &["a.toml: has no axis to sweep", "--set sweep.seed=[0,1,2]"]);
+    expect("", &[], &["a.toml: has no axis to sweep", "override sweep.seed=[0,1,2]"]);
     expect("", &["sweep={}"], &["has no axis"]);
     expect("seed = 3", &[], &["a.toml:10: `sweep.seed` is 3; an axis is a list of values to try, like [3]"]);
-    expect("", &["sweep.seed=3"], &["--set sweep.seed=3: `sweep.seed` is 3"]);
+    expect("", &["sweep.seed=3"], &["override sweep.seed=3: `sweep.seed` is 3"]);
     expect("seed = []", &[], &["a.toml:10: `sweep.seed` is empty"]);
     expect("seed = [1, 2,\n1]", &[], &["a.toml:11: `sweep.seed` has the value 1 twice"]);
     expect("finetune.optimizer.lr = [0.1, 1e-1]", &[], &["has the value 0.1 twice"]);
@@ -198,7 +198,7 @@ fn a_bad_axis_is_told_with_its_place_and_mend() {
     expect(
         "",
         &["sweep.task.noise=[0.1, -1]"],
-        &["--set sweep.task.noise=[0.1, -1]: `sweep.task.noise`, value -1"],
+        &["override sweep.task.noise=[0.1, -1]: `sweep.task.noise`, value -1"],
     );
     // The fault is another key's, where the values cross.
     expect(

@@ -1,10 +1,11 @@
-// The norm of a gradient over the trained elements alone, in two stages of fixed order: grad_norm leaves a sum of squares
-// a block (a lane of a block, if not SHARED), grad_norm_total adds all of them up and takes the root.
+// The norm of a gradient over the trained elements alone, in two stages of fixed order: in grad_norm ALL workgroups each go over
+// some of its blocks in a row and leave a sum of squares (each of its lanes, if not SHARED); grad_norm_total adds all of them
+// up and takes the root.
 
 @group(0) @binding(0) var<storage, read> blocks: array<vec4u>;         // [BLOCKS] vec4 of parameters, gradient, moments; info
 @group(0) @binding(1) var<storage, read> grads: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> partials: array<f32>;   // [..., FIRST: BLOCKS * PARTS, ...]
-@group(0) @binding(3) var<storage, read> summed: array<vec4f>;         // [COUNT] the same, all blocks of all launches
+@group(0) @binding(2) var<storage, read_write> partials: array<f32>;   // [..., FIRST: ALL * PARTS, ...]
+@group(0) @binding(3) var<storage, read> summed: array<vec4f>;         // [COUNT] the same, of all launches
 @group(0) @binding(4) var<storage, read> state: array<u32>;            // [0] the step
 @group(0) @binding(5) var<storage, read_write> norms: array<f32>;      // [RING]
 
@@ -23,24 +24,20 @@ fn together(lane: u32, own: f32) -> f32 {
 
 @compute @workgroup_size(WG)
 fn grad_norm(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {
-  let at = group.y * WIDE + group.x;
-  if (at >= BLOCKS) { return; }
-  let block = blocks[at];
-  let quads = block.w & 0xffffu;
-  let kept = trained_of(block);
+  let first = group.y * WIDE + group.x;
+  if (first >= ALL) { return; }
   var sum = vec4f();
-  for (var i = lane; i < quads; i += WG) {
-    let g = grads[block.y + i];
-    // What is not trained may hold anything.
-    let own = select(vec4f(), g, kept);
-    sum += own * own;
+  for (var turn = 0u; turn < TURNS; turn++) {
+    let item = first * TURNS + turn;
+    if (item >= ITEMS) { break; }
+    sum += squares_of(share(item, lane));
   }
   let own = (sum.x + sum.y) + (sum.z + sum.w);
   if (SHARED == 0u) {
-    partials[FIRST + at * WG + lane] = own;
+    partials[FIRST + first * WG + lane] = own;
   } else {
     let all = together(lane, own);
-    if (lane == 0u) { partials[FIRST + at] = all; }
+    if (lane == 0u) { partials[FIRST + first] = all; }
   }
 }
 

@@ -2,8 +2,9 @@
 //! the card need not be there (Mesa's `RADV_FORCE_FAMILY`), and nothing here is a time.
 
 use super::work;
+use crate::compiler::{Compiled, Compiler};
 use crate::error::{Error, Result};
-use crate::gpu::{Compiled, Compiler, Program};
+use crate::gpu::Program;
 use crate::kernels::{Tuning, VARIANTS};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,11 +12,13 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A program as its driver compiled it. What a driver doesn't tell is left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
+    /// The kernel's stem.
     pub kernel: String,
     /// The bench or the step that launches it.
     pub case: String,
     /// Invocations in a workgroup and in a subgroup.
     pub workgroup: u32,
+    /// Invocations in a subgroup.
     pub subgroup: u32,
     /// Vector registers an invocation.
     pub registers: Option<f64>,
@@ -23,12 +26,15 @@ pub struct Row {
     pub spilled: Option<f64>,
     /// Bytes of memory that an invocation spills to, and of workgroup memory.
     pub scratch: Option<f64>,
+    /// Bytes of workgroup memory.
     pub lds: Option<f64>,
     /// Subgroups that fit on a SIMD at a time, to hide each other's waiting.
     pub waves: Option<f64>,
+    /// Machine instructions.
     pub instructions: Option<f64>,
     /// The compiler's estimates, cycles a subgroup: from its first instruction to its last, and of the busiest unit.
     pub latency: Option<f64>,
+    /// Cycles between two subgroups, as the compiler reckons.
     pub inverse_throughput: Option<f64>,
     /// Wall time of the compilation.
     pub compile_ms: f64,
@@ -39,10 +45,15 @@ pub struct Row {
 /// The rows of one variant, and who compiled.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
+    /// floe's version.
     pub floe: String,
+    /// The device's name.
     pub adapter: String,
+    /// Its driver, with the version.
     pub driver: String,
+    /// How kernels split their work.
     pub variant: String,
+    /// A program each.
     pub compiled: Vec<Row>,
 }
 
@@ -54,7 +65,7 @@ pub fn variant(name: Option<&str>) -> Result<Tuning> {
     let name = name.unwrap_or("gpu");
     VARIANTS.iter().find(|v| v.name == name).copied().ok_or_else(|| {
         let names: Vec<&str> = VARIANTS.iter().map(|v| v.name).collect();
-        Error::Usage(format!("--variant `{name}` is none of {}", names.join(", ")))
+        Error::Usage(format!("`{name}` is none of {}", names.join(", ")))
     })
 }
 

@@ -17,7 +17,9 @@ pub struct Pair {
     pub value: Side,
     /// Time of `all` over that of `value`, pair by pair: median, and the middle half's ends.
     pub ratio: f64,
+    /// The least ratio of the pairs.
     pub ratio_low: f64,
+    /// The most.
     pub ratio_high: f64,
 }
 
@@ -28,6 +30,7 @@ pub struct Side {
     pub ms: f64,
     /// Elements trained, and optimizer state in bytes.
     pub trained: usize,
+    /// Bytes of moments.
     pub optimizer_bytes: usize,
 }
 

@@ -14,13 +14,17 @@ pub const MODELS: usize = 32;
 pub struct Shared {
     /// `together: <what they train on>`.
     pub name: String,
+    /// How many share their prompts.
     pub models: usize,
     /// Median wall time of a step of all models, and of one alone, milliseconds.
     pub ms: f64,
+    /// Milliseconds of one model's step.
     pub one_ms: f64,
     /// Time of all over that of one, pair by pair: median, and the middle half's ends.
     pub ratio: f64,
+    /// The least ratio of the pairs.
     pub ratio_low: f64,
+    /// The most.
     pub ratio_high: f64,
 }
 

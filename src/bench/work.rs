@@ -24,9 +24,11 @@ pub struct Work {
     pub stems: Vec<&'static str>,
     /// Arithmetic operations and bytes of a launch by the kernel's own formula; 0 for what has none.
     pub flops: f64,
+    /// Bytes read and written each time, by the kernel's own count.
     pub bytes: f64,
     /// Elements trained and optimizer state in bytes, of a step.
     pub trained: Option<usize>,
+    /// Bytes of moments that a step keeps; none of a kernel.
     pub optimizer_bytes: Option<usize>,
     job: Job,
 }
@@ -90,21 +92,21 @@ impl Work {
             Job::Step { stepper, .. } => &stepper.recording,
             Job::Evaluation { .. } => return Vec::new(),
         };
-        recording.dispatches.iter().map(|d| d.program.clone()).collect()
+        recording.dispatches().map(|d| d.program.clone()).collect()
     }
 
     /// Milliseconds of some launches by the device's clock, ascending; none where it has no clock or no one recording.
     pub(super) fn device(&self, engine: &Engine) -> Result<Vec<f64>> {
         let (launches, each, steps) = match &self.job {
             Job::Launch(recording) => {
-                (engine.submit_timed(recording, SAMPLES as u64)?, recording.dispatches.len(), 1)
+                (engine.submit_timed(recording, SAMPLES as u64)?, recording.dispatches().count(), 1)
             }
             Job::Step { stepper, .. } => {
                 let mut launches = Vec::new();
                 for _ in 0..SAMPLES {
                     launches.extend(stepper.submit_timed(engine, self.next(stepper.steps), stepper.steps)?);
                 }
-                (launches, stepper.recording.dispatches.len(), stepper.steps)
+                (launches, stepper.recording.dispatches().count(), stepper.steps)
             }
             Job::Evaluation { .. } => return Ok(Vec::new()),
         };
@@ -147,7 +149,7 @@ pub fn steps(experiment: &Experiment, models: usize, tuning: &Tuning) -> Vec<Wor
         let members = vec![(&plan, start); models];
         let (model, table) = (&experiment.config.model, &experiment.table);
         let stepper = Stepper::together(model, table, &members, MOST as usize, tuning);
-        let kernels = stepper.recording.dispatches.iter().map(|d| d.program.kernel);
+        let kernels = stepper.recording.dispatches().map(|d| d.program.kernel);
         let mut stems: Vec<&'static str> = kernels.collect();
         stems.dedup();
         Work {

@@ -8,8 +8,8 @@ use super::{print, print_json, table};
 use crate::bench::{self, Report};
 use crate::bounded;
 use crate::error::{Error, Result};
+use crate::rows::{CsvText, number};
 use crate::store::atomic::{atomic_write, check_writable};
-use crate::store::results::{CsvText, number};
 use std::path::{Path, PathBuf};
 
 /// Time every kernel and whole training steps, against what the device can do at best

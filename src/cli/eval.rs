@@ -4,10 +4,10 @@ use super::places::Places;
 use super::print;
 use super::source::{Borrowed, Device};
 use crate::error::Result;
-use crate::eval::to_csv;
 use crate::job::run::several::{self, Model};
 use crate::job::{Experiment, Machine};
 use crate::store::atomic::{atomic_write, check_writable};
+use crate::store::scores::to_csv;
 use std::path::PathBuf;
 
 /// Test error of checkpoints at every shot count, as CSV: each on the task of its own experiment

@@ -9,9 +9,9 @@ use crate::error::{Error, Result};
 use crate::job::family::{Family, announce, phase_info, phase_of};
 use crate::job::run::extend;
 use crate::job::{Experiment, Machine};
+use crate::lock::Lock;
 use crate::models::prompt::Plan;
 use crate::store::atomic::{check_writable, remove_torn};
-use crate::store::lock::Lock;
 use crate::store::metrics::MetricsLog;
 use crate::store::rundir::{Begun, Chosen};
 use crate::train::finished::{self, Found};
@@ -144,7 +144,7 @@ pub fn train_to(
         }
         other => other?,
     };
-    let info = phase_info(name, plan, &state, experiment.table.len());
+    let info = phase_info(name, plan, &state, &experiment.table);
     finished::save(out, &experiment.table, &state, &identity, &info)?;
     // The state is of no more use, and may never have been written.
     let _ = std::fs::remove_file(&state_path);

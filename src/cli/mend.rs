@@ -1,6 +1,6 @@
 //! What a user of the program can do where a device or a training lacks something: the words behind an error's own.
 
-use crate::error::{Absence, Error, Limit};
+use crate::error::{Absence, Error, Kind, Limit, Mend};
 use std::borrow::Cow;
 
 const INSTALL: &str = "nstall a driver: \
@@ -27,7 +27,39 @@ pub fn mend(error: &Error) -> Cow<'static, str> {
         Error::Overflow { lr, .. } => {
             (slower(format!("{lr:?}")) + "; what was finished before is intact").into()
         }
+        Error::Mendable { mend, .. } => by_flags(*mend).into(),
         _ => "".into(),
+    }
+}
+
+/// What could be done, by the flags that do it.
+fn by_flags(mend: Mend) -> &'static str {
+    match mend {
+        Mend::Elsewhere => "; choose another --out",
+        Mend::GoOn => "; go on with it by --resume, or choose another --out",
+        Mend::Same => "; give the same, or choose another --out",
+        Mend::SameOrLonger => {
+            "; give the same, train a finished phase for longer by --extend, or choose another --out"
+        }
+        Mend::Restart => "; leave out --resume",
+        Mend::SameOrRestart => "; give the same, or leave out --resume to start the phase again",
+        Mend::Finish => "; end the phase by --resume and give its checkpoint",
+        Mend::Origin => {
+            "; if it holds weights of another program, name their experiment by --config PRESET|FILE.toml"
+        }
+        Mend::EarlierOrOrigin => {
+            "; use an earlier checkpoint, or, if another program saved it on purpose, leave out its metadata and give \
+             --config"
+        }
+    }
+}
+
+/// The message, in which overrides are called by their flag.
+pub fn told(error: &Error) -> String {
+    let words = error.to_string();
+    match (error.kind(), words.strip_prefix("override ")) {
+        (Kind::Config, Some(rest)) => format!("--set {rest}"),
+        _ => words,
     }
 }
 
@@ -49,7 +81,9 @@ fn within(limit: Limit) -> &'static str {
         Limit::WorkgroupMemory | Limit::StorageBinding | Limit::Loops => {
             "; lower `batch`, the shots or the model's size"
         }
-        Limit::Invocations | Limit::WorkgroupSize | Limit::StorageBuffers => "; choose another --device",
+        Limit::Invocations | Limit::WorkgroupSize | Limit::StorageBuffers | Limit::StorageTextures => {
+            "; choose another --device"
+        }
         Limit::Workgroups => "; lower `batch`",
         Limit::UniformBinding => "; lower the model's size",
     }

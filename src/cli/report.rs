@@ -2,8 +2,8 @@
 
 use super::{hear_signals, print};
 use crate::error::Result;
+use crate::lock::Lock;
 use crate::report;
-use crate::store::lock::Lock;
 use std::path::PathBuf;
 
 /// Write the figures and report of a run or a sweep again from its files

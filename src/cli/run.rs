@@ -6,6 +6,7 @@ use super::source::{Device, Source};
 use super::{print, table};
 use crate::error::{Error, Result};
 use crate::job::{Machine, family, open, run};
+use crate::profile;
 use crate::store::rundir::{self, Open, RunDir};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -27,7 +28,8 @@ pub struct Args {
     /// with its schedules drawn out; what starts from a longer phase is trained again
     #[arg(long)]
     extend: bool,
-    /// Time every launch of training: prints a table, and writes a trace for Perfetto as `trace.json`
+    /// Time every launch of training: prints a table, and what the device held, and writes a trace for Perfetto as
+    /// `trace.json`
     #[arg(long)]
     profile: bool,
 }
@@ -40,8 +42,8 @@ pub fn run(args: Args) -> Result<()> {
     Places::default().read_data(experiment.config()).write_run(&out).check()?;
     let begun = if going_on { rundir::begun(&out) } else { None };
     let (engine, tuning, chosen) = args.device.open_for(begun)?;
-    let profile = RefCell::default();
-    let timing = args.profile.then_some(&profile);
+    let times = RefCell::default();
+    let timing = args.profile.then_some(&times);
     let machine = Machine { chosen, profile: timing, ..Machine::new(&engine, tuning) };
     family::check(&*experiment, machine)?;
     let how = match (args.extend, args.resume) {
@@ -63,13 +65,14 @@ pub fn run(args: Args) -> Result<()> {
     }
     outcome?;
     if args.profile {
-        let profile = profile.borrow();
-        if profile.is_empty() {
+        let times = times.borrow();
+        if times.is_empty() {
             log::warn!("nothing was timed: this adapter has no timestamps, or no step was left to train");
         } else {
-            dir.write("trace.json", &profile.trace())?;
-            print(&table(&profile.rows()))?;
+            dir.write("trace.json", &times.trace())?;
+            print(&table(&times.rows()))?;
         }
+        print(&format!("\n{}", table(&profile::memory(&engine.ledger()))))?;
     }
     print(&format!("{}\n", out.join("report.html").display()))
 }

@@ -105,7 +105,7 @@ pub struct Adapter {
 
 impl Adapter {
     pub fn open(&self) -> Result<Engine> {
-        let engine = gpu::open(&self.device)?;
+        let engine = gpu::open(&self.device).map_err(|e| of_flag("--device", e))?;
         let adapter = engine.adapter();
         log::info!("{} ({}, {} {})", adapter.name, adapter.backend, adapter.driver, adapter.driver_info);
         Ok(engine)

@@ -48,7 +48,7 @@ fn resolve(text: &Text, sets: &[String]) -> Result<Config> {
         let mut draft = Draft::read(text, sets)?;
         if let Some((key, at)) = draft.axes.first().map(|axis| (&axis.key, axis.node.at)) {
             let message = format!(
-                "`sweep.{key}` makes this a sweep: use `floe sweep`, or --set sweep={{}} for the experiment without it"
+                "`sweep.{key}` makes this a sweep: use `floe sweep`, or override it by sweep={{}} for the experiment without it"
             );
             return Err(Complaint { at, message });
         }

@@ -56,7 +56,7 @@ impl Text {
         let place = match complaint.at {
             At::Whole => self.origin.clone(),
             At::Line(line) => format!("{}:{line}", self.origin),
-            At::Set(i) => format!("--set {}", short(&sets[i], 80)),
+            At::Set(i) => format!("override {}", short(&sets[i], 80)),
         };
         Error::config(place, short(&complaint.message, 600))
     }

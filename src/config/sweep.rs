@@ -222,7 +222,7 @@ fn unfit(key: &str) -> Option<&'static str> {
 /// Some axes, each its own key, and not too many cells.
 fn check_axes(axes: &[Given]) -> Outcome<()> {
     if axes.is_empty() {
-        let message = "has no axis to sweep; list values of a key, like `seed = [0, 1, 2]` under [sweep] or --set \
+        let message = "has no axis to sweep; list values of a key, like `seed = [0, 1, 2]` under [sweep], or override \
                        sweep.seed=[0,1,2]";
         return Err(Complaint::whole(message));
     }

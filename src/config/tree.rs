@@ -84,7 +84,7 @@ impl Node {
                 Ok(node)
             }
             Err(e) if raw.starts_with(['[', '{', '"', '\'']) => {
-                let mend = "quote the whole for the shell: --set 'KEY=VALUE'";
+                let mend = "quote the whole for the shell: 'KEY=VALUE'";
                 Err(Complaint { at, message: format!("{}; {mend}", syntax(&e, raw)) })
             }
             Err(_) => Ok(Node::string(at, raw)),

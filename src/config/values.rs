@@ -31,7 +31,7 @@ pub(super) fn wrong(node: &Node, like: &Value, path: &str, said: &str, choices: 
     let odd = matches!(&node.is, Is::Array(_) | Is::Table(_) | Is::Value(Value::Datetime(_))) && !same_shape;
     let base = if odd { format!("{}, expected {expected}", given(node)) } else { said.to_string() };
     if node.as_str().is_some_and(|text| text.contains('=') && text.contains(',')) && !like.is_str() {
-        return format!("{base}; give every KEY=VALUE a --set of its own");
+        return format!("{base}; give every KEY=VALUE one of its own");
     }
     match mend(node, like, choices) {
         Some(mend) => format!("{base}; {mend}"),

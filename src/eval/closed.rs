@@ -1,11 +1,12 @@
 //! Which closed form belongs to which model: by what the model is and what was trained, never by a method's name.
 
-use super::{Row, reference, risk, setting};
+use super::{reference, risk, setting};
 use crate::config::{Config, Loss, QueryKey, Rule, Schedule};
 use crate::error::Result;
 use crate::interrupt;
 use crate::models::prompt::Plan;
 use crate::params::ParamTable;
+use crate::store::scores::Row;
 use crate::tasks::Problem;
 use crate::tasks::regression::Truth;
 use crate::theory::{self, Head, Setting};

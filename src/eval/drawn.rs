@@ -1,11 +1,12 @@
 //! Reference predictors on prompts of a law of one's own, which the host draws.
 
-use super::{Row, predictions};
+use super::predictions;
 use crate::config::Config;
 use crate::error::Result;
 use crate::interrupt;
 use crate::prompt::law::Law;
 use crate::prompt::own::Own;
+use crate::store::scores::Row;
 use crate::tasks::baselines::Predictors;
 use crate::tasks::tables::{Group, TableData};
 use crate::tasks::{Problem, Test};

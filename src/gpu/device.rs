@@ -2,39 +2,35 @@
 
 use super::{Engine, manifest, rounds};
 use crate::error::{Error, Result};
-use serde::Serialize;
 use wgpu::{Backends, DeviceType, Features};
 
-/// What `floe devices` prints and `run.json` records of an adapter.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// What is known of an adapter; `floe devices` prints it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdapterSummary {
+    /// As the driver has it.
     pub name: String,
+    /// `Vulkan`, `Metal` or `Dx12`.
     pub backend: String,
-    #[serde(rename = "type")]
+    /// `DiscreteGpu`, `IntegratedGpu`, `VirtualGpu`, `Cpu` or `Other`.
     pub kind: String,
+    /// The driver's name.
     pub driver: String,
+    /// Its version, in its own words.
     pub driver_info: String,
     /// Largest storage binding, bytes.
-    #[serde(skip)]
     pub storage_bytes: u64,
     /// Storage buffers a kernel may bind.
-    #[serde(skip)]
     pub storage_buffers: u32,
     /// Workgroup memory, bytes.
-    #[serde(skip)]
     pub workgroup_bytes: u32,
     /// Invocations a workgroup.
-    #[serde(skip)]
     pub invocations: u32,
     /// Optional features that floe uses where they are.
-    #[serde(skip)]
     pub features: Vec<&'static str>,
     /// Invocations in a subgroup, where subgroup operations are offered and all are of one size.
-    #[serde(skip)]
     pub subgroup: Option<u32>,
     /// Most times that the loops of an invocation go round between them before the driver ends them all: measured when the
     /// adapter is opened, and what Mesa 22's llvmpipe makes before that.
-    #[serde(skip)]
     pub loops: u64,
 }
 
@@ -131,10 +127,7 @@ pub fn open(select: &str) -> Result<Engine> {
     let Some(position) = position else {
         let names: Vec<String> =
             all.iter().enumerate().map(|(i, a)| format!("{i}: {}", a.get_info().name)).collect();
-        return Err(Error::Usage(format!(
-            "--device `{select}` fits no adapter; there are {}",
-            names.join(", ")
-        )));
+        return Err(Error::Usage(format!("`{select}` fits no adapter; there are {}", names.join(", "))));
     };
     Engine::new(&all[position], USED.iter().fold(Features::empty(), |all, (f, _)| all | *f))
 }

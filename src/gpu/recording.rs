@@ -1,169 +1,9 @@
 //! What the device is asked to do, as plain data. Built without touching wgpu.
 
-use std::fmt::{self, Write};
+use super::buffer::ALIGN;
+use super::{Access, Buffer, Ledger, Program, Texture, View};
+use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-/// How a kernel uses a binding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Access {
-    Uniform,
-    Read,
-    ReadWrite,
-}
-
-/// One binding of an entry point: `@group(0) @binding(index)`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Binding {
-    pub index: u32,
-    pub name: &'static str,
-    pub access: Access,
-}
-
-/// A device buffer's handle. The engine allocates it, zeroed, at its first use and frees it with its last handle.
-#[derive(Clone, Debug)]
-pub struct Buffer(Arc<BufferDesc>);
-
-#[derive(Debug)]
-struct BufferDesc {
-    id: u64,
-    label: &'static str,
-    bytes: u64,
-    contents: Vec<u32>,
-}
-
-impl Buffer {
-    /// A buffer of `words` 4-byte words (at least one; rounded up to a vec4, which uniform bindings need).
-    pub fn words(label: &'static str, words: usize) -> Self {
-        Self::make(label, words, Vec::new())
-    }
-
-    /// A buffer that starts with these words.
-    pub fn holding<T: bytemuck::NoUninit>(label: &'static str, words: &[T]) -> Self {
-        let contents: Vec<u32> = bytemuck::pod_collect_to_vec(words);
-        Self::make(label, contents.len(), contents)
-    }
-
-    fn make(label: &'static str, words: usize, contents: Vec<u32>) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let bytes = (words.max(1) as u64).next_multiple_of(4) * 4;
-        Buffer(Arc::new(BufferDesc { id: NEXT.fetch_add(1, Ordering::Relaxed), label, bytes, contents }))
-    }
-
-    /// What the buffer starts with; zeros follow.
-    pub fn contents(&self) -> &[u32] {
-        &self.0.contents
-    }
-
-    /// Unique in this process.
-    pub fn id(&self) -> u64 {
-        self.0.id
-    }
-
-    pub fn label(&self) -> &'static str {
-        self.0.label
-    }
-
-    pub fn bytes(&self) -> u64 {
-        self.0.bytes
-    }
-
-    /// Whether no other handle is left.
-    pub(super) fn is_last(&self) -> bool {
-        Arc::strong_count(&self.0) == 1
-    }
-}
-
-/// A kernel's entry point with its constants filled in: complete WGSL.
-#[derive(Clone, Debug)]
-pub struct Program {
-    desc: Arc<ProgramDesc>,
-    key: u64,
-}
-
-/// What a [`Program`] is made of.
-#[derive(Debug)]
-pub struct ProgramDesc {
-    pub kernel: &'static str,
-    pub entry: &'static str,
-    pub wgsl: String,
-    pub bindings: Vec<Binding>,
-    /// Invocations in a workgroup.
-    pub workgroup: u32,
-    /// Bytes of workgroup memory.
-    pub shared_bytes: u32,
-    /// Most times that the loops of an invocation go round between them.
-    pub loops: u64,
-}
-
-impl Program {
-    pub fn new(desc: ProgramDesc) -> Self {
-        let mut hasher = DefaultHasher::new();
-        (&desc.wgsl, desc.entry).hash(&mut hasher);
-        Program { key: hasher.finish(), desc: Arc::new(desc) }
-    }
-
-    /// Hash of the text and the entry: programs of the same key are the same.
-    pub fn key(&self) -> u64 {
-        self.key
-    }
-}
-
-impl std::ops::Deref for Program {
-    type Target = ProgramDesc;
-    fn deref(&self) -> &ProgramDesc {
-        &self.desc
-    }
-}
-
-/// Shape constants of a program, written as WGSL `const` declarations in front of its text.
-///
-/// Constants and not `override`s: WGSL sizes private arrays, and [`crate::kernels`] unrolls loops, by constants alone.
-#[derive(Clone, Debug, Default)]
-pub struct Consts(String);
-
-impl Consts {
-    pub fn u32(mut self, name: &str, value: usize) -> Self {
-        let _ = writeln!(self.0, "const {name}: u32 = {value}u;");
-        self
-    }
-
-    pub fn f32(mut self, name: &str, value: f64) -> Self {
-        let _ = writeln!(self.0, "const {name}: f32 = {:?}f;", value as f32);
-        self
-    }
-
-    pub fn flags(mut self, name: &str, values: &[bool]) -> Self {
-        let _ = writeln!(self.0, "const {name} = array<bool, {}>{:?};", values.len(), Tuple(values));
-        self
-    }
-
-    pub fn indexes(mut self, name: &str, values: &[usize]) -> Self {
-        let _ = writeln!(self.0, "const {name} = array<u32, {}>{:?};", values.len(), Tuple(values));
-        self
-    }
-
-    pub fn floats(mut self, name: &str, values: &[f64]) -> Self {
-        let values: Vec<f32> = values.iter().map(|&v| v as f32).collect();
-        let _ = writeln!(self.0, "const {name} = array<f32, {}>{:?};", values.len(), Tuple(&values));
-        self
-    }
-
-    /// The declarations.
-    pub fn text(&self) -> &str {
-        &self.0
-    }
-}
-
-struct Tuple<'a, T>(&'a [T]);
-
-impl<T: fmt::Debug> fmt::Debug for Tuple<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let items: Vec<String> = self.0.iter().map(|v| format!("{v:?}")).collect();
-        write!(f, "({})", items.join(", "))
-    }
-}
 
 /// Workgroups of a launch in x, y and z; z is 1 where two are given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,12 +21,66 @@ impl From<[u32; 3]> for Groups {
     }
 }
 
+/// What a launch binds.
+#[derive(Clone, Debug)]
+pub enum Resource {
+    /// A buffer or a range of it.
+    View(View),
+    /// A storage texture.
+    Texture(Texture),
+}
+
+impl Resource {
+    /// What it is called.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Resource::View(view) => view.buffer().label(),
+            Resource::Texture(texture) => texture.label(),
+        }
+    }
+
+    /// The view; none of a texture.
+    pub fn view(&self) -> Option<&View> {
+        match self {
+            Resource::View(view) => Some(view),
+            Resource::Texture(_) => None,
+        }
+    }
+
+    /// The id of the buffer or the texture.
+    pub fn id(&self) -> u64 {
+        match self {
+            Resource::View(view) => view.buffer().id(),
+            Resource::Texture(texture) => texture.id(),
+        }
+    }
+}
+
+impl From<Buffer> for Resource {
+    fn from(buffer: Buffer) -> Self {
+        Resource::View(View::from(&buffer))
+    }
+}
+
+impl From<View> for Resource {
+    fn from(view: View) -> Self {
+        Resource::View(view)
+    }
+}
+
+impl From<Texture> for Resource {
+    fn from(texture: Texture) -> Self {
+        Resource::Texture(texture)
+    }
+}
+
 /// One kernel launch.
 #[derive(Clone, Debug)]
 pub struct Dispatch {
+    /// What runs.
     pub program: Program,
-    /// One buffer per binding, in the program's order.
-    pub buffers: Vec<Buffer>,
+    /// One per binding, in the program's order.
+    pub resources: Vec<Resource>,
     /// Workgroups in x, y and z.
     pub groups: [u32; 3],
     /// What a kernel of floe's own put together; none of what came in by [`Recording::dispatch`].
@@ -194,49 +88,250 @@ pub struct Dispatch {
 }
 
 impl Dispatch {
-    /// Whether it is, unaltered, a kernel's of floe's own with that kernel's buffers: it runs without checks of indexes.
+    /// Whether it is, unaltered, a kernel's of floe's own with that kernel's resources: it runs without checks of indexes.
     pub fn is_own(&self) -> bool {
         self.seal == Some(self.print())
     }
 
     fn print(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        self.buffers.iter().for_each(|buffer| buffer.id().hash(&mut hasher));
-        (self.program.key, &self.program.bindings, self.groups).hash(&mut hasher);
+        for resource in &self.resources {
+            resource.id().hash(&mut hasher);
+            if let Resource::View(view) = resource {
+                (view.offset(), view.len(), view.dtype()).hash(&mut hasher);
+            }
+        }
+        (self.program.key(), &self.program.bindings, self.groups).hash(&mut hasher);
         hasher.finish()
+    }
+
+    /// Why the device could not bind the resources so, or a kernel would read what it writes.
+    fn complaint(&self) -> Option<String> {
+        let bindings = &self.program.bindings;
+        if bindings.len() != self.resources.len() {
+            return Some(format!("{} resources for {} bindings", self.resources.len(), bindings.len()));
+        }
+        let all: Vec<_> = bindings.iter().zip(&self.resources).collect();
+        for (at, (binding, resource)) in all.iter().enumerate() {
+            match (resource, binding.access.texels()) {
+                (Resource::View(_), Some(_)) => return Some(format!("`{}` is a texture", binding.name)),
+                (Resource::Texture(texture), texels) if texels != Some(texture.texels()) => {
+                    return Some(format!("`{}` is no texture of {:?}", binding.name, texture.texels()));
+                }
+                (Resource::View(view), None) if !view.offset().is_multiple_of(ALIGN) => {
+                    return Some(format!("`{}` begins at byte {}", binding.name, view.offset()));
+                }
+                (Resource::View(view), None) if view.bytes() < binding.least => {
+                    let (have, need) = (view.bytes(), binding.least);
+                    return Some(format!("`{}` has {have} bytes of {need}", binding.name));
+                }
+                _ => {}
+            }
+            let meets = |(other, bound): &&(&super::Binding, &Resource)| match (resource, bound) {
+                (Resource::View(a), Resource::View(b)) => {
+                    // Two of one buffer that are both written may lie apart; a device refuses one that is read too.
+                    let both = binding.access == Access::ReadWrite && other.access == Access::ReadWrite;
+                    a.overlaps(b) || !both && a.buffer().id() == b.buffer().id()
+                }
+                _ => resource.id() == bound.id(),
+            };
+            let writes =
+                |(other, _): &&(&super::Binding, &Resource)| binding.access.writes() || other.access.writes();
+            if let Some((other, _)) = all[..at].iter().filter(writes).find(meets) {
+                return Some(format!("`{}` and `{}` are the same, and written", other.name, binding.name));
+            }
+        }
+        None
     }
 }
 
-/// Launches in order; each sees what the ones before it wrote.
+/// A rectangle of texels, from a texture's corner, beside its rows in a buffer.
+#[derive(Clone, Debug)]
+pub struct Rows {
+    /// [height, pitch] texels.
+    pub view: View,
+    /// Texels from a row to the next; their bytes are a multiple of 256 unless there is one row.
+    pub pitch: u32,
+    /// The other side.
+    pub texture: Texture,
+    /// Texels copied, in x and y.
+    pub size: [u32; 2],
+}
+
+impl Rows {
+    fn complaint(&self) -> Option<String> {
+        let Rows { view, pitch, texture, size: [width, height] } = self;
+        let texel = texture.texels().bytes();
+        let (row, pitch) = (u64::from(*width) * texel, u64::from(*pitch) * texel);
+        let need = u64::from(height.saturating_sub(1)) * pitch + row;
+        let [most, tallest] = texture.size();
+        if *width > most || *height > tallest {
+            Some(format!("{width}×{height} texels of `{}`, which has {most}×{tallest}", texture.label()))
+        } else if row > pitch || *height > 1 && !pitch.is_multiple_of(256) {
+            Some(format!("rows of {row} bytes every {pitch} of `{}`", view.buffer().label()))
+        } else if need > view.bytes() || !view.offset().is_multiple_of(texel) {
+            let (have, from) = (view.bytes(), view.offset());
+            Some(format!("{need} bytes of {have} from {from} on of `{}`", view.buffer().label()))
+        } else {
+            None
+        }
+    }
+}
+
+/// What the device does next.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Runs a kernel.
+    Dispatch(Dispatch),
+    /// Copies bytes of a buffer to as many of another.
+    Copy {
+        /// What is read.
+        from: View,
+        /// What is written.
+        to: View,
+    },
+    /// Fills with zeros.
+    Clear(View),
+    /// Copies rows of a buffer into a texture.
+    FillTexture(Rows),
+    /// Copies a texture into rows of a buffer.
+    ReadTexture(Rows),
+}
+
+/// Commands in order; each sees what the ones before it wrote.
 #[derive(Clone, Debug, Default)]
 pub struct Recording {
-    pub dispatches: Vec<Dispatch>,
+    /// In order.
+    pub commands: Vec<Command>,
 }
 
 impl Recording {
     /// Appends a launch of so many workgroups. Its indexes are checked on the device: one out of bounds reads
-    /// or writes some element of the same buffer or array, or nothing.
+    /// or writes some element of the same view or array, or nothing.
     ///
     /// # Panics
-    /// If the buffers are not one per binding.
-    pub fn dispatch(&mut self, program: Program, buffers: Vec<Buffer>, groups: impl Into<Groups>) {
-        assert_eq!(buffers.len(), program.bindings.len(), "bindings of kernel `{}`", program.kernel);
-        let Groups(groups) = groups.into();
-        self.dispatches.push(Dispatch { program, buffers, groups, seal: None });
+    /// If the resources are not one per binding and of its kind and least length, a view begins at no multiple of 256
+    /// bytes, or what is written is bound a second time.
+    pub fn dispatch<R: Into<Resource>>(
+        &mut self,
+        program: Program,
+        resources: Vec<R>,
+        groups: impl Into<Groups>,
+    ) {
+        let dispatch = Self::dispatched(program, resources, groups.into());
+        self.commands.push(Command::Dispatch(dispatch));
     }
 
     /// The same of a kernel of floe's own, whose indexes are known to be in bounds: none is checked.
     ///
     /// # Panics
-    /// If the buffers are not one per binding: a bug in a kernel's `record`.
-    pub(crate) fn launch(&mut self, program: Program, buffers: Vec<Buffer>, groups: impl Into<Groups>) {
-        self.dispatch(program, buffers, groups);
-        let own = self.dispatches.last_mut().expect("the one just made");
+    /// As [`Recording::dispatch`]: a bug in a kernel's `record`.
+    pub(crate) fn launch<R: Into<Resource>>(
+        &mut self,
+        program: Program,
+        resources: Vec<R>,
+        groups: impl Into<Groups>,
+    ) {
+        let mut own = Self::dispatched(program, resources, groups.into());
         own.seal = Some(own.print());
+        self.commands.push(Command::Dispatch(own));
+    }
+
+    fn dispatched<R: Into<Resource>>(
+        program: Program,
+        resources: Vec<R>,
+        Groups(groups): Groups,
+    ) -> Dispatch {
+        let resources = resources.into_iter().map(Into::into).collect();
+        let dispatch = Dispatch { program, resources, groups, seal: None };
+        if let Some(why) = dispatch.complaint() {
+            panic!("bindings of kernel `{}`: {why}", dispatch.program.kernel);
+        }
+        dispatch
+    }
+
+    /// Appends a copy from a buffer to another.
+    ///
+    /// # Panics
+    /// If the two are of different lengths, or of one buffer.
+    pub fn copy(&mut self, from: impl Into<View>, to: impl Into<View>) {
+        let (from, to) = (from.into(), to.into());
+        let names = (from.buffer().label(), to.buffer().label());
+        assert_eq!(from.bytes(), to.bytes(), "bytes copied from `{}` to `{}`", names.0, names.1);
+        assert_ne!(from.buffer().id(), to.buffer().id(), "`{}` is copied within itself", names.0);
+        self.commands.push(Command::Copy { from, to });
+    }
+
+    /// Appends the filling of a view with zeros.
+    pub fn clear(&mut self, view: impl Into<View>) {
+        self.commands.push(Command::Clear(view.into()));
+    }
+
+    /// Appends the writing of data that the recording holds, each time that it runs.
+    ///
+    /// # Panics
+    /// If the view is not as long as the data.
+    pub fn upload<T: bytemuck::NoUninit>(&mut self, to: impl Into<View>, data: &[T]) {
+        let to = to.into();
+        let words: Vec<u32> = bytemuck::pod_collect_to_vec(data);
+        let held = Buffer::holding("upload", &words);
+        self.copy(View::from(&held).slice(0..words.len()), to);
+    }
+
+    /// Appends a copy of rows into a texture's corner.
+    ///
+    /// # Panics
+    /// If they don't fit, or rows begin at no multiple of 256 bytes.
+    pub fn fill_texture(&mut self, rows: Rows) {
+        assert_eq!(rows.complaint(), None);
+        self.commands.push(Command::FillTexture(rows));
+    }
+
+    /// Appends a copy of a texture's corner into rows.
+    ///
+    /// # Panics
+    /// As [`Recording::fill_texture`].
+    pub fn read_texture(&mut self, rows: Rows) {
+        assert_eq!(rows.complaint(), None);
+        self.commands.push(Command::ReadTexture(rows));
     }
 
     /// Appends another recording.
     pub fn extend(&mut self, other: Recording) {
-        self.dispatches.extend(other.dispatches);
+        self.commands.extend(other.commands);
+    }
+
+    /// The launches among the commands.
+    pub fn dispatches(&self) -> impl Iterator<Item = &Dispatch> + Clone {
+        self.commands.iter().filter_map(|command| match command {
+            Command::Dispatch(dispatch) => Some(dispatch),
+            _ => None,
+        })
+    }
+
+    /// Everything that is bound, read or written.
+    pub fn resources(&self) -> impl Iterator<Item = Resource> {
+        self.commands.iter().flat_map(|command| match command {
+            Command::Dispatch(dispatch) => dispatch.resources.clone(),
+            Command::Copy { from, to } => vec![from.clone().into(), to.clone().into()],
+            Command::Clear(view) => vec![view.clone().into()],
+            Command::FillTexture(rows) | Command::ReadTexture(rows) => {
+                vec![rows.view.clone().into(), rows.texture.clone().into()]
+            }
+        })
+    }
+
+    /// What the device holds for it, by label: known before anything runs.
+    pub fn memory(&self) -> Ledger {
+        let (mut ledger, mut seen) = (Ledger::default(), BTreeSet::new());
+        for resource in self.resources() {
+            if seen.insert(resource.id()) {
+                match &resource {
+                    Resource::View(view) => ledger.add(view.buffer().label(), view.buffer().bytes()),
+                    Resource::Texture(texture) => ledger.add(texture.label(), texture.bytes()),
+                }
+            }
+        }
+        ledger
     }
 }

@@ -39,7 +39,7 @@ pub fn measure(engine: &Engine) -> Result<u64> {
         kernel: "rounds",
         entry: "rounds_made",
         wgsl: WGSL.into(),
-        bindings: vec![Binding { index: 0, name: "rounds", access: Access::ReadWrite }],
+        bindings: vec![Binding::new(0, "rounds", Access::ReadWrite)],
         workgroup: 1,
         shared_bytes: 0,
         // What is asked here is how many it makes.

@@ -3,11 +3,12 @@
 use super::Machine;
 use crate::config::Config;
 use crate::error::Result;
-use crate::eval::Row;
 use crate::fingerprint::Identity;
 use crate::models::{Phase, Start, Step};
 use crate::params::{Coverage, ParamTable};
-use crate::store::rundir::{PRETRAINED, PhaseInfo};
+use crate::store::records::{Facts, PhaseInfo};
+use crate::store::rundir::PRETRAINED;
+use crate::store::scores::Row;
 use crate::train::{Cadence, State, Trainer};
 use log::info;
 use std::any::Any;
@@ -107,7 +108,7 @@ pub fn phase_of(model: &str) -> &'static str {
 }
 
 /// What is noted of a finished phase.
-pub fn phase_info(model: &str, plan: &dyn Phase, state: &State, parameters: usize) -> PhaseInfo {
+pub fn phase_info(model: &str, plan: &dyn Phase, state: &State, table: &ParamTable) -> PhaseInfo {
     PhaseInfo {
         phase: phase_of(model).into(),
         method: model.into(),
@@ -115,7 +116,8 @@ pub fn phase_info(model: &str, plan: &dyn Phase, state: &State, parameters: usiz
         wall_s: state.wall_s,
         ms_per_step: state.ms_per_step,
         trained: plan.train().len(),
-        parameters,
+        parameters: table.len(),
+        coverage: Some(Coverage::of(table, plan.train())),
     }
 }
 
@@ -125,7 +127,7 @@ pub fn announce(name: &str, plan: &dyn Phase, table: &ParamTable) {
 }
 
 /// What is noted of an experiment's data.
-pub fn task_facts(family: &dyn Family) -> BTreeMap<String, serde_json::Value> {
+pub fn task_facts(family: &dyn Family) -> Facts {
     let mut task = family.facts().clone();
     task.insert("description".into(), family.description().into());
     task

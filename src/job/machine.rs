@@ -3,9 +3,9 @@
 use crate::gpu::Engine;
 use crate::kernels::Tuning;
 use crate::profile::Profile;
+use crate::store::records::{Device, Facts};
 use crate::store::rundir::Chosen;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 
 /// A device and how kernels split their work on it.
 #[derive(Clone, Copy)]
@@ -32,10 +32,22 @@ impl<'a> Machine<'a> {
     }
 }
 
+/// What is noted of the device.
+pub fn device(machine: Machine) -> Device {
+    let adapter = machine.engine.adapter().clone();
+    Device {
+        name: adapter.name,
+        backend: adapter.backend,
+        kind: adapter.kind,
+        driver: adapter.driver,
+        driver_info: adapter.driver_info,
+    }
+}
+
 /// What is noted of how kernels split their work.
-pub fn variant(machine: Machine) -> BTreeMap<&'static str, serde_json::Value> {
+pub fn variant(machine: Machine) -> Facts {
     let tuning = machine.tuning;
-    [
+    let noted: [(&str, serde_json::Value); 12] = [
         ("name", tuning.name.into()),
         ("chosen", serde_json::to_value(machine.chosen).expect("a word")),
         ("workgroup", tuning.workgroup.into()),
@@ -48,6 +60,6 @@ pub fn variant(machine: Machine) -> BTreeMap<&'static str, serde_json::Value> {
         ("compile", tuning.compile.into()),
         ("fused", tuning.fused.into()),
         ("moments", tuning.moments.into()),
-    ]
-    .into()
+    ];
+    noted.map(|(name, value)| (name.to_string(), value)).into()
 }

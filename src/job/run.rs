@@ -5,14 +5,15 @@ pub mod several;
 
 use super::Machine;
 use super::family::{self, Family, announce, phase_info, phase_of, task_facts};
-use super::machine::variant;
+use super::machine::{device, variant};
 use crate::error::{Error, Result};
-use crate::eval::{self, Row};
 use crate::fingerprint::Identity;
 use crate::models::Phase;
 use crate::report;
 use crate::store::metrics::MetricsLog;
-use crate::store::rundir::{PhaseInfo, RunDir, RunInfo};
+use crate::store::records::{PhaseInfo, RunInfo};
+use crate::store::rundir::RunDir;
+use crate::store::scores::{Row, to_csv};
 use crate::train::{Job, Progress, RING, State, Told, finished, state};
 use log::info;
 use std::path::Path;
@@ -46,7 +47,7 @@ pub fn run(
             models.push((name.to_string(), finished::load(&path, experiment.table(), &identity, name)?));
             info!("{name}: finished before");
             let noted = known.iter().find(|phase| phase.method == name).cloned();
-            let unknown = || phase_info(name, plan, &State::fresh(Vec::new()), experiment.table().len());
+            let unknown = || phase_info(name, plan, &State::fresh(Vec::new()), experiment.table());
             let info = noted.unwrap_or_else(unknown);
             earlier += info.wall_s;
             phases.push(info);
@@ -56,7 +57,7 @@ pub fn run(
         }
         let (state, before) = phase(experiment, machine, dir, (name, plan, &identity), start, progress)?;
         earlier += before;
-        let info = phase_info(name, plan, &state, experiment.table().len());
+        let info = phase_info(name, plan, &state, experiment.table());
         phases.push(info.clone());
         // Before the model, which is what tells that the phase is finished.
         note(&phases, earlier + began.elapsed().as_secs_f64())?;
@@ -111,26 +112,18 @@ fn evaluate(
     let began = Instant::now();
     let rows = experiment.test(models, machine)?;
     let fingerprint = experiment.identity().short();
-    let table = |rows: &[Row]| eval::to_csv(rows.iter().map(|row| (row, fingerprint.as_str())));
+    let table = |rows: &[Row]| to_csv(rows.iter().map(|row| (row, fingerprint.as_str())));
     dir.write("eval.csv", &table(&rows))?;
     dir.write("baselines.csv", &table(&experiment.references()?))?;
     let wall_s = began.elapsed().as_secs_f64();
     info!("evaluated {} models in {wall_s:.1} s", models.len());
-    Ok(PhaseInfo {
-        phase: "eval".into(),
-        method: String::new(),
-        steps: 0,
-        wall_s,
-        ms_per_step: 0.0,
-        trained: 0,
-        parameters: experiment.table().len(),
-    })
+    Ok(PhaseInfo { phase: "eval".into(), wall_s, parameters: experiment.table().len(), ..Default::default() })
 }
 
 fn run_info(experiment: &dyn Family, machine: Machine, phases: Vec<PhaseInfo>, wall_s: f64) -> RunInfo {
     RunInfo {
-        floe: env!("CARGO_PKG_VERSION"),
-        device: machine.engine.adapter().clone(),
+        floe: env!("CARGO_PKG_VERSION").into(),
+        device: device(machine),
         variant: variant(machine),
         seed: experiment.config().seed,
         identity: experiment.identity().record(),

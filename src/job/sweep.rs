@@ -2,18 +2,21 @@
 
 mod batch;
 mod members;
+mod seeds;
 
 pub use members::{Member, Members};
+pub use seeds::summarise;
 
 use crate::error::Result;
-use crate::eval::Row;
 use crate::job::Machine;
 use crate::job::family::{Named, task_facts};
-use crate::job::machine::variant;
+use crate::job::machine::{device, variant};
 use crate::report;
 use crate::store::metrics::MetricsLog;
+use crate::store::records::{AxisRecord, BatchRecord, MemberRecord, SweepInfo};
 use crate::store::results::{self, Outcome};
-use crate::store::rundir::{RunDir, SweepInfo};
+use crate::store::rundir::RunDir;
+use crate::store::scores::Row;
 use crate::train::Progress;
 use batch::Trained;
 use log::info;
@@ -47,7 +50,7 @@ pub fn run(members: &Members, machine: Machine, dir: &RunDir, progress: &mut dyn
         let name = format!("{}/{} {} × {}", number + 1, batches.len(), members.loss(batch[0]), batch.len());
         let which = (number + 1, name.as_str(), batch.as_slice());
         let (note, ended) = batch::train(members, machine, which, (&mut log, progress), &mut trained)?;
-        notes.retain(|old| old["number"] != note["number"]);
+        notes.retain(|old| old.number != note.number);
         notes.push(note);
         let write = |trained: &[Option<Trained>]| {
             write_info(members, machine, dir, trained, &notes, earlier + began.elapsed().as_secs_f64())
@@ -63,7 +66,7 @@ pub fn run(members: &Members, machine: Machine, dir: &RunDir, progress: &mut dyn
     let keys: Vec<String> = members.axes.iter().map(|axis| axis.key.clone()).collect();
     let fingerprint = members.identity.short();
     dir.write("results.csv", &results::results_csv(&keys, &rows, &fingerprint))?;
-    dir.write("summary.csv", &results::summary_csv(&keys, &results::summarise(&keys, &rows), &fingerprint))?;
+    dir.write("summary.csv", &results::summary_csv(&keys, &summarise(&keys, &rows), &fingerprint))?;
     let all: Vec<Option<Trained>> = trained.into_iter().map(Some).collect();
     write_info(members, machine, dir, &all, &notes, earlier + began.elapsed().as_secs_f64())?;
     report::sweep::write(dir.root())
@@ -112,24 +115,29 @@ fn write_info(
     machine: Machine,
     dir: &RunDir,
     trained: &[Option<Trained>],
-    batches: &[serde_json::Value],
+    batches: &[BatchRecord],
     wall_s: f64,
 ) -> Result<()> {
     let list = members.list.iter().enumerate().zip(trained).filter_map(|((i, member), trained)| {
         let trained = trained.as_ref()?;
-        Some(serde_json::json!({
-            "model": member.model, "method": member.method, "values": member.values,
-            "steps": members.phase(i).steps(), "trained": members.phase(i).train().len(),
-            "fingerprint": members.experiments[member.experiment].identity().short(),
-            "parameters": members.experiments[member.experiment].table().len(),
-            "checkpoint": trained.diverged.is_none().then(|| format!("checkpoints/{}.safetensors", member.file)),
-            "diverged_at": trained.diverged,
-        }))
+        let (phase, experiment) = (members.phase(i), &members.experiments[member.experiment]);
+        let whole = trained.diverged.is_none();
+        Some(MemberRecord {
+            checkpoint: whole.then(|| format!("checkpoints/{}.safetensors", member.file)),
+            diverged_at: trained.diverged,
+            fingerprint: experiment.identity().short(),
+            method: member.method.clone(),
+            model: member.model.clone(),
+            parameters: Some(experiment.table().len() as u64),
+            steps: phase.steps(),
+            trained: phase.train().len(),
+            values: member.values.clone(),
+        })
     });
-    let axes = members.axes.iter().map(|a| serde_json::json!({ "key": a.key, "values": a.values }));
+    let axes = members.axes.iter().map(|a| AxisRecord { key: a.key.clone(), values: a.values.clone() });
     dir.write_sweep(&SweepInfo {
-        floe: env!("CARGO_PKG_VERSION"),
-        device: machine.engine.adapter().clone(),
+        floe: env!("CARGO_PKG_VERSION").into(),
+        device: device(machine),
         variant: variant(machine),
         identity: members.identity.record(),
         wall_s,

@@ -1,19 +1,23 @@
 //! A parity case: what to run, and what must come out.
 
-use crate::gpu::{Access, Buffer, Recording};
+use crate::gpu::{Buffer, Command, Recording, Resource, Rows, View};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One comparison of a kernel with its reference.
 pub struct Case {
     /// Tells the cases of a kernel apart, by sizes.
     pub name: String,
+    /// What runs.
     pub recording: Recording,
+    /// What must come out.
     pub expect: Vec<Expect>,
 }
 
 /// A launch of realistic size, with what it costs by the kernel's own count.
 pub struct Bench {
+    /// What it times, by sizes.
     pub name: String,
+    /// What runs.
     pub recording: Recording,
     /// Arithmetic operations, integer ones of the random numbers among them.
     pub flops: f64,
@@ -23,7 +27,9 @@ pub struct Bench {
 
 /// What a buffer must hold after the recording.
 pub struct Expect {
+    /// Which.
     pub buffer: Buffer,
+    /// From its start on.
     pub values: Values,
 }
 
@@ -43,15 +49,18 @@ pub const POISON: u32 = 0x7fc0_dead;
 pub const KEPT: f64 = f64::from_bits(0x7ff8_0000_0bad_5eed);
 
 impl Case {
+    /// A case of which nothing is expected yet.
     pub fn new(name: impl Into<String>, recording: Recording) -> Self {
         Case { name: name.into(), recording, expect: Vec::new() }
     }
 
+    /// Expects numbers of a buffer.
     pub fn f32(mut self, buffer: &Buffer, values: Vec<f64>) -> Self {
         self.expect.push(Expect { buffer: buffer.clone(), values: Values::F32(values) });
         self
     }
 
+    /// Expects words of a buffer.
     pub fn u32(mut self, buffer: &Buffer, values: Vec<u32>) -> Self {
         self.expect.push(Expect { buffer: buffer.clone(), values: Values::U32(values) });
         self
@@ -64,43 +73,88 @@ impl Case {
     /// A buffer that a kernel may write and nothing is expected of, or one that none may write and something is: what
     /// happens there would go unseen.
     pub fn guarded(self) -> Result<Case, String> {
-        let (mut buffers, mut written) = (BTreeMap::new(), BTreeSet::new());
-        for dispatch in &self.recording.dispatches {
-            for (binding, buffer) in dispatch.program.bindings.iter().zip(&dispatch.buffers) {
-                buffers.insert(buffer.id(), buffer.clone());
-                if binding.access == Access::ReadWrite {
-                    written.insert(buffer.id());
-                }
+        let (mut buffers, mut written) = (BTreeMap::new(), BTreeMap::new());
+        for resource in self.recording.resources() {
+            if let Resource::View(view) = resource {
+                buffers.insert(view.buffer().id(), view.buffer().clone());
             }
         }
-        let looked_at: BTreeSet<u64> = self.expect.iter().map(|expect| expect.buffer.id()).collect();
-        if let Some(unseen) = written.difference(&looked_at).next() {
-            return Err(format!(
-                "`{}` may be written, and nothing is expected of it",
-                buffers[unseen].label()
-            ));
+        for resource in self.recording.commands.iter().flat_map(written_by) {
+            written.insert(resource.id(), resource.label());
         }
-        if let Some(idle) = self.expect.iter().find(|expect| !written.contains(&expect.buffer.id())) {
+        let read_back = |id: &u64| {
+            let rows = self.recording.commands.iter().filter_map(|command| match command {
+                Command::ReadTexture(rows) => Some(rows.texture.id()),
+                _ => None,
+            });
+            rows.into_iter().any(|texture| texture == *id)
+        };
+        let looked_at: BTreeSet<u64> = self.expect.iter().map(|expect| expect.buffer.id()).collect();
+        let seen = |id: &u64| looked_at.contains(id) || read_back(id);
+        if let Some((_, label)) = written.iter().find(|(id, _)| !seen(id)) {
+            return Err(format!("`{label}` may be written, and nothing is expected of it"));
+        }
+        if let Some(idle) = self.expect.iter().find(|expect| !written.contains_key(&expect.buffer.id())) {
             return Err(format!("`{}` is written by no kernel of the case", idle.buffer.label()));
         }
         let guarded: BTreeMap<u64, Buffer> =
-            buffers.into_iter().map(|(id, buffer)| (id, guard(&buffer, written.contains(&id)))).collect();
+            buffers.into_iter().map(|(id, buffer)| (id, guard(&buffer, written.contains_key(&id)))).collect();
         let other = |buffer: &Buffer| guarded[&buffer.id()].clone();
         let mut case = Case::new(self.name, Recording::default());
-        for dispatch in self.recording.dispatches {
-            let (own, buffers) = (dispatch.is_own(), dispatch.buffers.iter().map(other).collect());
-            let (program, groups) = (dispatch.program, dispatch.groups);
-            // What runs unchecked in a run does here too.
-            if own {
-                case.recording.launch(program, buffers, groups);
-            } else {
-                case.recording.dispatch(program, buffers, groups);
-            }
+        for command in self.recording.commands {
+            again(&mut case.recording, command, &guarded);
         }
         let expect = self.expect.into_iter();
         case.expect =
             expect.map(|Expect { buffer, values }| Expect { buffer: other(&buffer), values }).collect();
         Ok(case)
+    }
+}
+
+/// What a command may write, textures that are filled by a copy aside.
+fn written_by(command: &Command) -> Vec<Resource> {
+    match command {
+        Command::Dispatch(dispatch) => {
+            let all = dispatch.program.bindings.iter().zip(&dispatch.resources);
+            all.filter(|(binding, _)| binding.access.writes()).map(|(_, bound)| bound.clone()).collect()
+        }
+        Command::Copy { to, .. } => vec![to.clone().into()],
+        Command::Clear(view) => vec![view.clone().into()],
+        Command::ReadTexture(rows) => vec![rows.view.clone().into()],
+        Command::FillTexture(_) => Vec::new(),
+    }
+}
+
+/// Records a command on guarded buffers.
+fn again(recording: &mut Recording, command: Command, guarded: &BTreeMap<u64, Buffer>) {
+    // What a kernel binds whole it binds with its canaries: it could reach them.
+    let whole = |view: &View| match &guarded[&view.buffer().id()] {
+        buffer if view.is_whole() => buffer.view(view.dtype()),
+        buffer => View::new(buffer, view.offset(), view.len(), view.dtype()),
+    };
+    let part =
+        |view: &View| View::new(&guarded[&view.buffer().id()], view.offset(), view.len(), view.dtype());
+    let rows = |rows: Rows| Rows { view: part(&rows.view), ..rows };
+    match command {
+        Command::Dispatch(dispatch) => {
+            let bound = |resource: &Resource| match resource {
+                Resource::View(view) => whole(view).into(),
+                texture => texture.clone(),
+            };
+            let own = dispatch.is_own();
+            let resources: Vec<Resource> = dispatch.resources.iter().map(bound).collect();
+            let (program, groups) = (dispatch.program, dispatch.groups);
+            // What runs unchecked in a run does here too.
+            if own {
+                recording.launch(program, resources, groups);
+            } else {
+                recording.dispatch(program, resources, groups);
+            }
+        }
+        Command::Copy { from, to } => recording.copy(part(&from), part(&to)),
+        Command::Clear(view) => recording.clear(part(&view)),
+        Command::FillTexture(filled) => recording.fill_texture(rows(filled)),
+        Command::ReadTexture(read) => recording.read_texture(rows(read)),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::prompt::shape::Models;
 /// records its own.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tuning {
+    /// What `--variant` and a run's record call it.
     pub name: &'static str,
     /// Invocations a workgroup.
     pub workgroup: usize,
@@ -29,6 +30,8 @@ pub struct Tuning {
     pub compile: f64,
     /// The update sums the partial sums itself: a launch less, by a single workgroup.
     pub fused: bool,
+    /// Most workgroups that share the blocks of an update, unless their loops would go round too often.
+    pub spread: usize,
     /// Training draws the second moments of Gaussian demonstrations from their law instead of the demonstrations.
     pub moments: bool,
     /// Most times that the loops of an invocation may go round between them: the adapter's, not the variant's.
@@ -46,6 +49,7 @@ const CPU: Tuning = Tuning {
     resident: 8e6,
     compile: 1e-6,
     fused: true,
+    spread: 256,
     moments: true,
     loops: u64::MAX,
 };
@@ -60,6 +64,7 @@ const GPU: Tuning = Tuning {
     resident: 0.0,
     compile: 0.0,
     fused: false,
+    spread: 1 << 20,
     moments: true,
     loops: u64::MAX,
 };

@@ -1,9 +1,10 @@
 //! How much of each part of a model is trained, to be read before the first step.
 
 use super::{Need, ParamTable, Spans};
+use serde::{Deserialize, Serialize};
 
-/// Trained elements of a model, by group of parameters.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Trained elements of a model, by group of parameters; `run.json` has it of each phase.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Coverage {
     /// Tensors with a trained element, and all.
     pub matched: usize,
@@ -18,7 +19,7 @@ pub struct Coverage {
 }
 
 /// Tensors that are counted together, such as those of a layer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
     /// Of the group.
     pub name: String,
@@ -67,27 +68,36 @@ impl Coverage {
 const NAMED: usize = 6;
 
 impl Coverage {
+    /// Where the trained elements are, `in 2 of 4 tensors: layers.0 whole, layers.1 none`; nothing where all are trained.
+    pub fn places(&self) -> String {
+        if self.trained == self.total {
+            return String::new();
+        }
+        let tensors = format!("in {} of {} tensors", self.matched, self.tensors);
+        if self.groups.len() > 1 { format!("{tensors}: {}", self.stretches()) } else { tensors }
+    }
+
     /// Groups in order, neighbours of which as much is trained together: `layers.0 to layers.6 none, layers.7 30 of 60`.
-    fn write_groups(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+    fn stretches(&self) -> String {
         let alike = |a: &Group, b: &Group| (a.trained, a.total) == (b.trained, b.total);
         let runs: Vec<&[Group]> = self.groups.chunk_by(alike).collect();
-        for (at, run) in runs.iter().take(NAMED).enumerate() {
+        let words = |run: &&[Group]| {
             let (first, last) = (&run[0], &run[run.len() - 1]);
-            f.write_str(if at > 0 { ", " } else { "" })?;
-            f.write_str(&first.name)?;
-            if run.len() > 1 {
-                write!(f, " to {}", last.name)?;
-            }
-            let each = if run.len() > 1 { " each" } else { "" };
-            match first.trained {
-                0 => write!(f, " none")?,
-                n if n == first.total => write!(f, " whole")?,
-                n => write!(f, " {n} of {}{each}", first.total)?,
-            }
-        }
+            let (to, each) = match run.len() {
+                1 => (String::new(), ""),
+                _ => (format!(" to {}", last.name), " each"),
+            };
+            let share = match first.trained {
+                0 => "none".into(),
+                n if n == first.total => "whole".into(),
+                n => format!("{n} of {}{each}", first.total),
+            };
+            format!("{}{to} {share}", first.name)
+        };
+        let named = runs.iter().take(NAMED).map(words).collect::<Vec<_>>().join(", ");
         match runs.len().saturating_sub(NAMED) {
-            0 => Ok(()),
-            more => write!(f, ", and {more} more stretches"),
+            0 => named,
+            more => format!("{named}, and {more} more stretches"),
         }
     }
 }
@@ -101,16 +111,8 @@ impl std::fmt::Display for Coverage {
         let share = 100.0 * self.trained as f64 / self.total.max(1) as f64;
         // Two digits that say something.
         let digits = if share >= 10.0 { 0 } else { (1.0 - share.max(1e-6).log10().floor()) as usize };
-        write!(
-            f,
-            "trains {} of {} elements ({share:.digits$} %), in {} of {} tensors",
-            self.trained, self.total, self.matched, self.tensors
-        )?;
-        if self.groups.len() > 1 {
-            f.write_str(": ")?;
-            self.write_groups(f)?;
-        }
-        Ok(())
+        let places = self.places();
+        write!(f, "trains {} of {} elements ({share:.digits$} %), {places}", self.trained, self.total)
     }
 }
 
@@ -147,5 +149,6 @@ mod tests {
         );
         let all = Coverage::of(&table, &Spans::all(4000));
         assert_eq!((all.groups[0].trained, all.groups[0].matched, all.groups[1].trained), (4000, 2, 0));
+        assert_eq!(all.places(), "in 2 of 10 tensors: layers.0 whole, layers.1 to layers.4 none");
     }
 }

@@ -18,7 +18,7 @@ pub enum Ink {
     Front,
     /// What all others are compared with.
     Base,
-    /// One of a row of colours told apart with any common colour vision; it begins anew after [`Ink::SERIES`].
+    /// One of a row of colours told apart with any common colour vision; it begins anew after the last.
     Series(usize),
     /// The diverging palette at a level in −16..=16: blue below zero, vermilion above.
     Level(i32),
@@ -28,7 +28,7 @@ pub enum Ink {
 pub const LEVELS: i32 = 16;
 
 /// After Okabe and Ito, then Tol's muted scheme; the light column is darkened to 3:1 against white.
-const SERIES: [(u32, u32); 10] = [
+pub(super) const SERIES: [(u32, u32); 10] = [
     (0xD55E00, 0xFF8A47),
     (0x0072B2, 0x4FADEB),
     (0x009E73, 0x2FD0A2),
@@ -42,9 +42,6 @@ const SERIES: [(u32, u32); 10] = [
 ];
 
 impl Ink {
-    /// How many colours there are for series.
-    pub const SERIES: usize = SERIES.len();
-
     /// On a light and on a dark page.
     fn colours(self) -> (u32, u32) {
         match self {
@@ -156,7 +153,7 @@ mod tests {
             let rule = format!(".fig .{}{{fill:#{:06X}}}", ink.fill_class(), ink.colours().1);
             assert!(all.contains(&rule) && !none.contains(&rule), "{rule}");
         }
-        assert_eq!(Ink::Series(Ink::SERIES).light(), Ink::Series(0).light());
+        assert_eq!(Ink::Series(SERIES.len()).light(), Ink::Series(0).light());
     }
 
     #[test]

@@ -166,6 +166,7 @@ fn thin(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::palette::SERIES;
     use super::*;
 
     /// Every number in the data of every path.
@@ -194,7 +195,7 @@ mod tests {
 
     #[test]
     fn every_series_is_drawn_and_named() {
-        let series: Vec<Series> = (0..Ink::SERIES)
+        let series: Vec<Series> = (0..SERIES.len())
             .map(|i| marked(&format!("s{i}<"), Ink::Series(i), &[[0.0, 0.1, 0.0], [20.0, 0.9, 0.0]]))
             .collect();
         let body = panel(&series);

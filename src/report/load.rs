@@ -5,100 +5,94 @@ use crate::bounded::{self, Lines};
 use crate::config::Config;
 use crate::error::{Error, Result, shown};
 use crate::fingerprint::{Identity, Noted};
-use crate::store::results::one_sign;
+use crate::rows::Rows;
+use crate::store::metrics::{LINE, Line};
+use crate::store::records::{self, RunInfo};
 pub use crate::store::rundir::PRETRAINED;
-use serde::Deserialize;
+use crate::store::scores::{self, Row};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Everything a report shows, and nothing else.
 #[derive(Debug)]
 pub struct RunData {
+    /// Where it was read.
     pub dir: PathBuf,
+    /// The experiment, as it was resolved.
     pub config: Config,
+    /// What `run.json` says.
     pub run: RunInfo,
+    /// Training losses, a model each.
     pub curves: Vec<Curve>,
+    /// Test errors of models.
     pub eval: Vec<Series>,
+    /// Those of reference predictors.
     pub baselines: Vec<Series>,
     /// Attention matrices by model; a model without a checkpoint is absent.
     pub weights: Vec<Weights>,
 }
 
-/// `run.json`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct RunInfo {
-    pub floe: String,
-    pub device: Device,
-    pub seed: u64,
-    /// Of configuration and data; empty in runs from before it was written.
-    pub fingerprint: String,
-    /// Seconds, resumed parts included.
-    pub wall_s: f64,
-    pub phases: Vec<Phase>,
-    /// Free-form: `description`, `target`, …
-    pub task: BTreeMap<String, serde_json::Value>,
-}
-
-/// The adapter a run was computed on.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Device {
-    pub name: String,
-    pub backend: String,
-    #[serde(rename = "type")]
-    pub kind: String,
-    pub driver: String,
-    pub driver_info: String,
-}
-
-/// Time of one phase. `trained` of `parameters` entries moved.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Phase {
-    pub phase: String,
-    pub method: String,
-    pub steps: u64,
-    pub wall_s: Option<f64>,
-    pub ms_per_step: Option<f64>,
-    pub trained: Option<u64>,
-    pub parameters: Option<u64>,
-}
-
 /// Training losses of one model by step. A step written twice (a resumed run) counts once, the later line.
 #[derive(Debug)]
 pub struct Curve {
+    /// `pretrained` or a method.
     pub model: String,
+    /// Ascending.
     pub steps: Vec<Loss>,
 }
 
 /// Losses at one step; NaN where the file has `null`.
 #[derive(Clone, Copy, Debug)]
 pub struct Loss {
+    /// From 0.
     pub step: u64,
+    /// What was descended.
     pub total: f64,
+    /// Zero-shot part.
     pub zs: f64,
+    /// Few-shot part, before its weight.
     pub fs: f64,
 }
 
 /// Errors of one model (or reference) on one task, by shots.
 #[derive(Clone, Debug)]
 pub struct Series {
+    /// The model, or the reference predictor.
     pub model: String,
+    /// What it was tested on.
     pub task: String,
+    /// Ascending by shots.
     pub points: Vec<Point>,
 }
 
 /// Mean squared error at one shot count. `mean` is NaN where only the exact risk is known, `stderr` where there is none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
+    /// Demonstrations.
     pub shots: u32,
+    /// Mean squared error.
     pub mean: f64,
+    /// Standard error of the mean.
     pub stderr: f64,
+    /// Exact risk, where there is one.
     pub exact: Option<f64>,
 }
 
+impl Loss {
+    fn of(line: &Line) -> Loss {
+        // A number too large for the file's kind is none.
+        let wide = |v: f32| if v.is_finite() { f64::from(v) } else { f64::NAN };
+        let part = |name| wide(line.parts.get(name).unwrap_or(f32::NAN));
+        Loss { step: line.step, total: wide(line.loss), zs: part("zs_loss"), fs: part("fs_loss") }
+    }
+}
+
 impl Point {
+    fn of(row: &Row) -> Point {
+        let (shots, stderr) = (row.shots as u32, row.stderr.unwrap_or(f64::NAN));
+        Point { shots, mean: row.mean, stderr, exact: row.exact }
+    }
+
     /// The measured mean, or the exact risk where nothing was measured.
     pub fn value(&self) -> f64 {
         if self.mean.is_nan() { self.exact.unwrap_or(f64::NAN) } else { self.mean }
@@ -179,16 +173,15 @@ pub fn read(dir: &Path) -> Result<RunData> {
     let config = toml::from_str(&config_text)
         .map_err(|e| Error::file(&config_path, e.to_string().trim_end().replace('\n', " ")))?;
     let run_path = dir.join("run.json");
-    let info = text(&run_path)?;
-    let run: RunInfo = serde_json::from_str(&info).map_err(|e| Error::file(&run_path, e))?;
-    let noted = Noted::of_json(&info);
+    let run: RunInfo = records::parse(&run_path, &text(&run_path)?)?;
+    let noted = run.identity.noted();
     let identity = Identity::new(config_text, noted.data.clone().unwrap_or_default());
     agrees(&config_path, &identity, &noted, "run.json")?;
     let signed = |name: &str| {
         let path = dir.join(name);
-        let (series, sign) = series(&path, &text(&path)?)?;
-        signed_by(&path, sign.as_deref(), &run.fingerprint, "run.json")?;
-        Ok::<_, Error>(series)
+        let Rows { rows, fingerprint, .. } = scores::read(&path, &text(&path)?)?;
+        signed_by(&path, fingerprint.as_deref(), &run.identity.fingerprint, "run.json")?;
+        Ok::<_, Error>(grouped(&rows))
     };
     let curves = curves(&dir.join("metrics.jsonl"))?;
     let eval = signed("eval.csv")?;
@@ -247,9 +240,6 @@ fn unreadable(path: &Path, error: std::io::Error) -> Error {
     }
 }
 
-/// Most bytes of a line of `metrics.jsonl`.
-const LONGEST: u64 = 1 << 16;
-
 /// Most steps of a curve that are kept: many more than a figure has pixels.
 const MOST: usize = 1 << 16;
 
@@ -265,21 +255,10 @@ fn thin(steps: &mut BTreeMap<u64, Loss>) {
     steps.extend(all.first().into_iter().chain(all.last()).map(|loss| (loss.step, *loss)));
 }
 
-/// A line of `metrics.jsonl`; keys the report does not show are ignored.
-#[derive(Deserialize)]
-struct Line {
-    phase: String,
-    method: String,
-    step: u64,
-    loss: Option<f64>,
-    zs_loss: Option<f64>,
-    fs_loss: Option<f64>,
-}
-
 fn curves(path: &Path) -> Result<Vec<Curve>> {
     let mut order: Vec<String> = Vec::new();
     let mut by_model: BTreeMap<String, BTreeMap<u64, Loss>> = BTreeMap::new();
-    let mut lines = Lines::open(path, LONGEST).map_err(|e| unreadable(path, e))?;
+    let mut lines = Lines::open(path, LINE).map_err(|e| unreadable(path, e))?;
     let mut number = 0;
     while let Some(line) = lines.next_line().map_err(|e| unreadable(path, e))? {
         number += 1;
@@ -291,15 +270,12 @@ fn curves(path: &Path) -> Result<Vec<Curve>> {
             let what = what.split(" at line ").next().unwrap_or_default();
             Error::file(path, format!("line {number}: {what}; delete the line or resume the run"))
         })?;
-        let model = if line.phase == "pretrain" { PRETRAINED.to_string() } else { line.method };
+        let model = if line.phase == "pretrain" { PRETRAINED } else { &line.method }.to_string();
         if !order.contains(&model) {
             order.push(model.clone());
         }
-        let nan = |v: Option<f64>| v.unwrap_or(f64::NAN);
-        let loss =
-            Loss { step: line.step, total: nan(line.loss), zs: nan(line.zs_loss), fs: nan(line.fs_loss) };
         let steps = by_model.entry(model).or_default();
-        steps.insert(line.step, loss);
+        steps.insert(line.step, Loss::of(&line));
         if steps.len() > MOST {
             thin(steps);
         }
@@ -308,70 +284,22 @@ fn curves(path: &Path) -> Result<Vec<Curve>> {
     Ok(order.iter().map(|m| Curve { model: m.clone(), steps: steps(m) }).collect())
 }
 
-const COLUMNS: [&str; 6] = ["model", "task", "shots", "mean", "stderr", "exact"];
-/// Behind them, in files of a run that has one.
-const FINGERPRINT: &str = "fingerprint";
-
-/// The series of a table, and its fingerprint.
-fn series(path: &Path, text: &str) -> Result<(Vec<Series>, Option<String>)> {
-    let mut reader =
-        csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
-    let header = reader.headers().map_err(|e| Error::file(path, e))?;
-    let signed = header.len() > COLUMNS.len() && header.iter().next_back() == Some(FINGERPRINT);
-    let width = COLUMNS.len() + usize::from(signed);
-    if header.iter().take(COLUMNS.len()).ne(COLUMNS) || header.len() != width {
-        let found = header.iter().map(shown).collect::<Vec<_>>().join(",");
-        let need = COLUMNS.join(",");
-        return Err(Error::file(path, format!("line 1: the header is `{found}`, it must be `{need}`")));
-    }
-    let (mut all, mut sign): (Vec<Series>, Option<String>) = (Vec::new(), None);
-    for record in reader.records() {
-        let record = record.map_err(|e| Error::file(path, e))?;
-        let line = record.position().map_or(0, csv::Position::line);
-        if record.len() != width {
-            let message = format!("line {line}: {} fields, the header has {width}", record.len());
-            return Err(Error::file(path, message));
-        }
-        if signed {
-            one_sign(path, line, &mut sign, &record[COLUMNS.len()])?;
-        }
-        let point = point(path, line, &record)?;
-        let (model, task) = (&record[0], &record[1]);
-        let known = all.iter().position(|s| s.model == model && s.task == task);
+/// Rows by model and task, each by shots; of two at the same shots the later counts.
+fn grouped(rows: &[Row]) -> Vec<Series> {
+    let mut all: Vec<Series> = Vec::new();
+    for row in rows {
+        let known = all.iter().position(|s| s.model == row.model && s.task == row.task);
         let at = known.unwrap_or_else(|| {
-            all.push(Series { model: model.into(), task: task.into(), points: Vec::new() });
+            all.push(Series { model: row.model.clone(), task: row.task.clone(), points: Vec::new() });
             all.len() - 1
         });
-        let points = &mut all[at].points;
+        let (points, point) = (&mut all[at].points, Point::of(row));
         match points.binary_search_by_key(&point.shots, |p| p.shots) {
             Ok(same) => points[same] = point,
             Err(place) => points.insert(place, point),
         }
     }
-    Ok((all, sign))
-}
-
-fn point(path: &Path, line: u64, record: &csv::StringRecord) -> Result<Point> {
-    let cell = |column: usize, message: String| Error::Cell {
-        path: path.to_path_buf(),
-        line,
-        column: COLUMNS[column].to_string(),
-        message,
-    };
-    let number = |column: usize| -> Result<Option<f64>> {
-        let text = &record[column];
-        if text.is_empty() {
-            return Ok(None);
-        }
-        text.parse().map(Some).map_err(|_| cell(column, format!("`{text}` is not a number")))
-    };
-    let shots = &record[2];
-    let shots = shots.parse().map_err(|_| cell(2, format!("`{shots}` is not a count of demonstrations")))?;
-    let (mean, exact) = (number(3)?, number(5)?.filter(|v| !v.is_nan()));
-    if mean.is_none() && exact.is_none() {
-        return Err(cell(3, "empty, and so is `exact`; one of them must be a number".into()));
-    }
-    Ok(Point { shots, mean: mean.unwrap_or(f64::NAN), stderr: number(4)?.unwrap_or(f64::NAN), exact })
+    all
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! What was run, on what, and how long it took.
 
-use super::load::{PRETRAINED, Phase, RunData};
+use super::load::{PRETRAINED, RunData};
 use crate::config::{Loss, Method, QueryKey, Task};
 use crate::findings::{count, duration, grouped, plural};
 use crate::plot::number;
+use crate::store::records::PhaseInfo;
 use minijinja::{Value, context};
 
 /// The head of the page: title, explanation, facts and the table of phases.
@@ -72,9 +73,7 @@ fn brief(data: &RunData) -> Vec<String> {
     if let Task::Regression(r) = &config.task {
         brief.push(format!("d = {}", r.dim));
     }
-    brief.extend(
-        data.run.phases.iter().find_map(|p| p.parameters).map(|n| format!("{} parameters", grouped(n))),
-    );
+    brief.extend(parameters(data).map(|n| format!("{} parameters", grouped(n))));
     brief.push(format!("seed {}", config.seed));
     brief.push(data.run.device.name.clone());
     brief.push(duration(data.run.wall_s));
@@ -116,8 +115,7 @@ fn facts(data: &RunData) -> Vec<(String, String)> {
         QueryKey::Separate => "query and key separate",
     };
     let (layers, heads) = (plural(config.model.layers, "layer"), plural(config.model.heads, "head"));
-    let parameters = data.run.phases.iter().find_map(|p| p.parameters);
-    let parameters = parameters.map(|n| format!(", {} parameters", grouped(n))).unwrap_or_default();
+    let parameters = parameters(data).map(|n| format!(", {} parameters", grouped(n))).unwrap_or_default();
     add("Model", format!("linear attention, {layers}, {heads}, {qk}{parameters}"));
     let (p, f) = (&config.pretrain, &config.finetune);
     add(
@@ -150,6 +148,11 @@ fn facts(data: &RunData) -> Vec<(String, String)> {
     facts
 }
 
+/// Elements in all, if the record has them.
+fn parameters(data: &RunData) -> Option<u64> {
+    data.run.phases.iter().map(|p| p.parameters as u64).find(|n| *n > 0)
+}
+
 fn sentence(key: &str) -> String {
     let key = key.replace('_', " ");
     let mut letters = key.chars();
@@ -160,7 +163,7 @@ fn plain(value: f64) -> String {
     if value.fract() == 0.0 && (0.0..1e15).contains(&value) { grouped(value as u64) } else { number(value) }
 }
 
-fn phase(data: &RunData, p: &Phase) -> Value {
+fn phase(data: &RunData, p: &PhaseInfo) -> Value {
     let name = match p.phase.as_str() {
         "pretrain" => "pre-training".to_string(),
         "eval" => "evaluation".to_string(),
@@ -172,9 +175,9 @@ fn phase(data: &RunData, p: &Phase) -> Value {
         None if p.phase == "pretrain" => "few-shot loss, a fresh task a prompt".into(),
         None => String::new(),
     };
-    let trained = match (p.trained, p.parameters) {
-        (Some(trained), Some(all)) => format!("{} of {}", grouped(trained), grouped(all)),
-        _ => String::new(),
+    let trained = match p.parameters {
+        0 => String::new(),
+        all => format!("{} of {}", grouped(p.trained as u64), grouped(all as u64)),
     };
     let training = p.steps > 0;
     context! {
@@ -182,9 +185,10 @@ fn phase(data: &RunData, p: &Phase) -> Value {
         model => if p.phase == "pretrain" { PRETRAINED } else { &p.method },
         what => what,
         trained => trained,
+        places => p.coverage.as_ref().map(|coverage| coverage.places()).unwrap_or_default(),
         steps => if training { grouped(p.steps) } else { String::new() },
-        ms => p.ms_per_step.filter(|_| training).map(number).unwrap_or_default(),
-        wall => p.wall_s.map(duration).unwrap_or_default(),
+        ms => if training { number(p.ms_per_step) } else { String::new() },
+        wall => duration(p.wall_s),
     }
 }
 

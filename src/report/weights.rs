@@ -8,18 +8,24 @@ use std::path::Path;
 /// The attention matrices of one model.
 #[derive(Debug)]
 pub struct Weights {
+    /// `pretrained` or a method.
     pub model: String,
+    /// By layer, then head.
     pub matrices: Vec<Matrix>,
 }
 
 /// One D×D matrix of one head, row-major.
 #[derive(Clone, Debug)]
 pub struct Matrix {
+    /// From 0.
     pub layer: usize,
+    /// From 0.
     pub head: usize,
     /// `v`, `qk`, `q` or `k`, in this order within a head.
     pub kind: &'static str,
+    /// Rows and columns.
     pub size: usize,
+    /// Row-major.
     pub values: Vec<f32>,
 }
 

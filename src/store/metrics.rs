@@ -18,13 +18,27 @@ pub struct Line {
     pub method: String,
     /// From 0; the losses are those before the step's update.
     pub step: u64,
+    /// NaN where the file has none.
+    #[serde(default = "nan", deserialize_with = "number")]
     pub loss: f32,
     /// What it is made of, such as `zs_loss` and `fs_loss`.
     #[serde(flatten)]
     pub parts: Parts,
-    /// Before clipping.
+    /// Before clipping; NaN where the file has none.
+    #[serde(default = "nan", deserialize_with = "number")]
     pub grad_norm: f32,
+    /// Of the step; 0 where the file has none.
+    #[serde(default)]
     pub lr: f64,
+}
+
+fn nan() -> f32 {
+    f32::NAN
+}
+
+/// What is no finite number is written as `null`.
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f32::NAN))
 }
 
 /// Numbers by name, in order; none where a model has no such number. A family adds names, and no field.
@@ -77,7 +91,7 @@ impl<'de> Deserialize<'de> for Parts {
 }
 
 /// Most bytes of a line; floe's have some hundreds.
-const LINE: u64 = 1 << 16;
+pub const LINE: u64 = 1 << 16;
 
 /// The file, open for appending.
 #[derive(Debug)]
@@ -155,6 +169,7 @@ mod tests {
         let kept: Vec<Line> = found.lines().map(|text| serde_json::from_str(text).unwrap()).collect();
         assert_eq!(kept, [line("a", 0), line("a", 1), line("c", 0)]);
     }
+
     #[test]
     fn a_line_is_flat_and_what_is_no_number_of_it_is_left_out() {
         let text = serde_json::to_string(&line("a", 3)).unwrap();
@@ -164,5 +179,11 @@ mod tests {
         let found: Line = serde_json::from_str(&more).unwrap();
         assert_eq!((found.parts.get("tokens"), found.parts.get("zs_loss")), (Some(7.0), Some(0.1)));
         assert_eq!((found.parts.get("note"), found.parts.0.len(), found.lr), (None, 3, 0.1));
+        let lost = serde_json::to_string(&Line { loss: f32::NAN, ..line("a", 3) }).unwrap();
+        assert_eq!(lost, flat.replace("\"loss\":1.0", "\"loss\":null"));
+        let short = r#"{"phase":"finetune","method":"a","step":3}"#;
+        for text in [lost.as_str(), short] {
+            assert!(serde_json::from_str::<Line>(text).unwrap().loss.is_nan(), "{text}");
+        }
     }
 }

@@ -1,13 +1,13 @@
 //! The run directory: what `floe run` and `floe sweep` write and others read.
 
 use crate::bounded;
-use crate::error::{Error, Result, shown};
-use crate::fingerprint::{self, Identity};
-use crate::gpu::AdapterSummary;
+use crate::error::{Error, Mend, Result, shown};
+use crate::fingerprint::Identity;
+use crate::lock::Lock;
 use crate::store::atomic::{atomic_write, remove_torn};
-use crate::store::lock::Lock;
+use crate::store::records::{self, Facts, PhaseInfo, RunInfo, SweepInfo};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,6 +20,9 @@ pub const PRETRAINED: &str = "pretrained";
 
 const CONFIG: &str = "config.toml";
 const SWEEP: &str = "sweep.toml";
+const RUN_INFO: &str = "run.json";
+const SWEEP_INFO: &str = "sweep.json";
+
 /// What is done with a directory that may hold something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Open {
@@ -43,8 +46,8 @@ pub struct RunDir {
 pub const FILES: [&str; 11] = [
     CONFIG,
     SWEEP,
-    "run.json",
-    "sweep.json",
+    RUN_INFO,
+    SWEEP_INFO,
     "metrics.jsonl",
     "eval.csv",
     "baselines.csv",
@@ -53,43 +56,6 @@ pub const FILES: [&str; 11] = [
     "report.html",
     "trace.json",
 ];
-
-/// `run.json`.
-#[derive(Clone, Debug, Serialize)]
-pub struct RunInfo {
-    pub floe: &'static str,
-    pub device: AdapterSummary,
-    /// How kernels split their work; part of what fixes the last bits.
-    pub variant: BTreeMap<&'static str, serde_json::Value>,
-    pub seed: u64,
-    /// What all of it was made from.
-    #[serde(flatten)]
-    pub identity: fingerprint::Record,
-    /// Seconds, resumed parts included.
-    pub wall_s: f64,
-    pub phases: Vec<PhaseInfo>,
-    pub task: BTreeMap<String, serde_json::Value>,
-}
-
-/// `sweep.json`.
-#[derive(Clone, Debug, Serialize)]
-pub struct SweepInfo {
-    pub floe: &'static str,
-    pub device: AdapterSummary,
-    pub variant: BTreeMap<&'static str, serde_json::Value>,
-    /// What all of it was made from.
-    #[serde(flatten)]
-    pub identity: fingerprint::Record,
-    /// Seconds, resumed parts included.
-    pub wall_s: f64,
-    /// Objects `key`, `values`.
-    pub axes: Vec<serde_json::Value>,
-    /// A finished model each.
-    pub members: Vec<serde_json::Value>,
-    /// Models that trained together: their number, loss, steps and seconds.
-    pub batches: Vec<serde_json::Value>,
-    pub task: BTreeMap<String, serde_json::Value>,
-}
 
 /// Who chose a run's variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,23 +72,10 @@ pub enum Chosen {
 /// The variant that unfinished work began with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Begun {
+    /// Its name.
     pub variant: String,
+    /// Who chose it.
     pub chosen: Chosen,
-}
-
-/// Time and size of one phase.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct PhaseInfo {
-    /// `pretrain`, `finetune` or `eval`.
-    pub phase: String,
-    pub method: String,
-    pub steps: u64,
-    pub wall_s: f64,
-    pub ms_per_step: f64,
-    /// Elements trained.
-    pub trained: usize,
-    /// Elements in all.
-    pub parameters: usize,
 }
 
 impl RunDir {
@@ -132,12 +85,12 @@ impl RunDir {
     /// It can't be written; it holds files of a run already and is to be new; it holds a run of another
     /// configuration or of other data.
     pub fn open(root: &Path, identity: &Identity, how: Open) -> Result<Self> {
-        Self::hold(root, ([CONFIG, SWEEP], "run.json"), identity, how)
+        Self::hold(root, ([CONFIG, SWEEP], RUN_INFO), identity, how)
     }
 
     /// [`RunDir::open`] of a sweep.
     pub fn open_sweep(root: &Path, identity: &Identity, how: Open) -> Result<Self> {
-        Self::hold(root, ([SWEEP, CONFIG], "sweep.json"), identity, how)
+        Self::hold(root, ([SWEEP, CONFIG], SWEEP_INFO), identity, how)
     }
 
     /// The directory of what is configured by a file of the first name; those of the other have the other's.
@@ -148,9 +101,8 @@ impl RunDir {
         how: Open,
     ) -> Result<Self> {
         let create = |needed: &Path| {
-            let mend = "choose another --out";
             std::fs::create_dir_all(needed)
-                .map_err(|e| Error::file(needed, format!("can't be created: {e}; {mend}")))
+                .map_err(|e| Error::file(needed, format!("can't be created: {e}")).mend(Mend::Elsewhere))
         };
         create(root)?;
         // Before anything is looked at, so that of two processes one finds what the other made.
@@ -159,14 +111,15 @@ impl RunDir {
         let called = |file: &str| if file == SWEEP { "a sweep" } else { "a run" };
         if root.join(other).exists() {
             let what = called(other);
-            return Err(Error::Usage(format!("{}: holds {what}; choose another --out", root.display())));
+            let message = format!("{}: holds {what}", root.display());
+            return Err(Error::Usage(message).mend(Mend::Elsewhere));
         }
         if how == Open::New
             && let Some(held) = dir.held()?
         {
             let what = called(own);
-            let mend = "go on with it by --resume, or choose another --out";
-            return Err(Error::Usage(format!("{}: holds {what} already ({held}); {mend}", root.display())));
+            let message = format!("{}: holds {what} already ({held})", root.display());
+            return Err(Error::Usage(message).mend(Mend::GoOn));
         }
         if how != Open::New {
             compare::directory(&dir, (own, json), identity, how == Open::Extend)?;
@@ -204,14 +157,17 @@ impl RunDir {
         RunDir { root: root.to_path_buf(), _lock: None }
     }
 
+    /// The directory.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
+    /// Where the log of training is.
     pub fn metrics(&self) -> PathBuf {
         self.root.join("metrics.jsonl")
     }
 
+    /// Where a model's checkpoint is.
     pub fn checkpoint(&self, model: &str) -> PathBuf {
         self.root.join("checkpoints").join(format!("{model}.safetensors"))
     }
@@ -223,25 +179,29 @@ impl RunDir {
 
     /// The phases that `run.json` has; none if there is no such file yet.
     pub fn phases(&self) -> Vec<PhaseInfo> {
-        #[derive(Deserialize)]
-        struct Phases {
-            phases: Vec<PhaseInfo>,
-        }
-        let text = bounded::text(&self.root.join("run.json"), bounded::SMALL).unwrap_or_default();
-        // Times alone are lost with a file that another hand has changed.
-        serde_json::from_str::<Phases>(&text).map(|info| info.phases).unwrap_or_default()
+        self.known::<RunInfo>(RUN_INFO).phases
+    }
+
+    /// What `sweep.json` says; nothing if there is no such file yet.
+    pub fn sweep(&self) -> SweepInfo {
+        self.known(SWEEP_INFO)
+    }
+
+    /// A record to go on from. Times and divergences alone are lost with a file that another hand has changed.
+    fn known<T: Default + DeserializeOwned>(&self, name: &str) -> T {
+        let path = self.root.join(name);
+        let text = bounded::text(&path, bounded::TABLE).unwrap_or_default();
+        records::parse(&path, &text).unwrap_or_default()
     }
 
     /// Writes `run.json`.
     pub fn write_info(&self, info: &RunInfo) -> Result<()> {
-        let text = serde_json::to_string_pretty(info).map_err(|e| Error::file(&self.root, e))?;
-        self.write("run.json", &(text + "\n"))
+        self.write(RUN_INFO, &records::text(&self.root.join(RUN_INFO), info)?)
     }
 
     /// Writes `sweep.json`.
     pub fn write_sweep(&self, info: &SweepInfo) -> Result<()> {
-        let text = serde_json::to_string_pretty(info).map_err(|e| Error::file(&self.root, e))?;
-        self.write("sweep.json", &(text + "\n"))
+        self.write(SWEEP_INFO, &records::text(&self.root.join(SWEEP_INFO), info)?)
     }
 
     /// Writes a file of the directory's top whole or not at all.
@@ -253,28 +213,29 @@ impl RunDir {
 /// The variant that the run or sweep in a directory began with, by its `run.json` or `sweep.json`; none, with a warning
 /// if there is one, where that does not say.
 pub fn begun(root: &Path) -> Option<Begun> {
-    #[derive(Deserialize)]
-    struct Info {
-        variant: Variant,
+    let dir = RunDir::at(root);
+    let name = [RUN_INFO, SWEEP_INFO].into_iter().find(|name| root.join(name).exists())?;
+    let variant = match name {
+        RUN_INFO => dir.known::<RunInfo>(name).variant,
+        _ => dir.sweep().variant,
+    };
+    let found = Begun::noted(&variant);
+    if found.is_none() {
+        let mend = "name that one if it was not the default";
+        log::warn!("{} does not say which variant it began with; {mend}", root.join(name).display());
     }
-    #[derive(Deserialize)]
-    struct Variant {
-        name: String,
-        // Files from before it was written.
-        chosen: Option<Chosen>,
-    }
-    let found = ["run.json", "sweep.json"].map(|name| root.join(name)).into_iter().find(|path| path.exists());
-    let path = found?;
-    let text = bounded::text(&path, bounded::TABLE).ok()?;
-    match serde_json::from_str::<Info>(&text) {
-        Ok(Info { variant }) => {
-            Some(Begun { variant: shown(&variant.name), chosen: variant.chosen.unwrap_or(Chosen::Default) })
-        }
-        Err(_) => {
-            let mend = "give that one by --variant if it was not the default";
-            log::warn!("{} does not say which variant it began with; {mend}", path.display());
-            None
-        }
+    found
+}
+
+impl Begun {
+    /// As a record has it; files from before it was written do not say who chose.
+    fn noted(variant: &Facts) -> Option<Begun> {
+        let chosen: Option<Chosen> = match variant.get("chosen") {
+            Some(chosen) => Deserialize::deserialize(chosen).ok()?,
+            None => None,
+        };
+        let variant = shown(variant.get("name")?.as_str()?);
+        Some(Begun { variant, chosen: chosen.unwrap_or(Chosen::Default) })
     }
 }
 

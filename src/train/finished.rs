@@ -1,11 +1,12 @@
 //! Finished models and their files.
 
 use super::state::{self, State};
-use crate::error::{Error, Result, shown};
+use crate::error::{Error, Mend, Result, shown};
 use crate::fingerprint::{Identity, Noted};
 use crate::params::ParamTable;
 use crate::store::checkpoint::{self, Checkpoint, MOMENTS, Reader};
-use crate::store::rundir::{self, PhaseInfo};
+use crate::store::records::PhaseInfo;
+use crate::store::rundir;
 use std::path::{Path, PathBuf};
 
 /// Writes a finished model with its moments, and its configuration, data and phase in the metadata, but no times: the
@@ -77,8 +78,7 @@ impl Found {
         let reader = Reader::open(path)?;
         let own = reader.is_own();
         if own && reader.metadata().contains_key("step") {
-            let mend = "end the phase by --resume and give its checkpoint";
-            return Err(Error::file(path, format!("is the state of a phase under way; {mend}")));
+            return Err(Error::file(path, "is the state of a phase under way").mend(Mend::Finish));
         }
         let noted = if own { Noted::of(path, reader.metadata())? } else { Noted::default() };
         Ok(Found { path: path.to_path_buf(), reader, noted })

@@ -1,7 +1,7 @@
 //! Where a phase stands, and the file that keeps it.
 
 use super::Job;
-use crate::error::{Error, Result, shown};
+use crate::error::{Error, Mend, Result, shown};
 use crate::fingerprint::Noted;
 use crate::models::{Phase, Start};
 use crate::params::{Param, ParamTable};
@@ -124,14 +124,13 @@ pub fn load(path: &Path, job: &Job, table: &ParamTable) -> Result<State> {
         let saved = text(name)?;
         if saved != asked {
             let saved = shown(saved);
-            let message = format!("the state is of {name} `{saved}`, not `{asked}`; leave out --resume");
-            return Err(Error::config(path.display().to_string(), message));
+            let message = format!("the state is of {name} `{saved}`, not `{asked}`");
+            return Err(Error::config(path.display().to_string(), message).mend(Mend::Restart));
         }
     }
     if let Some(how) = job.identity.differs(&Noted::of(path, reader.metadata())?) {
-        let mend = "give the same, or leave out --resume to start the phase again";
-        let message = format!("the state is of another experiment: {how}; {mend}");
-        return Err(Error::config(path.display().to_string(), message));
+        let message = format!("the state is of another experiment: {how}");
+        return Err(Error::config(path.display().to_string(), message).mend(Mend::SameOrRestart));
     }
     let parse =
         |name: &str, text: &str| Error::file(path, format!("`{name}` is `{}`, no number", shown(text)));

@@ -12,9 +12,13 @@ use std::path::{Path, PathBuf};
 /// What a choice holds for. Another driver or version may split work better otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key {
+    /// The adapter's name.
     pub adapter: String,
+    /// `Vulkan`, `Metal` or `Dx12`.
     pub backend: String,
+    /// The driver's name.
     pub driver: String,
+    /// Its version, in its own words.
     pub driver_info: String,
     /// Version of floe.
     pub floe: String,
@@ -23,8 +27,10 @@ pub struct Key {
 /// A chosen variant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
+    /// What it was measured on.
     #[serde(flatten)]
     pub key: Key,
+    /// The variant that was fastest.
     pub variant: String,
     /// Time of the paper's experiment with it, over that with the default variant.
     pub ratio: f64,

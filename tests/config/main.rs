@@ -78,7 +78,7 @@ fn an_override_may_switch_the_kind_of_task() {
     // The file's keys of its own kind are still held against it.
     expect("[task]\nkind = \"tables\"\ndim = 3", &[], &["a.toml:3:", "task.dim", "regression"]);
     // What an override sets must belong to the new kind.
-    expect("", &["task.kind=tables", "task.dim=3"], &["--set task.dim=3", "regression"]);
+    expect("", &["task.kind=tables", "task.dim=3"], &["override task.dim=3", "regression"]);
 }
 
 #[test]
@@ -122,12 +122,12 @@ fn unknown_keys_are_named_and_mended() {
     expect("[modle]\nlayers = 2", &[], &["a.toml:1:", "`modle`", "`model`", "pretrain"]);
     expect("[pretrain]\nlr = 2", &[], &["`pretrain.lr`; did you mean `pretrain.optimizer.lr`; the keys"]);
     expect("lr = 2", &[], &["`pretrain.optimizer.lr`", "`finetune.optimizer.lr`", "`methods.<name>.lr`"]);
-    expect("", &["model.widht=2"], &["--set model.widht=2", "`model.widht`", "layers"]);
-    expect("", &["model.layers.x=2"], &["--set model.layers.x=2", "`model.layers`"]);
-    expect("", &["a.b.c=2"], &["--set a.b.c=2", "`a`"]);
+    expect("", &["model.widht=2"], &["override model.widht=2", "`model.widht`", "layers"]);
+    expect("", &["model.layers.x=2"], &["override model.layers.x=2", "`model.layers`"]);
+    expect("", &["a.b.c=2"], &["override a.b.c=2", "`a`"]);
     expect(&method("lrr = 2"), &[], &["a.toml:5:", "`methods.a.lrr`", "`methods.a.lr`"]);
-    expect("", &["methods.zs.lr=2"], &["--set methods.zs.lr=2", "`zs.lr`", "it is empty"]);
-    expect(&method(""), &["methods.b.lr=2"], &["--set methods.b.lr=2", "it has a"]);
+    expect("", &["methods.zs.lr=2"], &["override methods.zs.lr=2", "`zs.lr`", "it is empty"]);
+    expect(&method(""), &["methods.b.lr=2"], &["override methods.b.lr=2", "it has a"]);
     expect("\"a\\nb\" = 1", &[], &["a\\nb"]);
 }
 
@@ -147,7 +147,7 @@ fn overrides_are_key_equals_value() {
         ("methods=3", "[[methods]]"),
         ("methods.a=3", "methods"),
     ] {
-        expect("", &[set], &[&format!("--set {set}"), part]);
+        expect("", &[set], &[&format!("override {set}"), part]);
     }
     let deep = "a.".repeat(100_000) + "b=1";
     expect("", &[&deep], &["64 parts"]);

@@ -136,11 +136,15 @@ fn values_are_in_range() {
         "task.target_column=task",
         "task.log1p=['task']",
     ] {
-        expect("task.kind = \"tables\"", &[set], &[set.split('=').next().unwrap(), &format!("--set {set}")]);
+        expect(
+            "task.kind = \"tables\"",
+            &[set],
+            &[set.split('=').next().unwrap(), &format!("override {set}")],
+        );
     }
     // What a file says is told with its line, what an override says with the override.
     expect("[model]\n\nheads = 0", &[], &["a.toml:3: `model.heads` is 0"]);
-    expect("[model]\nheads = 2", &["model.heads=0"], &["--set model.heads=0: `model.heads` is 0"]);
+    expect("[model]\nheads = 2", &["model.heads=0"], &["override model.heads=0: `model.heads` is 0"]);
     expect(&(method("") + &method("")), &[], &["a.toml:7:", "`methods.#2.name`", "earlier method"]);
     expect(&(method("") + &method("").replace("\"a\"", "\"A\"")), &[], &["`methods.#2.name`"]);
     expect(&method("lr = 0.1\noptimizer = {}"), &[], &["`methods.a.lr`"]);

@@ -21,14 +21,14 @@ fn a_resumed_run_counts_a_step_once_the_later_time() {
     let temp = tempfile::tempdir().unwrap();
     let mut run = Run::new(temp.path(), Config::default());
     run.errors("pretrained", "target", [1.1, 0.3, 3.0], false);
-    for (step, loss) in [(0, 1.0), (50, 0.9), (100, 0.8), (50, 0.7), (100, 0.6)] {
+    for (step, loss) in [(0, 1.0), (50, 0.9), (100, 0.8), (50, 0.75), (100, 0.5)] {
         let line =
             serde_json::json!({"phase": "pretrain", "method": "pretrained", "step": step, "loss": loss});
         writeln!(run.metrics, "{line}").unwrap();
     }
     let data = report::read(&run.save(serde_json::json!({}))).unwrap();
     let steps: Vec<(u64, f64)> = data.curves[0].steps.iter().map(|l| (l.step, l.total)).collect();
-    assert_eq!(steps, [(0, 1.0), (50, 0.7), (100, 0.6)]);
+    assert_eq!(steps, [(0, 1.0), (50, 0.75), (100, 0.5)]);
 }
 
 #[test]
@@ -41,6 +41,30 @@ fn what_a_user_wrote_is_shown_as_text() {
     let html = page(&dir);
     assert!(!html.contains("<script") && !html.contains("<b>bold"));
     contains(&html, &["a&lt;script&gt;b", "fresh &amp; new", "&lt;b&gt;bold"]);
+}
+
+#[test]
+fn what_was_trained_of_which_layers_is_shown() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut run = Run::new(temp.path(), Config { methods: methods(), ..Config::default() });
+    run.errors("zs-v", "target", [1.1, 0.3, 3.0], false);
+    run.losses("pretrained", 1.1, 0.3, true, None);
+    run.losses("zs-v", 1.1, 0.3, true, None);
+    let group = |name: &str, trained: u64| {
+        serde_json::json!({"name": name, "matched": u64::from(trained > 0),
+        "tensors": 2, "trained": trained, "total": 98})
+    };
+    run.phases[1]["coverage"] = serde_json::json!({"matched": 1, "tensors": 6, "trained": 49, "total": 294,
+        "groups": [group("layers.0", 0), group("layers.1", 0), group("<b>\u{1b}", 49)]});
+    let dir = run.save(serde_json::json!({}));
+    let html = page(&dir);
+    contains(
+        &html,
+        &["49 of 98<small>in 1 of 6 tensors: layers.0 to layers.1 none, &lt;b&gt;\\u{1b} 49 of 98</small>"],
+    );
+    // A file from before it was written has the number alone.
+    assert_eq!(html.matches(" of 98</td>").count(), 1, "pre-training");
+    assert_eq!(report::read(&dir).unwrap().run.phases[0].coverage, None);
 }
 
 #[test]

@@ -122,6 +122,14 @@ fn run_json_names_device_seed_phases_and_task() {
             _ => 16,
         };
         assert_eq!((phase["trained"].as_u64(), phase["parameters"].as_u64()), (Some(trained), Some(32)));
+        let coverage = &phase["coverage"];
+        assert_eq!(coverage["trained"].as_u64(), (!method.is_empty()).then_some(trained), "{coverage}");
+        if method == "zs-v" {
+            let counts = |of: &Value| ["matched", "tensors", "trained", "total"].map(|key| of[key].as_u64());
+            assert_eq!(counts(coverage), [1, 2, 16, 32].map(Some));
+            assert_eq!(coverage["groups"][0]["name"], "layers.0");
+            assert_eq!(counts(&coverage["groups"][0]), counts(coverage));
+        }
     }
 }
 

@@ -43,6 +43,10 @@ fn profiling_changes_no_bit_and_writes_a_trace() {
     let dir = shared("run-profile");
     let said = succeed("run --profile", &[&tiny("paper")[..], &out(&dir)].concat());
     assert_same_run(paper(), &dir);
+    let held = |label: &str| {
+        said.out.lines().any(|l| l.starts_with(label) && l.trim_end().ends_with(|c: char| c.is_ascii_digit()))
+    };
+    assert!(["params", "moments", "metrics", "all at a time"].into_iter().all(held), "{}", said.out);
     let trace: serde_json::Value = serde_json::from_str(&read(dir.join("trace.json"))).unwrap();
     let events = trace["traceEvents"].as_array().unwrap();
     assert!(events.iter().all(|e| e["ph"] == "X" && e["dur"].as_f64().unwrap() >= 0.0));

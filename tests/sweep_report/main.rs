@@ -4,8 +4,9 @@
 mod pages;
 mod words;
 
+use floe::job::sweep::summarise;
 use floe::report;
-use floe::store::results::{Outcome, results_csv, summarise, summary_csv};
+use floe::store::results::{Outcome, results_csv, summary_csv};
 use pages::{contains, figure, kept};
 use std::fs;
 use std::path::{Path, PathBuf};

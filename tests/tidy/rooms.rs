@@ -10,9 +10,11 @@ pub const ROOMS: &[&[(&str, &[&str])]] = &[
         ("bounded", &[]),
         ("escape", &[]),
         ("linalg", &[]),
+        ("lock", &["error"]),
         // Figures know no run.
         ("plot", &[]),
         ("random", &[]),
+        ("rows", &["error"]),
     ],
     &[("optim", &[]), ("prompt", &["random"]), ("params", &["error", "random"]), ("findings", &["plot"])],
     &[("config", &["bounded", "error", "escape", "optim", "prompt"])],
@@ -22,6 +24,7 @@ pub const ROOMS: &[&[(&str, &[&str])]] = &[
         ("gpu", &["error", "escape", "interrupt"]),
     ],
     &[
+        ("compiler", &["error", "gpu"]),
         // The CPU's word for word of the kernels. Parity cases and tests alone use it.
         ("reference", &["optim", "prompt", "random"]),
     ],
@@ -32,7 +35,7 @@ pub const ROOMS: &[&[(&str, &[&str])]] = &[
     &[
         ("models", &["error", "gpu", "kernels", "optim", "params", "prompt"]),
         ("theory", &["config", "error", "interrupt", "linalg", "random"]),
-        ("store", &["bounded", "error", "fingerprint", "gpu"]),
+        ("store", &["bounded", "error", "fingerprint", "lock", "params", "rows"]),
         // Neither kernels nor models: a task is a law.
         ("tasks", &["config", "error", "escape", "fingerprint", "interrupt", "linalg", "prompt", "random"]),
     ],
@@ -57,12 +60,14 @@ pub const ROOMS: &[&[(&str, &[&str])]] = &[
             ],
         ),
         // From files alone.
-        ("report", &["bounded", "config", "error", "escape", "findings", "fingerprint", "plot", "store"]),
+        (
+            "report",
+            &["bounded", "config", "error", "escape", "findings", "fingerprint", "plot", "rows", "store"],
+        ),
     ],
     &[(
         "job",
         &[
-            "bounded",
             "config",
             "error",
             "escape",
@@ -85,7 +90,7 @@ pub const ROOMS: &[&[(&str, &[&str])]] = &[
     &[
         ("probe", &["config", "error", "gpu", "job", "kernels", "models", "params", "store"]),
         ("tune", &["bench", "bounded", "error", "gpu", "kernels", "store"]),
-        ("bench", &["check", "config", "error", "gpu", "interrupt", "job", "kernels", "models"]),
+        ("bench", &["check", "compiler", "config", "error", "gpu", "interrupt", "job", "kernels", "models"]),
     ],
     &[(
         "cli",
@@ -94,17 +99,20 @@ pub const ROOMS: &[&[(&str, &[&str])]] = &[
             "bounded",
             "check",
             "compare",
+            "compiler",
             "config",
             "error",
             "escape",
-            "eval",
             "gpu",
             "interrupt",
             "job",
             "kernels",
+            "lock",
             "models",
             "probe",
+            "profile",
             "report",
+            "rows",
             "store",
             "train",
             "tune",

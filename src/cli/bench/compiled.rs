@@ -1,14 +1,15 @@
 //! `floe bench --compiled`
 
+use super::super::mend::of_flag;
 use super::super::table;
 use super::{Args, Written};
 use crate::bench::compiled::{self, Report, Row};
+use crate::compiler::Compiler;
 use crate::error::{Error, Result};
-use crate::gpu::Compiler;
 
 pub fn run(args: &Args) -> Result<()> {
-    let tuning = compiled::variant(args.device.variant.as_deref())?;
-    let compiler = Compiler::open(&args.device.adapter.device)?;
+    let tuning = compiled::variant(args.device.variant.as_deref()).map_err(|e| of_flag("--variant", e))?;
+    let compiler = Compiler::open(&args.device.adapter.device).map_err(|e| of_flag("--device", e))?;
     log::info!("{} ({})", compiler.name(), compiler.driver());
     let report = compiled::run(&compiler, &tuning, &args.only)?;
     Written { report: &report, text: text(&report), csv: csv(&report)? }.out(args)

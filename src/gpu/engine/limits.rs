@@ -2,18 +2,20 @@
 
 use super::Engine;
 use crate::error::{Error, Limit, Result};
-use crate::gpu::{Access, Dispatch};
+use crate::gpu::{Access, Dispatch, View};
 
 impl Engine {
     /// Compares what a launch needs with what the adapter offers.
     pub(super) fn check_limits(&self, dispatch: &Dispatch) -> Result<()> {
         let (program, limits) = (&dispatch.program, &self.limits);
         let largest = |uniform: bool| {
-            let sizes = program.bindings.iter().zip(&dispatch.buffers);
-            let of_kind = sizes.filter(|(b, _)| (b.access == Access::Uniform) == uniform);
-            of_kind.map(|(_, buffer)| buffer.bytes()).max().unwrap_or(0)
+            let bound = program.bindings.iter().zip(&dispatch.resources);
+            let of_kind = bound.filter(|(b, _)| (b.access == Access::Uniform) == uniform);
+            of_kind.filter_map(|(_, resource)| resource.view()).map(View::bytes).max().unwrap_or(0)
         };
-        let storage = program.bindings.iter().filter(|b| b.access != Access::Uniform).count() as u64;
+        let count = |of: fn(Access) -> bool| program.bindings.iter().filter(|b| of(b.access)).count() as u64;
+        let storage = count(Access::is_storage);
+        let textures = count(|access| access.texels().is_some());
         let table = [
             (
                 Limit::WorkgroupMemory,
@@ -32,6 +34,7 @@ impl Engine {
                 limits.max_compute_workgroups_per_dimension.into(),
             ),
             (Limit::StorageBuffers, storage, limits.max_storage_buffers_per_shader_stage.into()),
+            (Limit::StorageTextures, textures, limits.max_storage_textures_per_shader_stage.into()),
             (Limit::StorageBinding, largest(false), limits.max_storage_buffer_binding_size),
             (Limit::UniformBinding, largest(true), limits.max_uniform_buffer_binding_size),
             (Limit::Loops, program.loops, self.summary.loops),

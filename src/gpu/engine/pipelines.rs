@@ -1,6 +1,7 @@
 //! Programs compiled.
 
 use super::Engine;
+use super::memory::texel_format;
 use crate::error::Result;
 use crate::gpu::{Access, Program};
 use crate::interrupt::{self, Compiling};
@@ -45,15 +46,7 @@ impl Engine {
             .map(|b| wgpu::BindGroupLayoutEntry {
                 binding: b.index,
                 visibility: wgpu::ShaderStages::COMPUTE,
-                ty: wgpu::BindingType::Buffer {
-                    ty: match b.access {
-                        Access::Uniform => wgpu::BufferBindingType::Uniform,
-                        Access::Read => wgpu::BufferBindingType::Storage { read_only: true },
-                        Access::ReadWrite => wgpu::BufferBindingType::Storage { read_only: false },
-                    },
-                    has_dynamic_offset: false,
-                    min_binding_size: None,
-                },
+                ty: kind(b.access),
                 count: None,
             })
             .collect();
@@ -83,4 +76,21 @@ impl Engine {
 /// Where an interruption is heard.
 pub fn compilation(kernel: &str) -> String {
     format!("the compilation of kernel `{kernel}`")
+}
+
+/// A binding as a layout has it.
+fn kind(access: Access) -> wgpu::BindingType {
+    let buffer = |ty| wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None };
+    let texture = |access, texels| wgpu::BindingType::StorageTexture {
+        access,
+        format: texel_format(texels),
+        view_dimension: wgpu::TextureViewDimension::D2,
+    };
+    match access {
+        Access::Uniform => buffer(wgpu::BufferBindingType::Uniform),
+        Access::Read => buffer(wgpu::BufferBindingType::Storage { read_only: true }),
+        Access::ReadWrite => buffer(wgpu::BufferBindingType::Storage { read_only: false }),
+        Access::TextureRead(texels) => texture(wgpu::StorageTextureAccess::ReadOnly, texels),
+        Access::TextureWrite(texels) => texture(wgpu::StorageTextureAccess::WriteOnly, texels),
+    }
 }

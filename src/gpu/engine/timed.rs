@@ -9,19 +9,24 @@ use crate::gpu::Recording;
 pub struct Launch {
     /// Nanoseconds, from an origin that all launches share.
     pub start_ns: f64,
+    /// How long it took.
     pub ns: f64,
 }
 
 impl Engine {
     /// Submits a recording `times` times over with a pass a launch, and returns when each launch began and how long it
     /// took on the device, in launch order. Empty where the adapter has no timestamps, or none that move.
+    /// Copies are not timed.
+    ///
+    /// # Errors
+    /// What [`Engine::submit`] gives.
     pub fn submit_timed(&self, recording: &Recording, times: u64) -> Result<Vec<Launch>> {
-        let count = recording.dispatches.len() as u64 * times;
+        let count = recording.dispatches().count() as u64 * times;
         if !self.has_timestamps() || count == 0 || 2 * count > u64::from(wgpu::QUERY_SET_MAX_QUERIES) {
             self.submit(recording, times)?;
             return Ok(Vec::new());
         }
-        let launches = self.launches(recording)?;
+        let ready = self.ready(recording)?;
         let queries = self.device.create_query_set(&wgpu::QuerySetDescriptor {
             label: None,
             ty: wgpu::QueryType::Timestamp,
@@ -34,9 +39,12 @@ impl Engine {
             mapped_at_creation: false,
         });
         let mut encoder = self.device.create_command_encoder(&Default::default());
-        let repeated = (0..times).flat_map(|_| &launches);
-        for (i, (group, pipeline, groups)) in repeated.enumerate() {
-            let at = 2 * i as u32;
+        let mut at = 0;
+        for command in (0..times).flat_map(|_| &ready) {
+            let Some(launch) = command.launch() else {
+                command.copy(&mut encoder);
+                continue;
+            };
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
                 label: None,
                 timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
@@ -45,14 +53,13 @@ impl Engine {
                     end_of_pass_write_index: Some(at + 1),
                 }),
             });
-            pass.set_pipeline(&pipeline.pipeline);
-            pass.set_bind_group(0, group, &[]);
-            pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
+            launch.dispatch(&mut pass);
+            at += 2;
         }
         encoder.resolve_query_set(&queries, 0..2 * count as u32, &resolved, 0);
         self.queue.submit([encoder.finish()]);
         self.fault.check()?;
-        let ticket = self.copy_to_host(&resolved, "timestamps")?;
+        let ticket = self.copy_bytes(&resolved, (0, resolved.size()), "timestamps")?;
         let ticks: Vec<[u64; 2]> = self.finish(ticket)?;
         let period = f64::from(self.queue.get_timestamp_period());
         let span = |[from, to]: [u64; 2]| Launch {

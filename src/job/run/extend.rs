@@ -85,7 +85,7 @@ pub fn state(
     let (steps, state) = finished(experiment, path, name, plan)?;
     let noted = Noted::of(path, Reader::open_own(path)?.metadata())?;
     if let Some(how) = identity.start_differs(&noted) {
-        let message = format!("is not what --extend can go on with: {how}");
+        let message = format!("can't be trained for longer: {how}");
         return Err(Error::config(path.display().to_string(), message));
     }
     match state {
@@ -94,7 +94,7 @@ pub fn state(
             Ok(state)
         }
         None => {
-            let message = format!("has its {steps} steps already; ask for more by --set");
+            let message = format!("has its {steps} steps already; ask for more");
             Err(Error::config(path.display().to_string(), message))
         }
     }
@@ -134,8 +134,10 @@ fn finished(
     let steps: u64 =
         noted.parse().map_err(|_| Error::file(path, format!("`steps` is `{}`, no number", shown(noted))))?;
     if steps > plan.steps() {
-        let message =
-            format!("has {steps} steps already, and {} are asked for; --extend only adds some", plan.steps());
+        let message = format!(
+            "has {steps} steps already, and {} are asked for; training for longer only adds some",
+            plan.steps()
+        );
         return Err(Error::config(path.display().to_string(), message));
     }
     if steps == plan.steps() {

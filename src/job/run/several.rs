@@ -2,8 +2,8 @@
 
 use crate::error::Result;
 use crate::escape;
-use crate::eval::Row;
 use crate::job::{Family, Machine};
+use crate::store::scores::Row;
 use std::path::{Path, PathBuf};
 
 /// A model to test.

@@ -1,15 +1,14 @@
 //! One batch of a sweep: models that draw the same prompts, trained side by side and saved.
 
 use super::Members;
-use crate::bounded;
 use crate::error::{Error, Result};
 use crate::fingerprint::Identity;
 use crate::job::Machine;
 use crate::job::family::{phase_info, phase_of, trainer};
 use crate::store::metrics::MetricsLog;
+use crate::store::records::{BatchRecord, MemberRecord, SweepInfo};
 use crate::store::rundir::RunDir;
 use crate::train::{Job, Progress, RING, State, Together, Told, Trainer, finished};
-use serde::Deserialize;
 use std::time::Instant;
 
 /// What became of a member.
@@ -21,32 +20,13 @@ pub struct Trained {
     pub diverged: Option<u64>,
 }
 
-/// What is read back of `sweep.json` to go on.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Earlier {
-    pub wall_s: f64,
-    /// What was noted of finished batches.
-    pub batches: Vec<serde_json::Value>,
-    members: Vec<Known>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Known {
-    model: String,
-    diverged_at: Option<u64>,
-}
-
 /// Members of batches that were finished before, and what was noted then. A batch that lacks one starts again.
 pub fn finished(
     members: &Members,
     batches: &[Vec<usize>],
     dir: &RunDir,
-) -> Result<(Earlier, Vec<Option<Trained>>)> {
-    // Times and divergences alone are lost with a file that another hand has changed.
-    let text = bounded::text(&dir.root().join("sweep.json"), bounded::TABLE).unwrap_or_default();
-    let earlier: Earlier = serde_json::from_str(&text).unwrap_or_default();
+) -> Result<(SweepInfo, Vec<Option<Trained>>)> {
+    let earlier = dir.sweep();
     let mut trained: Vec<Option<Trained>> = vec![None; members.list.len()];
     for batch in batches {
         let mut found = Vec::new();
@@ -65,7 +45,7 @@ pub fn finished(
                 let identity = begun.map_or(identity, |start| experiment.identity().from(&start));
                 let params = finished::load(&path, experiment.table(), &identity, &member.method)?;
                 found.push((i, Trained { params, diverged: None }));
-            } else if let Some(Known { diverged_at: Some(step), .. }) = known {
+            } else if let Some(MemberRecord { diverged_at: Some(step), .. }) = known {
                 found.push((i, Trained { params: Vec::new(), diverged: Some(*step) }));
             }
         }
@@ -91,7 +71,7 @@ pub fn train(
     (number, name, batch): (usize, &str, &[usize]),
     (log, progress): (&mut MetricsLog, &mut dyn Progress),
     trained: &mut [Option<Trained>],
-) -> Result<(serde_json::Value, Vec<Ended>)> {
+) -> Result<(BatchRecord, Vec<Ended>)> {
     let began = Instant::now();
     let (mut alive, mut states, mut identities) = (Vec::new(), Vec::new(), Vec::new());
     for &i in batch {
@@ -124,9 +104,13 @@ pub fn train(
         ended.extend(each.map(|((member, identity), state)| Ended { member, identity, state }));
     }
     let wall_s = began.elapsed().as_secs_f64();
-    let note = serde_json::json!({
-        "number": number, "models": batch.len(), "loss": members.loss(batch[0]), "steps": members.phase(batch[0]).steps(), "wall_s": wall_s
-    });
+    let note = BatchRecord {
+        loss: members.loss(batch[0]).into(),
+        models: batch.len() as u64,
+        number: Some(number),
+        steps: members.phase(batch[0]).steps(),
+        wall_s,
+    };
     Ok((note, ended))
 }
 
@@ -172,6 +156,6 @@ fn save(
     let plan = members.phase(member);
     let member = &members.list[member];
     let experiment = &members.experiments[member.experiment];
-    let info = phase_info(&member.method, plan, state, experiment.table().len());
+    let info = phase_info(&member.method, plan, state, experiment.table());
     finished::save(&dir.checkpoint(&member.file), experiment.table(), state, identity, &info)
 }

@@ -54,7 +54,7 @@ pub fn check(law: &Law, shots: usize) -> Result<()> {
     let (state, tokens, targets) =
         (Buffer::words("state", 1), Buffer::words("tokens", 1), Buffer::words("targets", 1));
     let recording = prompt_sample::record(&Source::new(law), 1, 1, &state, (&tokens, &targets), &VARIANTS[0]);
-    recording.dispatches.iter().try_for_each(|launch| wgsl::read(&launch.program.wgsl).map_err(wrong))
+    recording.dispatches().try_for_each(|launch| wgsl::read(&launch.program.wgsl).map_err(wrong))
 }
 
 /// The text is WGSL, and written such that its loops are found.

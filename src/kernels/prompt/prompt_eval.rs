@@ -17,11 +17,15 @@ use std::ops::Range;
 
 /// What is evaluated: the sizes of `sums` [M, 2, n + 1, lanes], sums of the squared error and of its square.
 pub struct Eval<'a> {
+    /// What draws the prompts.
     pub source: &'a Source,
+    /// Sizes of the model.
     pub shape: Shape,
+    /// Most demonstrations n; every count up to it is evaluated.
     pub shots: usize,
     /// Most prompts of a launch, of step 0 of the source.
     pub batch: usize,
+    /// How many models, and how they share prompts.
     pub models: Models,
 }
 

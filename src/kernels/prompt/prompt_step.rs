@@ -17,10 +17,15 @@ use crate::prompt::shape::{GradLayout, Models, Shape};
 /// A step's sizes and what it descends.
 #[derive(Clone, Debug)]
 pub struct Step {
+    /// Which gradients there are, and where.
     pub layout: GradLayout,
+    /// Demonstrations of a few-shot prompt.
     pub shots: usize,
+    /// Prompts of a loss.
     pub batch: usize,
+    /// What is descended.
     pub loss: Loss,
+    /// How many models, and how they share prompts.
     pub models: Models,
 }
 

@@ -11,13 +11,16 @@ use crate::prompt::shape::{GradLayout, Shape};
 /// Which of query and key are trained, per layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trained {
+    /// `[L]`: whether anything of a layer's query matrices is trained.
     pub q: Vec<bool>,
+    /// `[L]`: whether anything of a layer's key matrices is trained.
     pub k: Vec<bool>,
 }
 
 /// Where each model's words stand.
 #[derive(Clone, Copy, Debug)]
 pub struct Places {
+    /// How many models.
     pub models: usize,
     /// Words from one model's parameters to the next one's.
     pub params: usize,

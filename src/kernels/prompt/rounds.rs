@@ -210,7 +210,7 @@ mod tests {
     use super::super::prompt_eval;
     use super::super::prompt_step::{self, Buffers, Step};
     use super::*;
-    use crate::gpu::{Buffer, Program};
+    use crate::gpu::{Buffer, Program, Recording};
     use crate::kernels::{KERNELS, VARIANTS};
     use crate::prompt::Loss;
     use crate::prompt::law::{Law, Regression, ThetaLaw};
@@ -224,7 +224,7 @@ mod tests {
             let benches = (kernel.benches)(variant).into_iter().map(|bench| (bench.name, bench.recording));
             for (name, recording) in cases.chain(benches) {
                 let name = format!("{} {}: {name}", variant.name, kernel.stem);
-                all.extend(recording.dispatches.into_iter().map(|launch| (name.clone(), launch.program)));
+                all.extend(recording.dispatches().map(|launch| (name.clone(), launch.program.clone())));
             }
         }
         all
@@ -241,17 +241,17 @@ mod tests {
             let models = Models { count: 2, group: 2 };
             let layout = GradLayout::full(shape);
             let step = Step { layout, shots, batch: 100, loss: Loss::ZsFs, models };
-            let word = Buffer::words("word", 1);
-            let buffers = Buffers { weights: &word, state: &word, schedule: &word, partials: &word };
+            let (word, out) = (Buffer::words("word", 1), Buffer::words("out", 1));
+            let buffers = Buffers { weights: &word, state: &word, schedule: &word, partials: &out };
             let tuning = &VARIANTS[0];
             let lanes = prompt_step::lanes(&source, &step, tuning);
             let eval = prompt_eval::Eval { source: &source, shape, shots, batch: 70, models };
             let recordings = [
                 prompt_step::record(&source, &step, &buffers, lanes, tuning),
-                eval.record(&word, &word, eval.lanes(tuning), tuning),
+                eval.record(&word, &out, eval.lanes(tuning), tuning),
             ];
-            let launches = recordings.into_iter().flat_map(|recording| recording.dispatches);
-            all.extend(launches.map(|launch| (format!("d = {dim}, L = {layers}"), launch.program)));
+            let launches = recordings.iter().flat_map(Recording::dispatches);
+            all.extend(launches.map(|launch| (format!("d = {dim}, L = {layers}"), launch.program.clone())));
         }
         all
     }

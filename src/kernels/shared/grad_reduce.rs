@@ -10,9 +10,11 @@ use crate::kernels::{Entry, Tuning, program, read, write};
 /// Sizes of a reduction.
 #[derive(Clone, Copy, Debug)]
 pub struct Reduce {
+    /// How many models.
     pub models: usize,
     /// Sums of a model.
     pub rows: usize,
+    /// Parts of each sum.
     pub lanes: usize,
     /// Words from one model's sums to the next one's in `grads`.
     pub stride: usize,

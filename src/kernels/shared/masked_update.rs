@@ -15,7 +15,9 @@ pub const NONE: u32 = u32::MAX;
 /// Sizes of an update.
 #[derive(Clone, Copy, Debug)]
 pub struct Update {
+    /// By which rule.
     pub rule: Rule,
+    /// How many models, a workgroup each.
     pub models: usize,
     /// Places for models in `schedule`, at least as many.
     pub places: usize,
@@ -25,6 +27,7 @@ pub struct Update {
     pub losses: usize,
     /// Words from one model's gradient to the next one's.
     pub stride: usize,
+    /// Prompts of a loss, by which sums are divided.
     pub batch: usize,
     /// Rows of each model's metrics ring.
     pub ring: usize,
@@ -54,8 +57,11 @@ pub struct Buffers {
     pub schedule: Buffer,
     /// `[M, trained]` parameter and gradient index; a shorter list is filled up with [`NONE`].
     pub trained: Buffer,
+    /// [M, stride] gradients.
     pub grads: Buffer,
+    /// [M, stride] parameters.
     pub params: Buffer,
+    /// [M, 1 or 2, trained] moments.
     pub moments: Buffer,
     /// `[M]` the step, counted up.
     pub state: Buffer,
@@ -86,6 +92,7 @@ pub(in crate::kernels) fn rule_consts(consts: Consts, rule: Rule) -> Consts {
     consts.u32("RULE", number).u32("STATES", rule.moments())
 }
 
+/// One step of each model, counted up in `state`.
 pub fn record(update: &Update, b: &Buffers, tuning: &Tuning) -> Recording {
     let consts = rule_consts(Consts::default(), update.rule)
         .u32("MODELS", update.places)

@@ -2,11 +2,12 @@
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::fingerprint::{Identity, Noted};
-use crate::report::load::{Device, agrees, ordered, signed_by, text, unseen};
+use crate::fingerprint::Identity;
+use crate::report::load::{agrees, ordered, signed_by, text, unseen};
 use crate::report::palette::{self, Style};
-use crate::store::results::{self, SEED, Summaries, Summary};
-use serde::Deserialize;
+use crate::rows::{self, Rows};
+use crate::store::records::{self, SweepInfo};
+use crate::store::results::{SEED, Summary};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -16,7 +17,7 @@ pub(super) struct SweepData {
     pub dir: PathBuf,
     /// The experiment without its axes.
     pub config: Config,
-    pub info: Info,
+    pub info: SweepInfo,
     /// The axes without the seed.
     pub keys: Vec<String>,
     /// `pretrained`, the methods in the order of the experiment file, then whatever else has results.
@@ -28,47 +29,6 @@ pub(super) struct SweepData {
     pub unseen: Option<String>,
     /// The largest shot count evaluated.
     pub shots: usize,
-}
-
-/// `sweep.json`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Info {
-    pub floe: String,
-    pub device: Device,
-    /// Of the whole sweep; empty in those from before it was written.
-    pub fingerprint: String,
-    pub wall_s: f64,
-    pub axes: Vec<AxisInfo>,
-    pub members: Vec<Member>,
-    pub batches: Vec<Batch>,
-    /// Free-form: `description`, …
-    pub task: BTreeMap<String, serde_json::Value>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct AxisInfo {
-    pub key: String,
-    pub values: Vec<String>,
-}
-
-/// One model.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Member {
-    pub model: String,
-    pub parameters: Option<u64>,
-    pub diverged_at: Option<u64>,
-}
-
-/// Models that were trained together.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Batch {
-    pub models: u64,
-    pub loss: String,
-    pub steps: u64,
-    pub wall_s: f64,
 }
 
 /// A method at one setting of the axes, over its seeds.
@@ -159,15 +119,13 @@ pub(super) fn shown(value: &str) -> String {
 pub(super) fn read(dir: &Path) -> Result<SweepData> {
     let config = experiment(&dir.join("sweep.toml"))?;
     let info_path = dir.join("sweep.json");
-    let info_text = text(&info_path)?;
-    let info: Info = serde_json::from_str(&info_text).map_err(|e| Error::file(&info_path, e))?;
+    let info: SweepInfo = records::parse(&info_path, &text(&info_path)?)?;
     let sweep_path = dir.join("sweep.toml");
     let identity = Identity::new(text(&sweep_path)?, Vec::new());
-    agrees(&sweep_path, &identity, &Noted::of_json(&info_text), "sweep.json")?;
+    agrees(&sweep_path, &identity, &info.identity.noted(), "sweep.json")?;
     let summary = dir.join("summary.csv");
-    text(&summary)?;
-    let Summaries { keys, rows, fingerprint } = results::read_summary(&summary)?;
-    signed_by(&summary, fingerprint.as_deref(), &info.fingerprint, "sweep.json")?;
+    let Rows { keys, rows, fingerprint } = rows::read::<Summary>(&summary, &text(&summary)?)?;
+    signed_by(&summary, fingerprint.as_deref(), &info.identity.fingerprint, "sweep.json")?;
     let noted: Vec<&String> = info.axes.iter().map(|a| &a.key).filter(|k| *k != SEED).collect();
     if keys.iter().ne(noted.iter().copied()) {
         let message = format!(

@@ -1,10 +1,11 @@
 //! What was swept, in words, and what came out, as far as sentences are made of it.
 
 use super::figures::Field;
-use super::load::{Batch, SweepData, shown};
+use super::load::{SweepData, shown};
 use crate::findings::{Setting, Settings, count, duration, grouped, plural};
 use crate::plot::number;
 use crate::report::load::PRETRAINED;
+use crate::store::records::BatchRecord;
 use minijinja::{Value, context};
 
 /// The head of the page: title, explanation, facts.
@@ -103,7 +104,7 @@ fn facts(data: &SweepData) -> Vec<(String, String)> {
 
 /// Models that were trained together.
 fn batches(data: &SweepData) -> Vec<Value> {
-    let row = |b: &Batch| {
+    let row = |b: &BatchRecord| {
         let rate = (b.models * b.steps) as f64 / b.wall_s;
         context! {
             models => grouped(b.models),

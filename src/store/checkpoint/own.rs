@@ -5,7 +5,7 @@
 //! alone, and may be missing.
 
 use super::{CRC_KEY, FLOE_KEY, FORMAT_KEY, VERSION, VERSION_KEY};
-use crate::error::{Error, Result, shown};
+use crate::error::{Error, Mend, Result, shown};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -45,10 +45,6 @@ pub(super) fn take(
         return Ok(true);
     }
     let noted = noted.map_or("none".to_string(), |noted| shown(&noted));
-    let mend =
-        "use an earlier checkpoint, or, if another program saved it on purpose, leave out its metadata";
-    Err(Error::file(
-        path,
-        format!("is torn or was altered: it has CRC-32 {found} instead of {noted}; {mend} and give --config"),
-    ))
+    let message = format!("is torn or was altered: it has CRC-32 {found} instead of {noted}");
+    Err(Error::file(path, message).mend(Mend::EarlierOrOrigin))
 }

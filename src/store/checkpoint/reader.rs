@@ -3,7 +3,7 @@
 use super::decode::{self, crc32, foreign, truncated};
 use super::foreign::recognise;
 use super::{MAX_HEADER, outline, own};
-use crate::error::{Error, Result, shown};
+use crate::error::{Error, Mend, Result, shown};
 use safetensors::{Dtype, SafeTensorError, tensor::Metadata};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -18,9 +18,11 @@ const PIECE: usize = 1 << 20;
 /// A tensor of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
+    /// As the file has it.
     pub name: String,
     /// Sizes of the axes; none for a scalar.
     pub shape: Vec<usize>,
+    /// What its numbers are in the file.
     pub dtype: Dtype,
     /// Bytes from the beginning of the file, and how many.
     start: u64,
@@ -90,12 +92,13 @@ impl Reader {
         match reader.own {
             true => Ok(reader),
             false => {
-                let mend = "if it holds weights of another program, name their experiment by --config PRESET|FILE.toml";
-                Err(foreign(path, "its metadata does not say that floe wrote it", mend))
+                let message = "is not a floe checkpoint (its metadata does not say that floe wrote it)";
+                Err(Error::file(path, message).mend(Mend::Origin))
             }
         }
     }
 
+    /// The file.
     pub fn path(&self) -> &Path {
         &self.path
     }

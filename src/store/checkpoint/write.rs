@@ -16,6 +16,7 @@ const PIECE: usize = 1 << 18;
 
 /// The tensors to be written: names and shapes, ascending by name, and who gives their numbers.
 pub struct Outline<'a> {
+    /// Names and shapes.
     pub tensors: Vec<(&'a str, Vec<usize>)>,
     /// F32, F16 or BF16.
     pub dtype: Dtype,
@@ -141,7 +142,9 @@ fn header(
         let elements = shape.iter().try_fold(1usize, |n, s| n.checked_mul(*s));
         let end = elements.and_then(|n| n.checked_mul(outline.dtype.bitsize() / 8)?.checked_add(at));
         let (Some(elements), Some(end)) = (elements, end) else {
-            return Err(Error::file(path, format!("tensor `{name}` of shape {shape:?} has 0 entries")));
+            let message =
+                format!("the shape {shape:?} of tensor `{name}` overflows: no file has as many bytes");
+            return Err(Error::file(path, format!("{message}; give it a smaller one")));
         };
         let dtype = outline.dtype.to_string();
         header.insert(*name, json!({ "dtype": dtype, "shape": shape, "data_offsets": [at, end] }));

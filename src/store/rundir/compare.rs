@@ -1,7 +1,7 @@
 //! Whether what is on disk is of the experiment at hand, and finished models that are.
 
 use super::{CONFIG, RunDir, read_if_there};
-use crate::error::{Error, Result};
+use crate::error::{Error, Mend, Result};
 use crate::fingerprint::{self, Identity, Noted};
 use crate::store::checkpoint::Reader;
 use std::collections::BTreeMap;
@@ -92,10 +92,9 @@ fn is_steps(key: &str) -> bool {
 /// The error of a file that was made from something else.
 fn different(path: &Path, how: &str, identity: &Identity, noted: &Noted) -> Error {
     let longer = identity.differing(noted);
-    let extend = match !longer.is_empty() && longer.iter().all(|(key, ..)| is_steps(key)) {
-        true => ", train a finished phase for longer by --extend",
-        false => "",
+    let mend = match !longer.is_empty() && longer.iter().all(|(key, ..)| is_steps(key)) {
+        true => Mend::SameOrLonger,
+        false => Mend::Same,
     };
-    let mend = format!("give the same{extend}, or choose another --out");
-    Error::config(path.display().to_string(), format!("is of another experiment: {how}; {mend}"))
+    Error::config(path.display().to_string(), format!("is of another experiment: {how}")).mend(mend)
 }

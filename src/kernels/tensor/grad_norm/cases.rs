@@ -1,29 +1,42 @@
 //! Parity cases and benches of `grad_norm`.
 
-use super::super::block_update::cases::{alone, tall};
-use super::super::records;
-use super::*;
+use super::super::update::fixture::{alone, bench, tall};
+use super::super::update::{Piece, Turns, Update};
+use crate::gpu::{Buffer, Recording};
+use crate::kernels::Tuning;
 use crate::kernels::case::{Bench, Case, KEPT, poisoned, values};
-use crate::params::Spans;
+use crate::optim::Rule;
 use crate::params::blocks::{Block, Blocks, Part};
 use std::ops::Range;
 
 const LEN: usize = 5003;
 const SHIFT: usize = 8;
 
-/// Sums of squares by block and invocation, of a gradient at its place.
+/// Sums of squares by workgroup and invocation, of a gradient at its place.
 fn expected(blocks: &Blocks, grads: &[f32], tuning: &Tuning) -> Vec<f64> {
-    let of = |block: &Block| {
-        let lane = |lane: usize| {
-            let quads = (lane..block.quads()).step_by(tuning.workgroup);
-            let element = |quad: usize, i: usize| grads[4 * (block.grad as usize + quad) + i] as f64;
-            let kept = |i: &usize| block.mask() >> i & 1 == 1;
-            quads.flat_map(|quad| (0..4).filter(kept).map(move |i| element(quad, i).powi(2))).sum::<f64>()
+    let lane = |block: &Block, from: usize, stride: usize| {
+        let quads = (from..block.quads()).step_by(stride);
+        let element = |quad: usize, i: usize| f64::from(grads[4 * (block.grad as usize + quad) + i]);
+        let kept = |i: &usize| block.mask() >> i & 1 == 1;
+        quads.flat_map(|quad| (0..4).filter(kept).map(move |i| element(quad, i).powi(2))).sum::<f64>()
+    };
+    let (long, short): (Vec<&Block>, Vec<&Block>) = blocks.list.iter().partition(|block| block.quads() >= 8);
+    let long = long.into_iter().map(|block| vec![block]);
+    let items: Vec<Vec<&Block>> =
+        long.chain(short.chunks(tuning.workgroup).map(<[&Block]>::to_vec)).collect();
+    let idle = Buffer::words("idle", 4);
+    let Turns { all, turns } = Turns::new(&Piece::new(blocks, &idle, &idle, &idle), tuning);
+    let group = |first: usize| {
+        let own: Vec<&Vec<&Block>> = items.iter().skip(first * turns).take(turns).collect();
+        let share = |item: &Vec<&Block>, at: usize| match item[..] {
+            [block] if block.quads() >= 8 => lane(block, at, tuning.workgroup),
+            _ => item.get(at).map_or(0.0, |block| lane(block, 0, 1)),
         };
-        let lanes: Vec<f64> = (0..tuning.workgroup).map(lane).collect();
+        let of = |at: usize| own.iter().map(|item| share(item, at)).sum::<f64>();
+        let lanes: Vec<f64> = (0..tuning.workgroup).map(of).collect();
         if tuning.shared { vec![lanes.iter().sum()] } else { lanes }
     };
-    blocks.list.iter().flat_map(of).collect()
+    (0..all).flat_map(group).collect()
 }
 
 /// Elements of an arena that has these.
@@ -33,23 +46,31 @@ fn len(ranges: &[Range<usize>]) -> usize {
 
 fn case(name: &str, pieces: &[Vec<Range<usize>>], tuning: &Tuning) -> Case {
     let part = |r: &Range<usize>| Part { elements: r.clone(), grad: r.start + SHIFT, group: 0 };
-    let blocks: Vec<Blocks> =
-        pieces.iter().map(|ranges| Blocks::new(ranges.iter().map(part)).expect("a fixture")).collect();
-    let grads: Vec<Vec<f32>> =
-        (0..).zip(pieces).map(|(i, ranges)| values(SHIFT + len(ranges), 0.3, 9 + i)).collect();
-    let buffers: Vec<[Buffer; 2]> =
-        blocks.iter().zip(&grads).map(|(b, g)| [records(b), Buffer::holding("grads", g)]).collect();
-    let own: Vec<Piece> = blocks
-        .iter()
-        .zip(&buffers)
-        .map(|(b, [blocks, grads])| Piece { blocks, count: b.list.len(), grads })
-        .collect();
-    let sums: Vec<f64> = blocks.iter().zip(&grads).flat_map(|(b, g)| expected(b, g, tuning)).collect();
-    let (summed, norms) = (poisoned("partials", sums.len()), poisoned("norms", 3));
+    let of = |(i, ranges): (u32, &Vec<Range<usize>>)| {
+        let blocks = Blocks::new(ranges.iter().map(part)).expect("a fixture");
+        (blocks, values(SHIFT + len(ranges), 0.3, 9 + i))
+    };
+    let pieces: Vec<(Blocks, Vec<f32>)> = (0..).zip(pieces).map(of).collect();
+    let sums: Vec<f64> = pieces.iter().flat_map(|(b, g)| expected(b, g, tuning)).collect();
+    let (idle, norms) = (Buffer::words("idle", 8), poisoned("norms", 3));
     let state = Buffer::holding("state", &[4u32]);
-    let b = Buffers { partials: &summed, state: &state, norms: &norms, ring: 3 };
+    let update = Update {
+        rule: Rule::Sgd,
+        hyper: &idle,
+        groups: 1,
+        schedule: &idle,
+        state: &state,
+        norms: &norms,
+        ring: 3,
+    };
+    let own = |(b, g): &(Blocks, Vec<f32>)| Piece::new(b, &Buffer::holding("grads", g), &idle, &idle);
+    let own: Vec<Piece> = pieces.iter().map(own).collect();
+    let recording = super::record(&own.iter().collect::<Vec<_>>(), &update, tuning);
+    let written =
+        recording.resources().find(|resource| resource.label() == "partials").expect("partial sums");
+    let summed = written.view().expect("a buffer").buffer().clone();
     let norm = sums.iter().sum::<f64>().sqrt();
-    Case::new(name, record(&own, &b, tuning)).f32(&summed, sums).f32(&norms, vec![KEPT, norm, KEPT])
+    Case::new(name, recording).f32(&summed, sums).f32(&norms, vec![KEPT, norm, KEPT])
 }
 
 pub fn cases(tuning: &Tuning) -> Vec<Case> {
@@ -64,14 +85,10 @@ pub fn cases(tuning: &Tuning) -> Vec<Case> {
 }
 
 pub fn benches(tuning: &Tuning) -> Vec<Bench> {
+    fn norm(update: &Update, piece: &Piece, tuning: &Tuning) -> Recording {
+        super::record(&[piece], update, tuning)
+    }
     let elements = 1 << 22;
-    let blocks = Blocks::of(&Spans::all(elements)).expect("blocks of all");
-    let (own, grads) = (records(&blocks), Buffer::words("grads", elements));
-    let count = blocks.list.len();
-    let partials = Buffer::words("partials", partials(count, tuning));
-    let (state, norms) = (Buffer::words("state", 1), Buffer::words("norms", 1));
-    let b = Buffers { partials: &partials, state: &state, norms: &norms, ring: 1 };
-    let recording = record(&[Piece { blocks: &own, count, grads: &grads }], &b, tuning);
-    let size = elements as f64;
+    let (recording, size) = (bench(elements, norm, tuning), elements as f64);
     vec![Bench { name: "4 Mi".into(), recording, flops: 2.0 * size, bytes: 4.0 * size }]
 }

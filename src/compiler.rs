@@ -3,13 +3,16 @@
 //! Straight to Vulkan, because wgpu has no words for it, and can't open Mesa's null hardware (`RADV_FORCE_FAMILY`), which
 //! compiles for a Radeon that isn't there and runs nothing.
 
-use super::Program;
-use super::manifest;
-use super::spirv::{self, Dialect};
+mod made;
+mod spirv;
+
 use crate::error::{Error, Result};
+use crate::gpu::{Program, absent};
 use ash::khr::pipeline_executable_properties as executables;
 use ash::{ext, vk};
-use std::ffi::{CStr, CString, c_char};
+use made::Made;
+use spirv::Dialect;
+use std::ffi::{CStr, c_char};
 use std::time::Instant;
 
 /// A compiled program by its driver's own words.
@@ -61,7 +64,7 @@ impl Instance {
         let info = vk::InstanceCreateInfo::default().application_info(&application);
         // SAFETY: the structures are valid and live until the call returns; no layer or extension is asked for.
         let raw = unsafe { entry.create_instance(&info, None) }
-            .map_err(|e| manifest::absent(&format!("Vulkan has no driver ({e})")))?;
+            .map_err(|e| absent(&format!("Vulkan has no driver ({e})")))?;
         Ok(Instance { raw, _entry: entry })
     }
 
@@ -69,7 +72,7 @@ impl Instance {
     fn devices(&self) -> Result<Vec<Found>> {
         // SAFETY: the instance is alive.
         let all = unsafe { self.raw.enumerate_physical_devices() }
-            .map_err(|e| manifest::absent(&format!("Vulkan has no device ({e})")))?;
+            .map_err(|e| absent(&format!("Vulkan has no device ({e})")))?;
         all.into_iter().map(|physical| self.look(physical)).collect()
     }
 
@@ -112,7 +115,7 @@ struct Found {
 
 fn choose<'a>(found: &'a [Found], select: &str) -> Result<&'a Found> {
     if found.is_empty() {
-        return Err(manifest::absent("Vulkan has no device"));
+        return Err(absent("Vulkan has no device"));
     }
     let list =
         || found.iter().enumerate().map(|(i, d)| format!("{i}: {}", d.name)).collect::<Vec<_>>().join(", ");
@@ -126,13 +129,13 @@ fn choose<'a>(found: &'a [Found], select: &str) -> Result<&'a Found> {
         Err(_) => found.iter().position(|d| d.name.to_lowercase().contains(&wanted)),
     };
     let Some(position) = position else {
-        return Err(Error::Usage(format!("--device `{select}` fits no Vulkan device; there are {}", list())));
+        return Err(Error::Usage(format!("`{select}` fits no Vulkan device; there are {}", list())));
     };
     let chosen = &found[position];
     if !chosen.tells {
         return Err(Error::unfit(format!(
             "{} doesn't tell what it compiles: its driver has no VK_KHR_pipeline_executable_properties (there are {}); \
-             take another --device, or compile for a card that isn't there with Mesa's AMD driver: \
+             take another device, or compile for a card that isn't there with Mesa's AMD driver: \
              RADV_FORCE_FAMILY=gfx1100",
             chosen.name,
             list()
@@ -208,10 +211,12 @@ impl Compiler {
         })
     }
 
+    /// The device's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
+    /// Its driver, with the version.
     pub fn driver(&self) -> &str {
         &self.driver
     }
@@ -286,78 +291,6 @@ fn statistic(s: &vk::PipelineExecutableStatisticKHR) -> (String, f64) {
         }
     };
     (text(&s.name), value)
-}
-
-/// What it takes to compile one program; destroyed together, also on the way out of an error.
-struct Made<'a> {
-    device: &'a ash::Device,
-    set: vk::DescriptorSetLayout,
-    layout: vk::PipelineLayout,
-    module: vk::ShaderModule,
-    pipeline: vk::Pipeline,
-}
-
-impl<'a> Made<'a> {
-    fn new(device: &'a ash::Device) -> Self {
-        Made {
-            device,
-            set: vk::DescriptorSetLayout::null(),
-            layout: vk::PipelineLayout::null(),
-            module: vk::ShaderModule::null(),
-            pipeline: vk::Pipeline::null(),
-        }
-    }
-
-    fn pipeline(
-        &mut self,
-        code: &[u32],
-        program: &Program,
-        flags: vk::PipelineShaderStageCreateFlags,
-    ) -> std::result::Result<(), vk::Result> {
-        let binding = |(at, uniform): (usize, bool)| {
-            let kind =
-                if uniform { vk::DescriptorType::UNIFORM_BUFFER } else { vk::DescriptorType::STORAGE_BUFFER };
-            vk::DescriptorSetLayoutBinding::default()
-                .binding(at as u32)
-                .descriptor_type(kind)
-                .descriptor_count(1)
-                .stage_flags(vk::ShaderStageFlags::COMPUTE)
-        };
-        let bindings: Vec<_> = spirv::uniforms(program).into_iter().enumerate().map(binding).collect();
-        let name = CString::new(program.entry).unwrap_or_default();
-        let stage = vk::PipelineShaderStageCreateInfo::default().stage(vk::ShaderStageFlags::COMPUTE);
-        let stage = stage.name(&name).flags(flags);
-        // SAFETY: the device is alive; each structure and what it points to outlives its call; the words are naga's, for
-        // a layout with the program's own bindings.
-        unsafe {
-            let set = vk::DescriptorSetLayoutCreateInfo::default().bindings(&bindings);
-            self.set = self.device.create_descriptor_set_layout(&set, None)?;
-            let sets = [self.set];
-            let layout = vk::PipelineLayoutCreateInfo::default().set_layouts(&sets);
-            self.layout = self.device.create_pipeline_layout(&layout, None)?;
-            self.module =
-                self.device.create_shader_module(&vk::ShaderModuleCreateInfo::default().code(code), None)?;
-            let info = vk::ComputePipelineCreateInfo::default()
-                .flags(vk::PipelineCreateFlags::CAPTURE_STATISTICS_KHR)
-                .layout(self.layout)
-                .stage(stage.module(self.module));
-            let made = self.device.create_compute_pipelines(vk::PipelineCache::null(), &[info], None);
-            self.pipeline = made.map_err(|(_, e)| e)?[0];
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Made<'_> {
-    fn drop(&mut self) {
-        // SAFETY: each is null, which is ignored, or made on this device and used by nobody any more.
-        unsafe {
-            self.device.destroy_pipeline(self.pipeline, None);
-            self.device.destroy_shader_module(self.module, None);
-            self.device.destroy_pipeline_layout(self.layout, None);
-            self.device.destroy_descriptor_set_layout(self.set, None);
-        }
-    }
 }
 
 #[cfg(test)]

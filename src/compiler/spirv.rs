@@ -1,7 +1,7 @@
 //! A program as the SPIR-V that wgpu's Vulkan backend would hand to the driver.
 
-use super::{Access, Program};
 use crate::error::{Error, Result};
+use crate::gpu::{Binding, Program};
 use naga::back::spv;
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
@@ -33,7 +33,7 @@ pub fn words(program: &Program, dialect: Dialect) -> Result<Vec<u32>> {
 
 /// As `wgpu-hal` has them for a module without runtime checks.
 fn options(program: &Program, dialect: Dialect) -> spv::Options<'static> {
-    let place = |(at, b): (usize, &super::Binding)| {
+    let place = |(at, b): (usize, &Binding)| {
         let from = ResourceBinding { group: 0, binding: b.index };
         (from, spv::BindingInfo { descriptor_set: 0, binding: at as u32, binding_array_size: None })
     };
@@ -58,9 +58,4 @@ fn options(program: &Program, dialect: Dialect) -> spv::Options<'static> {
         emit_int_div_checks: false,
         ..spv::Options::default()
     }
-}
-
-/// How Vulkan sees a program's bindings, in their order: whether each is a uniform buffer.
-pub fn uniforms(program: &Program) -> Vec<bool> {
-    program.bindings.iter().map(|b| b.access == Access::Uniform).collect()
 }
