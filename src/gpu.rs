@@ -22,5 +22,5 @@ pub use ledger::{Held, Ledger};
 pub(crate) use manifest::absent;
 pub use pace::Pace;
 pub use program::{Access, Binding, Consts, Program, ProgramDesc};
-pub use recording::{Command, Dispatch, Groups, Recording, Resource, Rows};
+pub use recording::{Command, Dispatch, Groups, Recording, Resource, TexelRows};
 pub use texture::{Texels, Texture};

@@ -94,6 +94,19 @@ fn stepped(
 }
 
 #[test]
+#[should_panic(expected = "blocks beyond `params`")]
+fn a_block_beyond_its_segment_is_not_recorded() {
+    let blocks = Blocks::of(&Spans::all(4096)).unwrap();
+    let [grads, params] = [("grads", 4096), ("params", 4092)].map(|(label, len)| Buffer::words(label, len));
+    Piece::new(&blocks, &grads, &params, &Buffer::words("moments", 8192));
+}
+
+#[test]
+fn what_a_segment_aligns_by_is_what_a_view_begins_at() {
+    assert_eq!(4 * floe::params::ALIGN as u64, gpu::ALIGN);
+}
+
+#[test]
 fn a_small_step_is_one_launch() {
     let engine = gpu::open("auto").unwrap_or_else(|e| panic!("{e}"));
     let tuning = Tuning::of(engine.adapter());
@@ -111,7 +124,8 @@ fn a_small_step_is_one_launch() {
     let launches = |pieces: &[usize]| {
         let piece = |&len: &usize| {
             let blocks = Blocks::of(&Spans::all(len)).unwrap();
-            Piece::new(&blocks, &word(), &word(), &Buffer::words("moments", 2 * len + 8))
+            let [grads, params] = ["grads", "params"].map(|label| Buffer::words(label, len));
+            Piece::new(&blocks, &grads, &params, &Buffer::words("moments", 2 * len + 8))
         };
         let pieces: Vec<Piece> = pieces.iter().map(piece).collect();
         let recording = update::record(&update, &pieces, &tuning);

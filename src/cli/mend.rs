@@ -124,4 +124,14 @@ mod tests {
             assert_eq!(format!("{error}{}", mend(&error)), whole);
         }
     }
+    #[test]
+    fn what_could_be_done_is_a_field_and_the_program_says_its_flags() {
+        let error = Error::Usage("runs/a: holds a run already".into()).mend(Mend::GoOn);
+        assert_eq!((error.kind(), error.exit_code()), (Kind::Usage, 2));
+        assert_eq!(error.to_string(), "runs/a: holds a run already");
+        assert_eq!(mend(&error), "; go on with it by --resume, or choose another --out");
+        let error = Error::config("override seed=x", "no number").mend(Mend::Same);
+        assert_eq!(told(&error), "--set seed=x: no number");
+        assert_eq!(told(&Error::config("a.toml:3", "no number")), "a.toml:3: no number");
+    }
 }

@@ -79,8 +79,6 @@ pub enum DType {
     F32,
     /// Half precision.
     F16,
-    /// The upper half of an f32; no kernel computes in it.
-    Bf16,
 }
 
 impl DType {
@@ -88,7 +86,7 @@ impl DType {
     pub fn bytes(self) -> u64 {
         match self {
             DType::U32 | DType::F32 => 4,
-            DType::F16 | DType::Bf16 => 2,
+            DType::F16 => 2,
         }
     }
 }

@@ -121,6 +121,9 @@ impl Dispatch {
                 (Resource::View(view), None) if !view.offset().is_multiple_of(ALIGN) => {
                     return Some(format!("`{}` begins at byte {}", binding.name, view.offset()));
                 }
+                (Resource::View(view), None) if view.is_empty() => {
+                    return Some(format!("`{}` is empty", binding.name));
+                }
                 (Resource::View(view), None) if view.bytes() < binding.least => {
                     let (have, need) = (view.bytes(), binding.least);
                     return Some(format!("`{}` has {have} bytes of {need}", binding.name));
@@ -147,7 +150,7 @@ impl Dispatch {
 
 /// A rectangle of texels, from a texture's corner, beside its rows in a buffer.
 #[derive(Clone, Debug)]
-pub struct Rows {
+pub struct TexelRows {
     /// [height, pitch] texels.
     pub view: View,
     /// Texels from a row to the next; their bytes are a multiple of 256 unless there is one row.
@@ -158,9 +161,9 @@ pub struct Rows {
     pub size: [u32; 2],
 }
 
-impl Rows {
+impl TexelRows {
     fn complaint(&self) -> Option<String> {
-        let Rows { view, pitch, texture, size: [width, height] } = self;
+        let TexelRows { view, pitch, texture, size: [width, height] } = self;
         let texel = texture.texels().bytes();
         let (row, pitch) = (u64::from(*width) * texel, u64::from(*pitch) * texel);
         let need = u64::from(height.saturating_sub(1)) * pitch + row;
@@ -193,9 +196,9 @@ pub enum Command {
     /// Fills with zeros.
     Clear(View),
     /// Copies rows of a buffer into a texture.
-    FillTexture(Rows),
+    FillTexture(TexelRows),
     /// Copies a texture into rows of a buffer.
-    ReadTexture(Rows),
+    ReadTexture(TexelRows),
 }
 
 /// Commands in order; each sees what the ones before it wrote.
@@ -210,8 +213,8 @@ impl Recording {
     /// or writes some element of the same view or array, or nothing.
     ///
     /// # Panics
-    /// If the resources are not one per binding and of its kind and least length, a view begins at no multiple of 256
-    /// bytes, or what is written is bound a second time.
+    /// If the resources are not one per binding and of its kind and least length, a view is empty or begins at no multiple of
+    /// 256 bytes, or what is written is bound a second time.
     pub fn dispatch<R: Into<Resource>>(
         &mut self,
         program: Program,
@@ -282,7 +285,7 @@ impl Recording {
     ///
     /// # Panics
     /// If they don't fit, or rows begin at no multiple of 256 bytes.
-    pub fn fill_texture(&mut self, rows: Rows) {
+    pub fn fill_texture(&mut self, rows: TexelRows) {
         assert_eq!(rows.complaint(), None);
         self.commands.push(Command::FillTexture(rows));
     }
@@ -291,7 +294,7 @@ impl Recording {
     ///
     /// # Panics
     /// As [`Recording::fill_texture`].
-    pub fn read_texture(&mut self, rows: Rows) {
+    pub fn read_texture(&mut self, rows: TexelRows) {
         assert_eq!(rows.complaint(), None);
         self.commands.push(Command::ReadTexture(rows));
     }

@@ -2,7 +2,7 @@
 
 use super::{Engine, Pipeline};
 use crate::error::Result;
-use crate::gpu::{Command, Dispatch, Recording, Resource, Rows, View};
+use crate::gpu::{Command, Dispatch, Recording, Resource, TexelRows, View};
 use std::num::NonZeroU64;
 use std::rc::Rc;
 
@@ -30,7 +30,7 @@ pub(super) struct Piece {
     bytes: u64,
 }
 
-/// Rows in a buffer, as a copy from or to a texture takes them.
+/// TexelRows in a buffer, as a copy from or to a texture takes them.
 pub(super) struct Lines {
     buffer: wgpu::Buffer,
     layout: wgpu::TexelCopyBufferLayout,
@@ -142,7 +142,7 @@ impl Engine {
         Ok(Piece { buffer: self.realize(view.buffer())?, offset: view.offset(), bytes: view.bytes() })
     }
 
-    fn lines(&self, rows: &Rows) -> Result<Lines> {
+    fn lines(&self, rows: &TexelRows) -> Result<Lines> {
         let [width, height] = rows.size;
         Ok(Lines {
             buffer: self.realize(rows.view.buffer())?,

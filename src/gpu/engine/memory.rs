@@ -24,10 +24,11 @@ impl Engine {
     /// A device failure.
     ///
     /// # Panics
-    /// If the view is smaller than the data.
+    /// If the view is smaller than the data, or those are not whole words.
     pub fn write<T: bytemuck::NoUninit>(&self, to: impl Into<View>, data: &[T]) -> Result<()> {
         let (to, bytes): (View, &[u8]) = (to.into(), bytemuck::cast_slice(data));
-        assert!(bytes.len() as u64 <= to.bytes(), "write to buffer `{}`", to.buffer().label());
+        let fits = bytes.len() as u64 <= to.bytes() && bytes.len().is_multiple_of(4);
+        assert!(fits, "{} bytes to {} of buffer `{}`", bytes.len(), to.bytes(), to.buffer().label());
         let target = self.realize(to.buffer())?;
         self.write_pieces(&target, to.offset(), bytes)
     }

@@ -30,8 +30,10 @@ impl Engine {
         if from.bytes() <= PIECE {
             return self.finish(self.read_later(from)?);
         }
-        let mut all = Vec::with_capacity(from.bytes() as usize / size_of::<T>().max(1));
-        for piece in from.pieces(PIECE) {
+        // Of whole words and whole numbers.
+        let unit = 4 * size_of::<T>() as u64;
+        let mut all = Vec::with_capacity(from.bytes() as usize / size_of::<T>());
+        for piece in from.pieces(PIECE / unit * unit) {
             all.extend(self.finish::<T>(self.read_later(piece)?)?);
         }
         Ok(all)

@@ -7,10 +7,10 @@ use crate::gpu::{Binding, Buffer, Consts, Recording, View};
 use crate::kernels::shared::masked_update::rule_consts;
 use crate::kernels::{Tuning, read, uniform, write};
 use crate::optim::Rule;
-use crate::params::blocks::{Blocks, QUADS};
+use crate::params::blocks::{Block, Blocks, QUADS};
 
 /// Blocks of fewer vec4 are short: an invocation takes one for itself, as most of a workgroup would have nothing to do.
-const SHORT: usize = 8;
+pub(super) const SHORT: usize = 8;
 
 /// A segment of the arena, with what of it is trained.
 #[derive(Clone, Debug)]
@@ -29,12 +29,22 @@ pub struct Piece {
 
 impl Piece {
     /// What is trained of a segment, its gradient, itself, and its moments: [`Blocks::spread`].
+    ///
+    /// # Panics
+    /// If a block lies beyond the gradient or the segment: kernels don't look.
     pub fn new(
         blocks: &Blocks,
         grads: impl Into<View>,
         params: impl Into<View>,
         moments: impl Into<View>,
     ) -> Self {
+        let (grads, params) = (grads.into(), params.into());
+        let within = |view: &View, first: fn(&Block) -> u32| {
+            let ends = blocks.list.iter().map(|block| first(block) as u64 + block.quads() as u64);
+            16 * ends.max().unwrap_or(0) <= view.bytes()
+        };
+        assert!(within(&grads, |block| block.grad), "blocks beyond `{}`", grads.buffer().label());
+        assert!(within(&params, |block| block.param), "blocks beyond `{}`", params.buffer().label());
         let (mut list, short): (Vec<_>, Vec<_>) =
             blocks.list.iter().copied().partition(|block| block.quads() >= SHORT);
         let long = list.len();
@@ -44,8 +54,8 @@ impl Piece {
             long,
             short: short.len(),
             quads: blocks.quads,
-            grads: grads.into(),
-            params: params.into(),
+            grads,
+            params,
             moments: moments.into(),
         }
     }

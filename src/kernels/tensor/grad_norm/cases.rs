@@ -1,7 +1,7 @@
 //! Parity cases and benches of `grad_norm`.
 
 use super::super::update::fixture::{alone, bench, tall};
-use super::super::update::{Piece, Turns, Update};
+use super::super::update::{Piece, SHORT, Turns, Update};
 use crate::gpu::{Buffer, Recording};
 use crate::kernels::Tuning;
 use crate::kernels::case::{Bench, Case, KEPT, poisoned, values};
@@ -20,16 +20,17 @@ fn expected(blocks: &Blocks, grads: &[f32], tuning: &Tuning) -> Vec<f64> {
         let kept = |i: &usize| block.mask() >> i & 1 == 1;
         quads.flat_map(|quad| (0..4).filter(kept).map(move |i| element(quad, i).powi(2))).sum::<f64>()
     };
-    let (long, short): (Vec<&Block>, Vec<&Block>) = blocks.list.iter().partition(|block| block.quads() >= 8);
+    let (long, short): (Vec<&Block>, Vec<&Block>) =
+        blocks.list.iter().partition(|block| block.quads() >= SHORT);
     let long = long.into_iter().map(|block| vec![block]);
     let items: Vec<Vec<&Block>> =
         long.chain(short.chunks(tuning.workgroup).map(<[&Block]>::to_vec)).collect();
-    let idle = Buffer::words("idle", 4);
-    let Turns { all, turns } = Turns::new(&Piece::new(blocks, &idle, &idle, &idle), tuning);
+    let own = Buffer::words("grads", grads.len());
+    let Turns { all, turns } = Turns::new(&Piece::new(blocks, &own, &own, &own), tuning);
     let group = |first: usize| {
         let own: Vec<&Vec<&Block>> = items.iter().skip(first * turns).take(turns).collect();
         let share = |item: &Vec<&Block>, at: usize| match item[..] {
-            [block] if block.quads() >= 8 => lane(block, at, tuning.workgroup),
+            [block] if block.quads() >= SHORT => lane(block, at, tuning.workgroup),
             _ => item.get(at).map_or(0.0, |block| lane(block, 0, 1)),
         };
         let of = |at: usize| own.iter().map(|item| share(item, at)).sum::<f64>();
@@ -63,7 +64,10 @@ fn case(name: &str, pieces: &[Vec<Range<usize>>], tuning: &Tuning) -> Case {
         norms: &norms,
         ring: 3,
     };
-    let own = |(b, g): &(Blocks, Vec<f32>)| Piece::new(b, &Buffer::holding("grads", g), &idle, &idle);
+    let own = |(b, g): &(Blocks, Vec<f32>)| {
+        let grads = Buffer::holding("grads", g);
+        Piece::new(b, &grads, &grads, &grads)
+    };
     let own: Vec<Piece> = pieces.iter().map(own).collect();
     let recording = super::record(&own.iter().collect::<Vec<_>>(), &update, tuning);
     let written =
