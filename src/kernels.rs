@@ -12,6 +12,7 @@ pub use tuning::{Tuning, VARIANTS};
 use crate::gpu::{Access, Binding, Consts, Program, ProgramDesc};
 use prompt::{prompt_eval, prompt_moments, prompt_sample, prompt_step, prompt_train, qk};
 use shared::{grad_reduce, masked_update, normal, roof};
+use tensor::{attention, cross_entropy, embed, matmul, matvec, rms_norm, rope, swiglu};
 use tensor::{block_update, grad_norm, lone_update};
 
 /// A kernel as parity, bench and shader validation see it.
@@ -58,6 +59,14 @@ pub const KERNELS: &[Kernel] = &[
         cases: masked_update::cases,
         benches: masked_update::benches,
     },
+    Kernel { wing: "tensor", stem: "matmul", cases: matmul::cases, benches: matmul::benches },
+    Kernel { wing: "tensor", stem: "matvec", cases: matvec::cases, benches: matvec::benches },
+    Kernel { wing: "tensor", stem: "embed", cases: embed::cases, benches: embed::benches },
+    Kernel { wing: "tensor", stem: "rms_norm", cases: rms_norm::cases, benches: rms_norm::benches },
+    Kernel { wing: "tensor", stem: "rope", cases: rope::cases, benches: rope::benches },
+    Kernel { wing: "tensor", stem: "attention", cases: attention::cases, benches: attention::benches },
+    Kernel { wing: "tensor", stem: "swiglu", cases: swiglu::cases, benches: swiglu::benches },
+    Kernel { wing: "tensor", stem: "cross_entropy", cases: cross_entropy::cases, benches: cross_entropy::benches },
     Kernel { wing: "tensor", stem: "grad_norm", cases: grad_norm::cases, benches: grad_norm::benches },
     Kernel {
         wing: "tensor",

@@ -1,5 +1,6 @@
 //! How work is split on a class of device: the variants.
 
+use super::tensor::matmul::{TILES, Tile};
 use crate::error::{Error, Result};
 use crate::gpu::AdapterSummary;
 use crate::prompt::shape::Models;
@@ -34,6 +35,8 @@ pub struct Tuning {
     pub spread: usize,
     /// Training draws the second moments of Gaussian demonstrations from their law instead of the demonstrations.
     pub moments: bool,
+    /// How products of matrices are cut where they are not made of texels.
+    pub tile: Tile,
     /// Most times that the loops of an invocation may go round between them: the adapter's, not the variant's.
     pub loops: u64,
 }
@@ -51,6 +54,7 @@ const CPU: Tuning = Tuning {
     fused: true,
     spread: 256,
     moments: true,
+    tile: TILES[0],
     loops: u64::MAX,
 };
 const GPU: Tuning = Tuning {
@@ -66,6 +70,7 @@ const GPU: Tuning = Tuning {
     fused: false,
     spread: 1 << 20,
     moments: true,
+    tile: TILES[0],
     loops: u64::MAX,
 };
 
