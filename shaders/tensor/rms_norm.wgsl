@@ -5,7 +5,8 @@
 
 @compute @workgroup_size(WG)
 fn rms_norm(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {
-  let row = group.x;
+  // A row, or the last of them into the first place.
+  let row = select(group.x, cursor.x - 1u, LAST == 1u);
   if (row >= cursor.x) { return; }
   var squares = vec4f();
   for (var quad = lane; quad < QUADS; quad += WG) {
@@ -15,6 +16,6 @@ fn rms_norm(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) g
   let sum = sum_all(lane, (squares.x + squares.y) + (squares.z + squares.w));
   let scale = 1.0 / sqrt(sum / COLS + EPS);
   for (var quad = lane; quad < QUADS; quad += WG) {
-    put_h(row, quad, get_x(row, quad) * scale * weight[quad]);
+    put_h(group.x, quad, get_x(row, quad) * scale * weight[quad]);
   }
 }

@@ -35,6 +35,13 @@ pub struct Engine {
     pipelines: RefCell<HashMap<(u64, bool), Rc<Pipeline>>>,
 }
 
+/// A recording made ready: [`Engine::prepare`].
+pub struct Prepared {
+    ready: Vec<Ready>,
+    /// Its handles keep what it binds.
+    _recording: Recording,
+}
+
 impl Engine {
     pub(super) fn new(adapter: &wgpu::Adapter, wanted: wgpu::Features) -> Result<Self> {
         let summary = AdapterSummary::of(adapter);
@@ -124,6 +131,25 @@ impl Engine {
             pipeline.launched.set(true);
         }
         Ok(())
+    }
+
+    /// A recording with what the device has for it, to be run many times.
+    ///
+    /// # Errors
+    /// As [`Engine::submit`].
+    pub fn prepare(&self, recording: Recording) -> Result<Prepared> {
+        Ok(Prepared { ready: self.ready(&recording)?, _recording: recording })
+    }
+
+    /// Submits a prepared recording.
+    ///
+    /// # Errors
+    /// As [`Engine::submit`].
+    pub fn run(&self, prepared: &Prepared) -> Result<()> {
+        if prepared.ready.iter().any(|command| command.fresh().is_some()) {
+            return self.first_round(&prepared.ready);
+        }
+        self.submit_all(&prepared.ready.iter().collect::<Vec<_>>())
     }
 
     fn submit_all(&self, commands: &[&Ready]) -> Result<()> {

@@ -49,7 +49,7 @@ pub fn record(h: &Operand, head: &Weight, out: &Losses, cursor: &Cursor, tuning:
         for from in (0..piece.rows.len()).step_by(CHUNK) {
             let count = CHUNK.min(piece.rows.len() - from);
             let operand = piece.operand.some(from, count);
-            let logits = out.chunk.narrow(count);
+            let logits = out.chunk.narrow(count).first(h.rows());
             let product = Product { cursor: Some(cursor), ..Product::nt(h, &operand, &logits) };
             recording.extend(matmul::record(&product, tuning));
             let first = piece.rows.start + from;

@@ -165,6 +165,21 @@ impl Operand {
         }
     }
 
+    /// Some of its columns, from a multiple of [`PITCH`] on.
+    ///
+    /// # Panics
+    /// If they are not there, or begin elsewhere.
+    pub fn columns(&self, from: usize, cols: usize) -> Self {
+        assert!(from.is_multiple_of(PITCH), "columns from {from}");
+        match self {
+            Operand::Rows(rows) => Operand::Rows(rows.columns(from, cols)),
+            Operand::Panel(panel) => {
+                assert!(from + cols <= panel.cols, "columns {from} to {} of {}", from + cols, panel.cols);
+                Operand::Panel(Panel { cols, left: panel.left + from / 4, ..panel.clone() })
+            }
+        }
+    }
+
     /// Its first rows.
     ///
     /// # Panics
