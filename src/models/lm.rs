@@ -6,10 +6,12 @@
 mod forward;
 mod plan;
 mod runner;
+mod sample;
 pub mod table;
 mod weights;
 
 pub use forward::{Activations, Head};
 pub use plan::{MemoryPlan, inference, training};
 pub use runner::{Room, Runner};
+pub use sample::Sampler;
 pub use weights::Weights;
