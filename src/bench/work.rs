@@ -9,6 +9,7 @@ use crate::job::{Experiment, Machine};
 use crate::kernels::{KERNELS, Tuning};
 use crate::models::Step;
 use crate::models::prompt::{Start, Stepper};
+use super::model::Pass;
 use std::cell::Cell;
 use std::time::Instant;
 
@@ -30,11 +31,13 @@ pub struct Work {
     pub trained: Option<usize>,
     /// Bytes of moments that a step keeps; none of a kernel.
     pub optimizer_bytes: Option<usize>,
-    job: Job,
+    pub(super) job: Job,
 }
 
-enum Job {
+pub(super) enum Job {
     Launch(Recording),
+    /// A pass of a language model.
+    Pass(Box<Pass>),
     /// A step on, `taken` since its `state` was 0.
     Step {
         stepper: Box<Stepper>,
@@ -58,6 +61,11 @@ impl Work {
             Job::Launch(recording) => {
                 engine.submit(recording, times)?;
                 engine.wait()?;
+            }
+            Job::Pass(pass) => {
+                for _ in 0..times {
+                    pass.run(engine)?;
+                }
             }
             Job::Step { stepper, .. } => {
                 for from in (0..times).step_by(MOST as usize) {
@@ -90,7 +98,7 @@ impl Work {
         let recording = match &self.job {
             Job::Launch(recording) => recording,
             Job::Step { stepper, .. } => &stepper.recording,
-            Job::Evaluation { .. } => return Vec::new(),
+            Job::Pass(_) | Job::Evaluation { .. } => return Vec::new(),
         };
         recording.dispatches().map(|d| d.program.clone()).collect()
     }
@@ -108,7 +116,7 @@ impl Work {
                 }
                 (launches, stepper.recording.dispatches().count(), stepper.steps)
             }
-            Job::Evaluation { .. } => return Ok(Vec::new()),
+            Job::Pass(_) | Job::Evaluation { .. } => return Ok(Vec::new()),
         };
         let once = |c: &[Launch]| c.iter().map(|l| l.ns).sum::<f64>() * 1e-6 / steps as f64;
         let mut sums: Vec<f64> = launches.chunks(each).map(once).collect();
