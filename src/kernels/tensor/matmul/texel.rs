@@ -13,12 +13,15 @@ fn tile_rows(form: Form, rows: usize) -> usize {
     match rows {
         1 if form != Form::Tn => 1,
         2..=4 if form != Form::Tn => 4,
-        _ => 16,
+        0..64 => 16,
+        // A texel of B serves so many rows; what of C is not at work waits in a processor's first cache.
+        _ => 64,
     }
 }
 
-/// Most rows that a launch's second dimension goes over.
-const TALL: usize = 65_535;
+/// Tiles one below the other that follow each other: their rows of A stay in a processor's second cache while all columns
+/// of B pass by once.
+const BELOW: usize = 8;
 
 pub(super) fn record(product: &Product, tuning: &Tuning) -> Recording {
     let mut recording = Recording::default();
@@ -39,8 +42,8 @@ pub(super) fn record(product: &Product, tuning: &Tuning) -> Recording {
     let text = parts.text();
     let consts = parts.consts.u32("BLOCKS", blocks);
     let program = program(entry, &[&text, &shape.text()], consts, parts.bound.bindings);
-    let groups = [n.div_ceil(4 * shape.lanes), m.div_ceil(shape.rows)];
-    assert!(groups[1] <= TALL, "{m} rows");
+    let tiles = m.div_ceil(shape.rows);
+    let groups = [tiles.min(BELOW), n.div_ceil(4 * shape.lanes), tiles.div_ceil(BELOW)];
     recording.launch(program, parts.bound.resources, groups.map(|n| n as u32));
     recording
 }
@@ -88,14 +91,14 @@ impl Shape {
     fn load_of_a(&self, load: usize) -> String {
         let (lanes, rows, quads) = (self.lanes, self.rows, self.depth() / 4);
         match self.form {
-            Form::Tn => format!("get_a(block * {lanes}u + lane, group.y * {}u + {load}u)", rows / 4),
+            Form::Tn => format!("get_a(block * {lanes}u + lane, tile * {}u + {load}u)", rows / 4),
             _ if rows >= lanes => format!(
-                "get_a(group.y * {rows}u + {}u + lane, block * {quads}u + {}u)",
+                "get_a(tile * {rows}u + {}u + lane, block * {quads}u + {}u)",
                 load / quads * lanes,
                 load % quads
             ),
             _ => format!(
-                "get_a(group.y * {rows}u + lane % {rows}u, block * {quads}u + {}u + lane / {rows}u)",
+                "get_a(tile * {rows}u + lane % {rows}u, block * {quads}u + {}u + lane / {rows}u)",
                 load * (lanes / rows)
             ),
         }
@@ -114,7 +117,10 @@ impl Shape {
             w,
             "fn matmul(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {{"
         )?;
-        writeln!(w, "  let quad = group.x * {lanes}u + lane;")?;
+        writeln!(w, "  let tile = group.z * {BELOW}u + group.x;")?;
+        // The last group of tiles may reach below the last one.
+        writeln!(w, "  if (tile * {rows}u >= rows()) {{ return; }}")?;
+        writeln!(w, "  let quad = group.y * {lanes}u + lane;")?;
         for row in 0..rows {
             writeln!(w, "  var c{row} = vec4f();")?;
         }
@@ -145,19 +151,19 @@ impl Shape {
                 writeln!(w, "    let b{k} = get_b(block * {depth}u + {k}u, quad);")?;
             }
         }
-        // Then two rows at a time, whose sums stay in registers for the whole block.
-        for first in (0..rows).step_by(2) {
-            for k in 0..depth {
-                for row in first..rows.min(first + 2) {
-                    let (load, component, lane) = self.place(row, k);
-                    let x = ["x", "y", "z", "w"][component];
-                    writeln!(w, "    c{row} += subgroupBroadcast(a{load}.{x}, {lane}u) * b{k};")?;
-                }
-            }
+        // Then row by row: what a block adds to a row is summed in registers, by halves, and then added.
+        for row in 0..rows {
+            let term = |k: usize| {
+                let (load, component, lane) = self.place(row, k);
+                let x = ["x", "y", "z", "w"][component];
+                format!("subgroupBroadcast(a{load}.{x}, {lane}u) * b{k}")
+            };
+            let half = |from: usize| (from..from + depth / 2).map(term).collect::<Vec<_>>().join(" + ");
+            writeln!(w, "    c{row} += ({}) + ({});", half(0), half(depth / 2))?;
         }
         writeln!(w, "  }}")?;
         for row in 0..rows {
-            writeln!(w, "  finish(group.y * {rows}u + {row}u, quad, c{row});")?;
+            writeln!(w, "  finish(tile * {rows}u + {row}u, quad, c{row});")?;
         }
         writeln!(w, "}}")
     }
