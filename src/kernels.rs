@@ -66,7 +66,12 @@ pub const KERNELS: &[Kernel] = &[
     Kernel { wing: "tensor", stem: "rope", cases: rope::cases, benches: rope::benches },
     Kernel { wing: "tensor", stem: "attention", cases: attention::cases, benches: attention::benches },
     Kernel { wing: "tensor", stem: "swiglu", cases: swiglu::cases, benches: swiglu::benches },
-    Kernel { wing: "tensor", stem: "cross_entropy", cases: cross_entropy::cases, benches: cross_entropy::benches },
+    Kernel {
+        wing: "tensor",
+        stem: "cross_entropy",
+        cases: cross_entropy::cases,
+        benches: cross_entropy::benches,
+    },
     Kernel { wing: "tensor", stem: "grad_norm", cases: grad_norm::cases, benches: grad_norm::benches },
     Kernel {
         wing: "tensor",

@@ -48,7 +48,8 @@ impl Decoder {
         let (queries, shared) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
         let mut all = vec![("model.embed_tokens.weight".to_string(), vec![self.vocabulary, self.width])];
         for layer in 0..self.layers {
-            let mut put = |name: &str, shape: Vec<usize>| all.push((format!("model.layers.{layer}.{name}"), shape));
+            let mut put =
+                |name: &str, shape: Vec<usize>| all.push((format!("model.layers.{layer}.{name}"), shape));
             put("input_layernorm.weight", vec![self.width]);
             for (letter, rows) in [("q", queries), ("k", shared), ("v", shared)] {
                 put(&format!("self_attn.{letter}_proj.weight"), vec![rows, self.width]);
@@ -91,12 +92,19 @@ impl Decoder {
         if let Some((name, value)) = sizes.into_iter().find(|(_, value)| *value == 0 || *value > most) {
             return Some(format!("`{name}` is {value}; it can be 1 to {most}"));
         }
-        let even = [("hidden_size", self.width, 4), ("intermediate_size", self.mlp, 4), ("head_dim", self.head_dim, 8)];
+        let even = [
+            ("hidden_size", self.width, 4),
+            ("intermediate_size", self.mlp, 4),
+            ("head_dim", self.head_dim, 8),
+        ];
         if let Some((name, value, of)) = even.into_iter().find(|(_, value, of)| !value.is_multiple_of(*of)) {
             return Some(format!("`{name}` is {value}; floe computes with multiples of {of}"));
         }
         if !self.heads.is_multiple_of(self.kv_heads) {
-            return Some(format!("{} query heads can't share {} key/value heads evenly", self.heads, self.kv_heads));
+            return Some(format!(
+                "{} query heads can't share {} key/value heads evenly",
+                self.heads, self.kv_heads
+            ));
         }
         let number = |name: &str, ok: bool| (!ok).then(|| format!("`{name}` is no number that can be used"));
         number("rms_norm_eps", self.eps.is_finite() && self.eps > 0.0)
@@ -166,7 +174,8 @@ impl Pretrained {
             match have.iter().find(|stored| stored.name == *name) {
                 None => return Err(Error::file(&self.path, format!("has no tensor `{name}`, {shape:?}"))),
                 Some(stored) if stored.shape != *shape => {
-                    let message = format!("tensor `{name}` is {:?} where {shape:?} is computed with", stored.shape);
+                    let message =
+                        format!("tensor `{name}` is {:?} where {shape:?} is computed with", stored.shape);
                     return Err(Error::file(&self.path, message));
                 }
                 Some(_) => {}

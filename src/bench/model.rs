@@ -40,7 +40,8 @@ impl Pass {
 
 /// Multiplications and additions of a token behind so many others.
 fn flops(decoder: &Decoder, past: f64) -> f64 {
-    let matrices = decoder.tensors().into_iter().filter(|(name, s)| s.len() == 2 && !name.contains("embed_tokens"));
+    let matrices =
+        decoder.tensors().into_iter().filter(|(name, s)| s.len() == 2 && !name.contains("embed_tokens"));
     let products: usize = matrices.map(|(_, shape)| shape[0] * shape[1]).sum();
     let head = if decoder.tied { decoder.vocabulary * decoder.width } else { 0 };
     2.0 * (products + head) as f64 + 4.0 * past * (decoder.layers * decoder.heads * decoder.head_dim) as f64

@@ -1,6 +1,7 @@
 //! What is timed: launches of single kernels, whole training steps, whole evaluations.
 
 use super::SAMPLES;
+use super::model::Pass;
 use crate::config;
 use crate::error::Result;
 use crate::gpu::{Engine, Launch, Program, Recording};
@@ -9,7 +10,6 @@ use crate::job::{Experiment, Machine};
 use crate::kernels::{KERNELS, Tuning};
 use crate::models::Step;
 use crate::models::prompt::{Start, Stepper};
-use super::model::Pass;
 use std::cell::Cell;
 use std::time::Instant;
 
@@ -128,6 +128,19 @@ impl Work {
     fn next(&self, times: u64) -> u64 {
         let Job::Step { taken, .. } = &self.job else { return 0 };
         taken.replace(taken.get() + times)
+    }
+}
+
+/// A recording of one kernel's.
+pub fn launch(stem: &'static str, recording: Recording) -> Work {
+    Work {
+        name: stem.into(),
+        stems: vec![stem],
+        flops: 0.0,
+        bytes: 0.0,
+        trained: None,
+        optimizer_bytes: None,
+        job: Job::Launch(recording),
     }
 }
 

@@ -111,7 +111,8 @@ pub fn run(args: Args) -> Result<()> {
 /// The conversation as the model's template has it.
 fn chat(args: &Args, loaded: &Loaded) -> Result<String> {
     let Some(template) = loaded.model.template() else {
-        let message = "has no chat template; leave out --chat, and write the text as the model was trained on it";
+        let message =
+            "has no chat template; leave out --chat, and write the text as the model was trained on it";
         return Err(Error::file(&args.model, message));
     };
     let message = |role: &str, content: &str| Message { role: role.into(), content: content.into() };

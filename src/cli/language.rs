@@ -60,7 +60,11 @@ impl Loaded {
     pub fn runner(&self, room: Room) -> Result<Runner> {
         let most = self.engine.adapter().storage_bytes;
         let plan = inference(self.model.decoder(), room, most, &self.tuning);
-        log::info!("{} of device memory planned for {} tokens", megabytes(plan.bytes()), grouped(room.tokens as u64));
+        log::info!(
+            "{} of device memory planned for {} tokens",
+            megabytes(plan.bytes()),
+            grouped(room.tokens as u64)
+        );
         let weights = Weights::load(&self.model, &self.engine, &self.tuning)?;
         Ok(Runner::new(Rc::new(weights), room, &self.tuning))
     }

@@ -62,7 +62,8 @@ fn about(model: &Pretrained) -> Result<String> {
         false => format!(" that share {} of keys and values", decoder.kv_heads),
     };
     let tokenizer = model.tokenizer()?;
-    let ends: Vec<String> = model.ends().iter().filter_map(|id| tokenizer.token(*id)).map(|t| shown(&t)).collect();
+    let ends: Vec<String> =
+        model.ends().iter().filter_map(|id| tokenizer.token(*id)).map(|t| shown(&t)).collect();
     Ok(format!(
         "{name}: {} parameters ({}, {}: {} of {})\n\
          {} layers, width {}, {} heads of {}{groups}, MLP {}, context {}\n\
@@ -97,14 +98,15 @@ fn tensors(all: &[Stored]) -> Vec<Vec<String>> {
     };
     let mut seen: Vec<(String, Vec<usize>, String)> = Vec::new();
     for stored in all {
-        let name = part(&stored.name).map_or_else(|| stored.name.clone(), |(_, rest)| format!("model.layers.*.{rest}"));
+        let name = part(&stored.name)
+            .map_or_else(|| stored.name.clone(), |(_, rest)| format!("model.layers.*.{rest}"));
         let kind = (name.clone(), stored.shape.clone(), stored.kind.clone());
         if seen.contains(&kind) {
             continue;
         }
         let alike = |other: &&Stored| {
-            let other_name =
-                part(&other.name).map_or_else(|| other.name.clone(), |(_, rest)| format!("model.layers.*.{rest}"));
+            let other_name = part(&other.name)
+                .map_or_else(|| other.name.clone(), |(_, rest)| format!("model.layers.*.{rest}"));
             (other_name, &other.shape, &other.kind) == (name.clone(), &stored.shape, &stored.kind)
         };
         let times = all.iter().filter(alike).count();

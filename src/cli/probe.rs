@@ -48,9 +48,6 @@ pub fn run(args: Args) -> Result<()> {
     places.write("the second argument", &out).check()?;
     atomic::check_writable(&out)?;
     let (engine, tuning) = args.device.open()?;
-    checkpoint::write(
-        &out,
-        &probe::probe(experiment, Machine::new(&engine, tuning), &params, args.batch)?,
-    )?;
+    checkpoint::write(&out, &probe::probe(experiment, Machine::new(&engine, tuning), &params, args.batch)?)?;
     print(&format!("{}\n", out.display()))
 }

@@ -160,7 +160,9 @@ mod tests {
             [1.0, 2.0, 4.0, 7.0].map(|x| Sum { nats: 10.0 * x, tokens: 10.0, bytes: 40.0 }).into();
         let score = Score::of(&sums);
         let deviation = ((2.5f64.powi(2) + 1.5f64.powi(2) + 0.5f64.powi(2) + 3.5f64.powi(2)) / 3.0).sqrt();
-        assert!((score.nats.0 - 3.5).abs() < 1e-12 && (score.nats.1.unwrap() - deviation / 2.0).abs() < 1e-12);
+        assert!(
+            (score.nats.0 - 3.5).abs() < 1e-12 && (score.nats.1.unwrap() - deviation / 2.0).abs() < 1e-12
+        );
         assert!((score.bits_per_byte.0 - 35.0 / 40.0 / std::f64::consts::LN_2).abs() < 1e-12);
         assert!((score.perplexity.1.unwrap() - 3.5f64.exp() * deviation / 2.0).abs() < 1e-9);
         assert_eq!(Score::of(&sums[..1]).nats.1, None);

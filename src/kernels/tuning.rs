@@ -1,6 +1,6 @@
 //! How work is split on a class of device: the variants.
 
-use super::tensor::matmul::{TILES, Tile};
+use super::tensor::matmul::Cut;
 use crate::error::{Error, Result};
 use crate::gpu::AdapterSummary;
 use crate::prompt::shape::Models;
@@ -36,7 +36,7 @@ pub struct Tuning {
     /// Training draws the second moments of Gaussian demonstrations from their law instead of the demonstrations.
     pub moments: bool,
     /// How products of matrices are cut where they are not made of texels.
-    pub tile: Tile,
+    pub cut: Cut,
     /// Most times that the loops of an invocation may go round between them: the adapter's, not the variant's.
     pub loops: u64,
 }
@@ -54,7 +54,7 @@ const CPU: Tuning = Tuning {
     fused: true,
     spread: 256,
     moments: true,
-    tile: TILES[0],
+    cut: Cut { most: 3, fill: 160 },
     loops: u64::MAX,
 };
 const GPU: Tuning = Tuning {
@@ -70,7 +70,7 @@ const GPU: Tuning = Tuning {
     fused: false,
     spread: 1 << 20,
     moments: true,
-    tile: TILES[0],
+    cut: Cut { most: 3, fill: 160 },
     loops: u64::MAX,
 };
 

@@ -27,8 +27,10 @@ const KNOWN: [(&str, &str); 3] =
 const TOKENIZER: u64 = 256 << 20;
 
 fn json(path: &Path) -> Result<Value> {
-    let text = bounded::text(path, bounded::SMALL).map_err(|e| Error::file(path, format!("can't be read: {e}")))?;
-    serde_json::from_str(&text).map_err(|e| Error::file(path, format!("is no JSON: {}", shown(&e.to_string()))))
+    let text =
+        bounded::text(path, bounded::SMALL).map_err(|e| Error::file(path, format!("can't be read: {e}")))?;
+    serde_json::from_str(&text)
+        .map_err(|e| Error::file(path, format!("is no JSON: {}", shown(&e.to_string()))))
 }
 
 /// A file that need not be there.
@@ -40,7 +42,10 @@ impl Hub {
     pub fn open(path: &Path) -> Result<(Hub, Decoder)> {
         let at = path.join("config.json");
         if !at.exists() {
-            return Err(Error::file(path, "has no config.json; give a .gguf file, or a directory that has one"));
+            return Err(Error::file(
+                path,
+                "has no config.json; give a .gguf file, or a directory that has one",
+            ));
         }
         let config = json(&at)?;
         let (architecture, decoder) = decoder(&config).map_err(|why| Error::file(&at, why))?;
@@ -55,7 +60,11 @@ impl Hub {
         let ends = [&generation, &config].into_iter().flat_map(|from| ids(&from["eos_token_id"])).collect();
         let hub = Hub {
             architecture,
-            name: config.get("_name_or_path").and_then(Value::as_str).filter(|n| !n.is_empty()).map(String::from),
+            name: config
+                .get("_name_or_path")
+                .and_then(Value::as_str)
+                .filter(|n| !n.is_empty())
+                .map(String::from),
             template,
             ends,
             start: ids(&config["bos_token_id"]).first().copied().filter(|_| adds),
@@ -72,7 +81,10 @@ impl Hub {
         for (file, entry) in self.entries() {
             if let Some(other) = seen.insert(entry.name.clone(), file.path()) {
                 let name = shown(&entry.name);
-                return Err(Error::file(file.path(), format!("has tensor `{name}`, as {} has", other.display())));
+                return Err(Error::file(
+                    file.path(),
+                    format!("has tensor `{name}`, as {} has", other.display()),
+                ));
             }
         }
         Ok(())
@@ -127,7 +139,8 @@ impl Hub {
         if !path.exists() {
             return Err(Error::file(&self.path, "has no tokenizer.json"));
         }
-        let text = bounded::text(&path, TOKENIZER).map_err(|e| Error::file(&path, format!("can't be read: {e}")))?;
+        let text =
+            bounded::text(&path, TOKENIZER).map_err(|e| Error::file(&path, format!("can't be read: {e}")))?;
         Tokenizer::of_json(path, &text)
     }
 }
@@ -170,7 +183,10 @@ fn files(path: &Path) -> Result<Vec<Reader>> {
             && file.ends_with(".safetensors");
         if !plain {
             let file = shown(file);
-            return Err(wrong(format!("says that `{}` is in `{file}`, which is no .safetensors file beside it", shown(name))));
+            return Err(wrong(format!(
+                "says that `{}` is in `{file}`, which is no .safetensors file beside it",
+                shown(name)
+            )));
         }
         shards.entry(file).or_default().push(name);
     }
@@ -178,7 +194,11 @@ fn files(path: &Path) -> Result<Vec<Reader>> {
     for (file, names) in shards {
         let reader = Reader::open(&path.join(file))?;
         if let Some(name) = names.iter().find(|name| reader.tensor(name).is_none()) {
-            return Err(wrong(format!("says that `{}` is in {}, which has no such tensor", shown(name), shown(file))));
+            return Err(wrong(format!(
+                "says that `{}` is in {}, which has no such tensor",
+                shown(name),
+                shown(file)
+            )));
         }
         files.push(reader);
     }
@@ -211,7 +231,7 @@ fn decoder(config: &Value) -> std::result::Result<(String, Decoder), String> {
             return Err(format!("scales its rotation by `{}`, which floe doesn't compute", shown(kind)));
         }
     }
-    for name in ["mlp_bias", "attention_bias"].into_iter().filter(|name| flag(name)) {
+    if let Some(name) = ["mlp_bias", "attention_bias"].into_iter().find(|name| flag(name)) {
         return Err(format!("`{name}` is true, which floe doesn't compute"));
     }
     if number("partial_rotary_factor").is_some_and(|part| part != 1.0) {

@@ -69,15 +69,22 @@ pub fn decoder(gguf: &Gguf) -> Result<(String, Decoder)> {
     let optional = |name: &str| gguf.number(&key(name));
     let asked = |name: &str| optional(name).ok_or_else(|| wrong(format!("has no number `{}`", key(name))));
     let size = |value: f64| if value >= 1.0 && value <= (1u64 << 32) as f64 { value as usize } else { 0 };
-    for (name, harmless) in [("rope.scaling.factor", 1.0), ("expert_count", 0.0), ("attention.sliding_window", 0.0)] {
+    for (name, harmless) in
+        [("rope.scaling.factor", 1.0), ("expert_count", 0.0), ("attention.sliding_window", 0.0)]
+    {
         if let Some(value) = optional(name).filter(|value| *value != harmless) {
             return Err(wrong(format!("`{}` is {value}, which floe doesn't compute", key(name))));
         }
     }
     if let Some(kind) = gguf.text(&key("rope.scaling.type")).filter(|kind| *kind != "none") {
-        return Err(wrong(format!("`{}` is `{}`, which floe doesn't compute", key("rope.scaling.type"), shown(kind))));
+        return Err(wrong(format!(
+            "`{}` is `{}`, which floe doesn't compute",
+            key("rope.scaling.type"),
+            shown(kind)
+        )));
     }
-    if find(gguf, "rope_freqs.weight").is_some() || gguf.tensors.iter().any(|t| t.name == "rope_freqs.weight") {
+    if find(gguf, "rope_freqs.weight").is_some() || gguf.tensors.iter().any(|t| t.name == "rope_freqs.weight")
+    {
         return Err(wrong("scales its rotation by `rope_freqs.weight`, which floe doesn't compute".into()));
     }
     let width = size(asked("embedding_length")?);

@@ -32,9 +32,12 @@ pub fn render(path: &Path, template: &str, messages: &[Message], tokens: &Tokens
     environment.set_syntax(whitespace.map_err(wrong)?);
     environment.set_fuel(Some(FUEL));
     environment.set_unknown_method_callback(python);
-    environment.add_function("raise_exception", |words: String| -> std::result::Result<Value, minijinja::Error> {
-        Err(minijinja::Error::new(ErrorKind::InvalidOperation, words))
-    });
+    environment.add_function(
+        "raise_exception",
+        |words: String| -> std::result::Result<Value, minijinja::Error> {
+            Err(minijinja::Error::new(ErrorKind::InvalidOperation, words))
+        },
+    );
     environment.add_function("strftime_now", |format: String| format);
     environment.add_template("chat", template).map_err(wrong)?;
     let context = context! {

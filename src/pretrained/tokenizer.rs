@@ -22,7 +22,9 @@ impl Tokenizer {
     /// One line: it is none, or of a kind that the crate doesn't know.
     pub(super) fn of_json(path: PathBuf, text: &str) -> Result<Self> {
         let read = text.parse::<tokenizers::Tokenizer>();
-        let inner = read.map_err(|e| Error::file(&path, format!("is no tokenizer: {}", crate::error::shown(&e.to_string()))))?;
+        let inner = read.map_err(|e| {
+            Error::file(&path, format!("is no tokenizer: {}", crate::error::shown(&e.to_string())))
+        })?;
         Ok(Tokenizer { path, inner })
     }
 

@@ -102,7 +102,8 @@ impl Tiny {
             }
             y
         };
-        let norm = |x: &[f64], name: &str| rms_norm(x, &self.wide(&format!("{name}.weight")), f64::from(d.eps));
+        let norm =
+            |x: &[f64], name: &str| rms_norm(x, &self.wide(&format!("{name}.weight")), f64::from(d.eps));
         let add = |x: &mut Vec<f64>, y: Vec<f64>| x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
         let table = self.wide("model.embed_tokens.weight");
         let mut x: Vec<f64> =
@@ -261,7 +262,8 @@ pub fn tokenizer() -> Value {
         })
         .collect();
     let digits = json!({ "type": "Digits", "individual_digits": true });
-    let bytes = json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true });
+    let bytes =
+        json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true });
     json!({
         "version": "1.0", "truncation": null, "padding": null, "added_tokens": added, "normalizer": null,
         "pre_tokenizer": { "type": "Sequence", "pretokenizers": [digits, bytes] },

@@ -52,16 +52,16 @@ fn gguf_files_that_lie() {
     refused(&changed(|f| f.tensors[3].name = f.tensors[2].name.clone()), &["twice"]);
     let key = f32::NAN.to_le_bytes().to_vec();
     refused(&changed(|f| f.set("general.alignment", 4, 12u32.to_le_bytes().into())), &["general.alignment"]);
-    refused(
-        &changed(|f| f.set("llama.attention.layer_norm_rms_epsilon", 6, key.clone())),
-        &["rms_norm_eps"],
-    );
+    refused(&changed(|f| f.set("llama.attention.layer_norm_rms_epsilon", 6, key.clone())), &["rms_norm_eps"]);
     refused(&changed(|f| f.keys.push(f.keys[0].clone())), &["twice"]);
 }
 
 #[test]
 fn models_that_are_not_known() {
-    refused(&changed(|f| f.text("general.architecture", "mamba\u{1b}[31m")), &["`mamba\\u{1b}[31m`", "llama and qwen2"]);
+    refused(
+        &changed(|f| f.text("general.architecture", "mamba\u{1b}[31m")),
+        &["`mamba\\u{1b}[31m`", "llama and qwen2"],
+    );
     refused(&changed(|f| f.text("tokenizer.ggml.model", "llama")), &["`llama`", "byte-level BPE"]);
     refused(&changed(|f| f.text("tokenizer.ggml.pre", "tekken")), &["`tekken`", "smollm"]);
     refused(&changed(|f| f.u32("llama.attention.head_count_kv", 3)), &["can't share"]);
@@ -109,7 +109,11 @@ fn directories_that_lie() {
     directory(index, shard("model-00001-of-00002.safetensors"), &["which has no such tensor"]);
     directory(index, |v| v["weight_map"] = json!(3), &["no `weight_map`"]);
     directory(index, |v| v["weight_map"] = json!({}), &["names no file"]);
-    directory("config.json", |v| v["architectures"] = json!(["GPT2LMHeadModel"]), &["`GPT2LMHeadModel`", "Qwen2ForCausalLM"]);
+    directory(
+        "config.json",
+        |v| v["architectures"] = json!(["GPT2LMHeadModel"]),
+        &["`GPT2LMHeadModel`", "Qwen2ForCausalLM"],
+    );
     directory("config.json", |v| v["hidden_size"] = json!(-4), &["`hidden_size`"]);
     directory("config.json", |v| v["hidden_size"] = json!(1u64 << 60), &["`hidden_size`"]);
     directory("config.json", |v| v["head_dim"] = json!(10), &["`head_dim` is 10", "multiples of 8"]);
@@ -136,7 +140,13 @@ fn texts_and_numbers_that_do_not_fit() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name);
     std::fs::write(path("m.gguf"), Tiny::new("llama").gguf().bytes()).unwrap();
-    for (name, bytes) in [("empty", &b""[..]), ("blank", b" \n\n"), ("raw", b"\xff\xfe\x00"), ("one", b"a"), ("ok", b"some text")] {
+    for (name, bytes) in [
+        ("empty", &b""[..]),
+        ("blank", b" \n\n"),
+        ("raw", b"\xff\xfe\x00"),
+        ("one", b"a"),
+        ("ok", b"some text"),
+    ] {
         std::fs::write(path(name), bytes).unwrap();
     }
     let model = text(path("m.gguf"));
@@ -155,18 +165,29 @@ fn texts_and_numbers_that_do_not_fit() {
     let generate = |more: &[&str]| say("generate", &[&[model.as_str()], more].concat());
     generate(&["--prompt", ""]).refuses(2, &["--prompt"]);
     generate(&["--prompt", "a", "--max-tokens", "96"]).refuses(2, &["97 tokens", "context of 96"]);
-    for (flag, value) in [("--temperature", "-1"), ("--temperature", "nan"), ("--top-p", "0"), ("--top-p", "1.5"), ("--max-tokens", "0")] {
+    for (flag, value) in [
+        ("--temperature", "-1"),
+        ("--temperature", "nan"),
+        ("--top-p", "0"),
+        ("--top-p", "1.5"),
+        ("--max-tokens", "0"),
+    ] {
         let said = generate(&["--prompt", "a", flag, value]);
         assert!(said.code == 2 && said.err.contains(flag), "{flag} {value}: {}", said.err);
     }
     let mut silent = Tiny::new("llama").gguf();
     silent.keys.retain(|(key, ..)| key != "tokenizer.chat_template");
     std::fs::write(path("silent.gguf"), silent.bytes()).unwrap();
-    say("generate", &[&text(path("silent.gguf")), "--prompt", "a", "--chat"]).refuses(1, &["no chat template", "--chat"]);
-    silent.text("tokenizer.chat_template", "{% for x in range(100000) %}{% for y in range(100000) %}x{% endfor %}{% endfor %}");
+    say("generate", &[&text(path("silent.gguf")), "--prompt", "a", "--chat"])
+        .refuses(1, &["no chat template", "--chat"]);
+    silent.text(
+        "tokenizer.chat_template",
+        "{% for x in range(100000) %}{% for y in range(100000) %}x{% endfor %}{% endfor %}",
+    );
     std::fs::write(path("endless.gguf"), silent.bytes()).unwrap();
     say("generate", &[&text(path("endless.gguf")), "--prompt", "a", "--chat"]).refuses(1, &["chat template"]);
     silent.text("tokenizer.chat_template", "{{ raise_exception('only\u{1b} users') }}");
     std::fs::write(path("strict.gguf"), silent.bytes()).unwrap();
-    say("generate", &[&text(path("strict.gguf")), "--prompt", "a", "--chat"]).refuses(1, &["only\\u{1b} users"]);
+    say("generate", &[&text(path("strict.gguf")), "--prompt", "a", "--chat"])
+        .refuses(1, &["only\\u{1b} users"]);
 }

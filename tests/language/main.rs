@@ -1,9 +1,9 @@
 //! Language models as their users meet them, on tiny random ones: logits of every kind of file against f64, and the commands.
 
 mod bad;
-mod kinds;
 #[path = "../common/mod.rs"]
 mod common;
+mod kinds;
 #[path = "../common/tiny.rs"]
 mod tiny;
 
@@ -125,7 +125,10 @@ fn texts_go_on() {
     assert_eq!(drawn("1"), drawn("1"));
     assert_ne!(drawn("1"), drawn("2"));
     // The template's tokens are taken for what they are: a conversation is another prompt than its words.
-    let chat = made(&gguf, &["--chat", "--system", "Be brief.", "--temperature", "1.5", "--top-p", "0.9", "--seed", "1"]);
+    let chat = made(
+        &gguf,
+        &["--chat", "--system", "Be brief.", "--temperature", "1.5", "--top-p", "0.9", "--seed", "1"],
+    );
     assert_ne!(chat.out, drawn("1"));
 }
 
@@ -133,7 +136,8 @@ fn texts_go_on() {
 fn what_is_made_is_what_the_definition_makes() {
     let dir = tempfile::tempdir().unwrap();
     let [gguf, ..] = files(dir.path());
-    let (model, tokenizer) = (Tiny::new("llama"), Pretrained::open(Path::new(&gguf)).unwrap().tokenizer().unwrap());
+    let (model, tokenizer) =
+        (Tiny::new("llama"), Pretrained::open(Path::new(&gguf)).unwrap().tokenizer().unwrap());
     let mut ids = tokenizer.encode("the other").unwrap();
     let (words, mut bytes) = (model.decoder.vocabulary, Vec::new());
     for _ in 0..12 {
@@ -156,7 +160,8 @@ fn texts_are_foretold() {
     let dir = tempfile::tempdir().unwrap();
     let [gguf, _, written] = files(dir.path());
     let model = Tiny::new("llama");
-    let ids = Pretrained::open(Path::new(&gguf)).unwrap().tokenizer().unwrap().encode(&TEXT.repeat(7)).unwrap();
+    let ids =
+        Pretrained::open(Path::new(&gguf)).unwrap().tokenizer().unwrap().encode(&TEXT.repeat(7)).unwrap();
     let out = text(dir.path().join("scores.csv"));
     let more = [&gguf, "--text", &written, "--context", "32", "--stride", "32", "--out", &out];
     let said = say("eval", &more);

@@ -35,6 +35,8 @@ pub const ROOMS: &[&[(&str, &[&str])]] = &[
     &[
         ("models", &["error", "gpu", "kernels", "optim", "params", "prompt"]),
         ("theory", &["config", "error", "interrupt", "linalg", "random"]),
+        // What others publish: read, never written.
+        ("pretrained", &["bounded", "error", "store"]),
         ("store", &["bounded", "error", "fingerprint", "lock", "params", "rows"]),
         // Neither kernels nor models: a task is a law.
         ("tasks", &["config", "error", "escape", "fingerprint", "interrupt", "linalg", "prompt", "random"]),

@@ -1,11 +1,11 @@
 //! `matmul`: products of matrices, as tiles of texels or of workgroup memory.
 
-pub(super) mod cases;
+pub mod cases;
 mod texel;
 mod tile;
 
 pub(in crate::kernels) use cases::{benches, cases};
-pub use tile::{TILES, Tile};
+pub use tile::{Cut, TILES, Tile};
 
 use super::cursor::Cursor;
 use super::matvec;
@@ -61,7 +61,11 @@ impl<'a> Product<'a> {
             Form::Nt => (a, b),
             Form::Tn => ([a[1], a[0]], [b[1], b[0]]),
         };
-        assert!(k == other && n == self.c.cols(), "a product of {a:?} and {b:?} to {} columns", self.c.cols());
+        assert!(
+            k == other && n == self.c.cols(),
+            "a product of {a:?} and {b:?} to {} columns",
+            self.c.cols()
+        );
         assert!(self.c.rows() <= m, "{} rows of {m}", self.c.rows());
         [self.c.rows(), n, k]
     }
@@ -105,8 +109,7 @@ impl<'a> Product<'a> {
         match self.bias {
             None => bound.text += "fn bias_of(quad: u32) -> vec4f { return vec4f(); }\n",
             Some(bias) => {
-                bound = bound
-                    .with(read(4, "bias").words(self.c.cols().next_multiple_of(4)), bias.clone());
+                bound = bound.with(read(4, "bias").words(self.c.cols().next_multiple_of(4)), bias.clone());
                 bound.text += "@group(0) @binding(4) var<storage, read> bias: array<vec4f>;\n";
                 bound.text += "fn bias_of(quad: u32) -> vec4f { return bias[quad]; }\n";
             }
@@ -156,6 +159,6 @@ pub fn record(product: &Product, tuning: &Tuning) -> Recording {
     } else if product.form == Form::Nt && product.c.rows() <= FEW {
         matvec::record(product, tuning)
     } else {
-        tile::record(product, &tuning.tile)
+        tile::record(product, &tuning.cut)
     }
 }

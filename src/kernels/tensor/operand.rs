@@ -1,6 +1,6 @@
 //! What the kernels of this wing read and write: rows in a buffer, or in a storage texture where those are read faster.
 
-use crate::gpu::{Access, Binding, Buffer, DType, Recording, Resource, Texels, TexelRows, Texture, View};
+use crate::gpu::{Access, Binding, Buffer, DType, Recording, Resource, TexelRows, Texels, Texture, View};
 use crate::kernels::Tuning;
 
 /// f32 that a row's length in a buffer is a multiple of: copies to textures ask for 256 bytes.

@@ -23,7 +23,8 @@ impl Starts {
                 bound
             }
             Starts::Packed(starts) => {
-                bound.text += &format!("@group(0) @binding({index}) var<storage, read> starts: array<u32>;\n");
+                bound.text +=
+                    &format!("@group(0) @binding({index}) var<storage, read> starts: array<u32>;\n");
                 bound.text += "fn start_of(row: u32) -> u32 { return starts[row]; }\n";
                 bound.with(read(index, "starts").words(rows), starts.clone())
             }

@@ -6,6 +6,7 @@ use crate::kernels::Tuning;
 use crate::kernels::tensor::attention::{self, Attention};
 use crate::kernels::tensor::cross_entropy::{self, Losses};
 use crate::kernels::tensor::cursor::Cursor;
+use crate::kernels::tensor::embed;
 use crate::kernels::tensor::matmul::{self, Plus, Product};
 use crate::kernels::tensor::operand::{Operand, Rows};
 use crate::kernels::tensor::rms_norm::{self, Normed};
@@ -13,7 +14,6 @@ use crate::kernels::tensor::rope::{self, Cache, Heads, Rope};
 use crate::kernels::tensor::starts::Starts;
 use crate::kernels::tensor::swiglu;
 use crate::kernels::tensor::weight::Weight;
-use crate::kernels::tensor::embed;
 use crate::pretrained::Decoder;
 
 /// What a pass leaves of a model's judgement.

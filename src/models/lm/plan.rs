@@ -46,8 +46,12 @@ pub fn training(
     inference: &MemoryPlan,
 ) -> MemoryPlan {
     let words = |n: usize| 4 * n as u64;
-    let weights: u64 =
-        inference.rows.iter().filter(|(l, _)| l == "weights" || l == "norms and biases").map(|(_, b)| b).sum();
+    let weights: u64 = inference
+        .rows
+        .iter()
+        .filter(|(l, _)| l == "weights" || l == "norms and biases")
+        .map(|(_, b)| b)
+        .sum();
     let reached = table.params.iter().filter(|param| table.need(param, trained) != Need::None);
     let gradients = words(reached.map(|param| param.len()).sum());
     let moments = words(2 * trained.len());

@@ -27,9 +27,7 @@ impl Sampler {
     /// larger.
     pub fn choose(&self, logits: &[f32], draw: u32) -> u32 {
         let mut order: Vec<u32> = (0..logits.len() as u32).collect();
-        let larger = |a: &u32, b: &u32| {
-            logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b))
-        };
+        let larger = |a: &u32, b: &u32| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b));
         if self.temperature == 0.0 || self.top_k == 1 {
             return order.into_iter().min_by(larger).unwrap_or(0);
         }

@@ -32,7 +32,9 @@ pub fn read(file: impl Read, length: u64) -> Parsed<Header> {
     let version = bytes.u32()?;
     match version {
         2 | 3 => {}
-        n if n.swap_bytes() <= 3 => return Err("is a big-endian GGUF file; floe reads little-endian ones".into()),
+        n if n.swap_bytes() <= 3 => {
+            return Err("is a big-endian GGUF file; floe reads little-endian ones".into());
+        }
         n => return Err(format!("is GGUF of version {n}; floe reads 2 and 3")),
     }
     let (tensors, keys) = (bytes.u64()?, bytes.u64()?);
@@ -51,7 +53,9 @@ pub fn read(file: impl Read, length: u64) -> Parsed<Header> {
     let align = match metadata.get("general.alignment") {
         None => 32,
         Some(Value::Whole(n)) if (8..=1 << 20).contains(n) && (*n as u64).is_power_of_two() => *n as u64,
-        Some(other) => return Err(format!("`general.alignment` is {other:?}; it can be a power of two from 8 on")),
+        Some(other) => {
+            return Err(format!("`general.alignment` is {other:?}; it can be a power of two from 8 on"));
+        }
     };
     let mut found = Vec::new();
     for _ in 0..tensors {

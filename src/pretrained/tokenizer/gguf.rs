@@ -49,7 +49,8 @@ pub fn of_gguf(gguf: &Gguf) -> Result<Tokenizer> {
     match gguf.text("tokenizer.ggml.model") {
         Some("gpt2") => {}
         Some(other) => {
-            let message = format!("its tokenizer is of kind `{}`; floe knows `gpt2` (byte-level BPE)", shown(other));
+            let message =
+                format!("its tokenizer is of kind `{}`; floe knows `gpt2` (byte-level BPE)", shown(other));
             return Err(wrong(message));
         }
         None => return Err(wrong("has no tokenizer (`tokenizer.ggml.model`)".into())),
@@ -98,5 +99,9 @@ fn add(inner: &mut tokenizers::Tokenizer, gguf: &Gguf, tokens: &[String]) -> std
     let special: Vec<AddedToken> = of(CONTROL).map(|(t, _)| AddedToken::from(t.clone(), true)).collect();
     let added: Vec<AddedToken> =
         of(ADDED).map(|(t, _)| AddedToken::from(t.clone(), false).normalized(false)).collect();
-    inner.add_special_tokens(special).and_then(|_| inner.add_tokens(added)).map(drop).map_err(|e| e.to_string())
+    inner
+        .add_special_tokens(special)
+        .and_then(|_| inner.add_tokens(added))
+        .map(drop)
+        .map_err(|e| e.to_string())
 }

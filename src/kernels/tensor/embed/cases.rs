@@ -15,8 +15,7 @@ fn case(words: usize, cols: usize, most_bytes: u64, tuning: &Tuning) -> Case {
     let mut recording = Recording::default();
     let filled = weight.holding(&table, &mut recording);
     let ids: Vec<u32> = (0..11).map(|i| (i * 7 + 3) % words as u32).collect();
-    let expected: Vec<f64> =
-        ids.iter().flat_map(|&id| wide(&table[id as usize * cols..][..cols])).collect();
+    let expected: Vec<f64> = ids.iter().flat_map(|&id| wide(&table[id as usize * cols..][..cols])).collect();
     let x = output("x", ids.len() + 2, cols, tuning);
     let (held, cursor) = (Buffer::holding("ids", &[&ids[..], &[0, 0]].concat()), Cursor::at(ids.len(), 5));
     recording.extend(record(&filled, &held, &x, &cursor, tuning));
@@ -25,11 +24,7 @@ fn case(words: usize, cols: usize, most_bytes: u64, tuning: &Tuning) -> Case {
 }
 
 pub fn cases(tuning: &Tuning) -> Vec<Case> {
-    vec![
-        case(13, 20, 1 << 20, tuning),
-        case(50, 132, 20 << 10, tuning),
-        case(8300, 4, 64 << 10, tuning),
-    ]
+    vec![case(13, 20, 1 << 20, tuning), case(50, 132, 20 << 10, tuning), case(8300, 4, 64 << 10, tuning)]
 }
 
 pub fn benches(tuning: &Tuning) -> Vec<Bench> {
@@ -37,5 +32,10 @@ pub fn benches(tuning: &Tuning) -> Vec<Bench> {
     let table = Weight::new("table", 8192, cols, u64::MAX, tuning);
     let (ids, x) = (Buffer::holding("ids", &vec![77u32; rows]), Operand::new("x", rows, cols, tuning));
     let recording = record(&table, &ids, &x, &Cursor::at(rows, 0), tuning);
-    vec![Bench { name: format!("{rows} of {cols}"), recording, flops: 0.0, bytes: 8.0 * (rows * cols) as f64 }]
+    vec![Bench {
+        name: format!("{rows} of {cols}"),
+        recording,
+        flops: 0.0,
+        bytes: 8.0 * (rows * cols) as f64,
+    }]
 }

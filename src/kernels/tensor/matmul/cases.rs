@@ -1,6 +1,6 @@
 //! Parity cases and benches of `matmul`.
 
-use super::{Form, Plus, Product, TILES, Tile, record};
+use super::{Cut, Form, Plus, Product, TILES, record};
 use crate::gpu::{Buffer, DType, Recording};
 use crate::kernels::Tuning;
 use crate::kernels::case::{Bench, Case, values, wide};
@@ -62,7 +62,7 @@ pub fn case(name: String, form: Form, [m, n, k]: [usize; 3], extras: Extras, tun
 
 const FORMS: [(Form, &str); 3] = [(Form::Nn, "NN"), (Form::Nt, "NT"), (Form::Tn, "TN")];
 
-pub fn cases(tuning: &Tuning) -> Vec<Case> {
+pub(in crate::kernels) fn cases(tuning: &Tuning) -> Vec<Case> {
     let sizes = [[5, 3, 4], [17, 37, 20], [64, 65, 100], [33, 130, 68]];
     let mut all = Vec::new();
     for (form, word) in FORMS {
@@ -86,8 +86,8 @@ pub fn cases(tuning: &Tuning) -> Vec<Case> {
     }
     // Other tiles are for other cards; each goes through parity once.
     if tuning.name == "gpu" {
-        for tile in TILES.iter().filter(|tile| **tile != tuning.tile) {
-            let tuning = Tuning { tile: *tile, ..*tuning };
+        for (most, tile) in TILES.iter().enumerate() {
+            let tuning = Tuning { cut: Cut { most, fill: 0 }, ..*tuning };
             for (form, word) in FORMS {
                 let name = format!("{word} [70, 133, 36] in {}", tile.name);
                 all.push(case(name, form, [70, 133, 36], Extras { plus: true, ..none }, &tuning));
@@ -99,9 +99,7 @@ pub fn cases(tuning: &Tuning) -> Vec<Case> {
 
 /// A product of so many numbers, copies to textures included where the variant makes them.
 pub fn bench(form: Form, [m, n, k]: [usize; 3], tuning: &Tuning) -> Recording {
-    let operand = |label, rows, cols, salt| {
-        Operand::Rows(held(label, &values(rows * cols, 1.0, salt), cols))
-    };
+    let operand = |label, rows, cols, salt| Operand::Rows(held(label, &values(rows * cols, 1.0, salt), cols));
     let (a, b) = match form {
         Form::Nn => (operand("a", m, k, 1), operand("b", k, n, 2)),
         Form::Nt => (operand("a", m, k, 1), operand("b", n, k, 2)),
@@ -109,6 +107,11 @@ pub fn bench(form: Form, [m, n, k]: [usize; 3], tuning: &Tuning) -> Recording {
     };
     let c = Operand::new("c", m, n, tuning);
     record(&Product { form, ..Product::nt(&a, &b, &c) }, tuning)
+}
+
+/// A linear layer's product, for who times it.
+pub fn linear(size: [usize; 3], tuning: &Tuning) -> Recording {
+    bench(Form::Nt, size, tuning)
 }
 
 fn timed(form: Form, word: &str, [m, n, k]: [usize; 3], tuning: &Tuning, tile: &str) -> Bench {
@@ -120,16 +123,15 @@ fn timed(form: Form, word: &str, [m, n, k]: [usize; 3], tuning: &Tuning, tile: &
     }
 }
 
-pub fn benches(tuning: &Tuning) -> Vec<Bench> {
+pub(in crate::kernels) fn benches(tuning: &Tuning) -> Vec<Bench> {
     let sizes = [[1024, 1024, 1024], [4096, 688, 256]];
     let mut all: Vec<Bench> = Vec::new();
     for (form, word) in FORMS {
         all.extend(sizes.iter().map(|size| timed(form, word, *size, tuning, "")));
     }
     if !crate::kernels::tensor::operand::textured(tuning) && tuning.workgroup > 8 {
-        for tile in TILES {
-            let own: Tile = *tile;
-            let tuning = Tuning { tile: own, ..*tuning };
+        for (most, tile) in TILES.iter().enumerate() {
+            let tuning = Tuning { cut: Cut { most, fill: 0 }, ..*tuning };
             all.push(timed(Form::Nt, "NT", [1024, 1024, 1024], &tuning, &format!(" in {}", tile.name)));
             all.push(timed(Form::Nt, "NT", [4096, 4096, 4096], &tuning, &format!(" in {}", tile.name)));
         }

@@ -140,10 +140,7 @@ impl Shape {
                 }
                 for (k, x) in ["x", "y", "z", "w"].iter().enumerate() {
                     let at = 4 * q + k;
-                    writeln!(
-                        w,
-                        "    let b{at} = vec4f(t{q}_0.{x}, t{q}_1.{x}, t{q}_2.{x}, t{q}_3.{x});"
-                    )?;
+                    writeln!(w, "    let b{at} = vec4f(t{q}_0.{x}, t{q}_1.{x}, t{q}_2.{x}, t{q}_3.{x});")?;
                 }
             }
         } else {

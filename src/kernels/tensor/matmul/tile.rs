@@ -23,19 +23,56 @@ pub struct Tile {
     pub depth: usize,
 }
 
-const fn tile(name: &'static str, [wide, high]: [usize; 2], [quads, fours]: [usize; 2], depth: usize) -> Tile {
+const fn tile(
+    name: &'static str,
+    [wide, high]: [usize; 2],
+    [quads, fours]: [usize; 2],
+    depth: usize,
+) -> Tile {
     Tile { name, wide, high, quads, fours, depth }
 }
 
-/// All that there are; the first is for adapters that nobody has measured (llama.cpp #17031).
+/// All that there are, smaller ones first.
 pub const TILES: &[Tile] = &[
     tile("32x32", [8, 8], [1, 1], 8),
     tile("64x64", [16, 16], [1, 1], 16),
-    tile("64x64-8x8", [8, 8], [2, 2], 16),
     tile("64x128", [16, 16], [2, 1], 16),
     tile("128x128", [16, 16], [2, 2], 16),
-    tile("128x128-8", [16, 16], [2, 2], 8),
 ];
+
+/// Which tiles products are cut into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// The largest of [`TILES`] that is taken, by its place there.
+    pub most: usize,
+    /// A product is cut into so many tiles at least, as far as smaller ones make more.
+    pub fill: usize,
+}
+
+impl Cut {
+    /// The tile of a product to `[m, n]`.
+    fn tile(&self, m: usize, n: usize) -> &'static Tile {
+        let tiles = &TILES[..=self.most.min(TILES.len() - 1)];
+        let count = |tile: &&Tile| m.div_ceil(tile.rows()) * n.div_ceil(4 * tile.width());
+        tiles.iter().rev().find(|tile| count(tile) >= self.fill).unwrap_or(&TILES[0])
+    }
+
+    /// Those that `floe tune` compares.
+    pub fn all() -> Vec<Cut> {
+        let fills = [48, 160];
+        (0..TILES.len()).flat_map(|most| fills.map(|fill| Cut { most, fill })).skip(1).collect()
+    }
+
+    /// As a choice is kept: `128x128, 160`.
+    pub fn name(&self) -> String {
+        format!("{}, {}", TILES[self.most].name, self.fill)
+    }
+
+    /// By its name.
+    pub fn named(name: &str) -> Option<Cut> {
+        Cut::all().into_iter().find(|cut| cut.name() == name)
+    }
+}
 
 impl Tile {
     fn workgroup(&self) -> usize {
@@ -58,9 +95,10 @@ impl Tile {
     }
 }
 
-pub(super) fn record(product: &Product, tile: &Tile) -> Recording {
+pub(super) fn record(product: &Product, cut: &Cut) -> Recording {
     let parts = Parts::of(product);
     let [m, n, k] = parts.sizes;
+    let tile = cut.tile(m, n);
     let blocks = k.div_ceil(tile.depth);
     let entry = Entry {
         kernel: "matmul",
@@ -70,12 +108,7 @@ pub(super) fn record(product: &Product, tile: &Tile) -> Recording {
         loops: (blocks * (tile.depth + 1)) as u64,
     };
     let text = parts.text();
-    let consts = parts
-        .consts
-        .u32("BLOCKS", blocks)
-        .u32("COLS", n)
-        .u32("K", k)
-        .u32("DEPTH", tile.depth);
+    let consts = parts.consts.u32("BLOCKS", blocks).u32("COLS", n).u32("K", k).u32("DEPTH", tile.depth);
     let own = Text { tile, form: product.form, m, n }.whole();
     let program = program(entry, &[&text, &own], consts, parts.bound.bindings);
     let groups = [n.div_ceil(4 * tile.width()) as u32, m.div_ceil(tile.rows()) as u32];
@@ -219,7 +252,10 @@ impl Text<'_> {
             let flat = format!("(lane + {}u)", load * self.tile.workgroup());
             // Neighbours along what is contiguous in memory.
             let (outer, inner) = match side.along_k {
-                true => (format!("{flat} / {}u", self.tile.depth / 4), format!("{flat} % {}u", self.tile.depth / 4)),
+                true => (
+                    format!("{flat} / {}u", self.tile.depth / 4),
+                    format!("{flat} % {}u", self.tile.depth / 4),
+                ),
                 false => (format!("{flat} % {}u", side.quads), format!("{flat} / {}u", side.quads)),
             };
             writeln!(w, "  let {name}_at{load} = {outer};\n  let {name}_k{load} = {inner};")?;

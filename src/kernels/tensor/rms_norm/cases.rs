@@ -17,8 +17,16 @@ fn case(rows: usize, cols: usize, last: bool, tuning: &Tuning) -> Case {
     let weight = Buffer::holding("weight", &weight).view(DType::F32);
     let mut recording = Recording::default();
     let x = input(&mut recording, "x", &x, cols, tuning);
-    recording.extend(record(&Normed { x: &x, weight: &weight, eps: 1e-5, h: &h, last }, &Cursor::at(rows - 1, 3), tuning));
-    expect(Case::new(format!("{rows} of {cols}{}", if last { ", the last" } else { "" }), recording), &h, &expected)
+    recording.extend(record(
+        &Normed { x: &x, weight: &weight, eps: 1e-5, h: &h, last },
+        &Cursor::at(rows - 1, 3),
+        tuning,
+    ));
+    expect(
+        Case::new(format!("{rows} of {cols}{}", if last { ", the last" } else { "" }), recording),
+        &h,
+        &expected,
+    )
 }
 
 pub fn cases(tuning: &Tuning) -> Vec<Case> {
@@ -29,7 +37,11 @@ pub fn benches(tuning: &Tuning) -> Vec<Bench> {
     let (rows, cols) = (512, 576);
     let [x, h] = ["x", "h"].map(|label| Operand::new(label, rows, cols, tuning));
     let weight = Buffer::words("weight", cols).view(DType::F32);
-    let recording = record(&Normed { x: &x, weight: &weight, eps: 1e-5, h: &h, last: false }, &Cursor::at(rows, 0), tuning);
+    let recording = record(
+        &Normed { x: &x, weight: &weight, eps: 1e-5, h: &h, last: false },
+        &Cursor::at(rows, 0),
+        tuning,
+    );
     let size = (rows * cols) as f64;
     vec![Bench { name: format!("{rows} of {cols}"), recording, flops: 4.0 * size, bytes: 12.0 * size }]
 }

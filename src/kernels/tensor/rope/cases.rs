@@ -14,16 +14,11 @@ const THETA: f64 = 1e4;
 
 fn case(heads: Heads, rows: usize, starts: Option<&[usize]>, tuning: &Tuning) -> Case {
     let (wide_, shared) = (heads.queries * heads.dim, heads.groups * heads.dim);
-    let (q, k, v) = (
-        values(rows * wide_, 1.0, 1),
-        values(rows * shared, 1.0, 2),
-        values(rows * shared, 1.0, 3),
-    );
+    let (q, k, v) =
+        (values(rows * wide_, 1.0, 1), values(rows * shared, 1.0, 2), values(rows * shared, 1.0, 3));
     let positions: Vec<usize> = (0..rows).map(|t| t - starts.map_or(0, |s| s[t])).collect();
-    let cache = Cache {
-        keys: output("keys", rows, shared, tuning),
-        values: output("values", rows, shared, tuning),
-    };
+    let cache =
+        Cache { keys: output("keys", rows, shared, tuning), values: output("values", rows, shared, tuning) };
     let queries = output("queries", rows, wide_, tuning);
     let held_starts: Option<Vec<u32>> = starts.map(|s| s.iter().map(|&n| n as u32).collect());
     let mut recording = Recording::default();
@@ -70,5 +65,10 @@ pub fn benches(tuning: &Tuning) -> Vec<Bench> {
     };
     let size = (rows * (width + 2 * shared)) as f64;
     let recording = record(&taken, heads, tuning);
-    vec![Bench { name: format!("{rows} rows of 9 and 3 heads"), recording, flops: 3.0 * size, bytes: 8.0 * size }]
+    vec![Bench {
+        name: format!("{rows} rows of 9 and 3 heads"),
+        recording,
+        flops: 3.0 * size,
+        bytes: 8.0 * size,
+    }]
 }
