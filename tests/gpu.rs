@@ -146,6 +146,7 @@ fn textures_are_filled_read_and_written() {
             view: buffer.view(DType::F32),
             pitch,
             texture: texture.clone(),
+            at: [0, 0],
             size,
         };
         recording.fill_texture(side(&from, &read));

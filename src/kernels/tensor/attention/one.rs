@@ -12,7 +12,9 @@ pub(super) fn form(heads: Heads) -> Form {
     let most = (2 * ROOM / (16 * d4)).clamp(2, 128);
     let workgroup = 1usize << most.ilog2();
     let half = workgroup / 2;
-    let dots = each(d4, |i| format!("    s0 += dot(q{i}, get_keys(j0, shared_ + {i}u));"));
+    let dots =
+        each(d4, |i| format!("    s0 += dot(get_queries(row, own + {i}u), get_keys(j0, shared_ + {i}u));"))
+            + "    s0 *= SCALE;\n";
     let sums = each(d4, |i| format!("    o{i} = o{i} * rescale + p0 * get_values(j0, shared_ + {i}u);"));
     let merge = |half: usize| {
         format!(
@@ -45,7 +47,7 @@ fn attention(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) 
   if (row >= cursor.x) {{ return; }}
   let own = group.y * D4;
   let shared_ = group.y / SHARING * D4;
-{queries}  let place = cursor.y + row;
+  let place = cursor.y + row;
   let start = start_of(row);
   var most = LEAST;
   var sum = 0.0;
@@ -60,7 +62,6 @@ fn attention(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) 
 }}
 ",
         room = half * d4,
-        queries = each(d4, |i| format!("  let q{i} = get_queries(row, own + {i}u) * SCALE;")),
         outs = each(d4, |i| format!("  var o{i} = vec4f();")),
         softmax = softmax(1, "j"),
         put = each(d4, |i| format!("    put_out(row, own + {i}u, softmaxed(o{i}, sum));")),

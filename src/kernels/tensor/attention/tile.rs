@@ -11,9 +11,11 @@ const TOGETHER: usize = 4;
 pub(super) fn form(heads: Heads, workgroup: usize) -> Form {
     let d4 = heads.dim / 4;
     let keys = (ROOM / (32 * d4) / TOGETHER * TOGETHER).clamp(TOGETHER, 32);
-    let scores = (0..TOGETHER).fold(String::new(), |all, j| {
-        let dots = each(d4, |i| format!("    s{j} += dot(q{i}, block_keys[(j + {j}u) * D4 + {i}u]);"));
-        format!("{all}    var s{j} = 0.0;\n{dots}")
+    // A query's vec4 are loaded again for each few keys, from the nearest cache: beside the sums, registers have no place.
+    let start = each(TOGETHER, |j| format!("    var s{j} = 0.0;"));
+    let scores = (0..d4).fold(start, |all, i| {
+        let dots = each(TOGETHER, |j| format!("    s{j} += dot(q{i}, block_keys[(j + {j}u) * D4 + {i}u]);"));
+        format!("{all}    let q{i} = get_queries(row, own + {i}u) * SCALE;\n{dots}")
     });
     let sums = each(d4, |i| {
         let terms = (0..TOGETHER)
@@ -31,7 +33,7 @@ fn attention(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) 
   let row = min(first + lane, cursor.x - 1u);
   let own = group.y * D4;
   let shared_ = group.y / SHARING * D4;
-{queries}  let place = cursor.y + row;
+  let place = cursor.y + row;
   let start = start_of(row);
   let from_ = start_of(first) / {keys}u;
   let last = cursor.y + min(first + {workgroup}u, cursor.x) - 1u;
@@ -56,7 +58,6 @@ fn attention(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) 
 ",
         room = keys * d4,
         turns = keys / TOGETHER,
-        queries = each(d4, |i| format!("  let q{i} = get_queries(row, own + {i}u) * SCALE;")),
         outs = each(d4, |i| format!("  var o{i} = vec4f();")),
         softmax = softmax(TOGETHER, "j0 + j"),
         put = each(d4, |i| format!("    put_out(row, own + {i}u, softmaxed(o{i}, sum));")),
