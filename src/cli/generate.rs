@@ -74,7 +74,7 @@ pub fn run(args: Args) -> Result<()> {
     loaded.fits(tokens, "--prompt and --max-tokens together")?;
     // Room in steps, so that few shapes are compiled.
     let room = Room { rows: ids.len().min(PASS), tokens: tokens.next_multiple_of(64) };
-    let mut runner = loaded.runner(room)?;
+    let mut runner = loaded.runner(room, false)?;
     let sampler =
         Sampler { temperature: args.temperature, top_k: args.top_k, top_p: args.top_p, seed: args.seed };
     let ends = loaded.model.ends();

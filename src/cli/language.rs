@@ -56,10 +56,11 @@ impl Loaded {
         Ok(Loaded { model, tokenizer, engine, tuning })
     }
 
-    /// Weights on the device, and room. What it will hold is planned, and said, before any of it is taken.
-    pub fn runner(&self, room: Room) -> Result<Runner> {
+    /// Weights on the device, and room for logits, or for losses. What it will hold is planned, and said, before any of it is
+    /// taken.
+    pub fn runner(&self, room: Room, losses: bool) -> Result<Runner> {
         let most = self.engine.adapter().storage_bytes;
-        let plan = inference(self.model.decoder(), room, most, &self.tuning);
+        let plan = inference(self.model.decoder(), room, losses, most, &self.tuning);
         log::info!(
             "{} of device memory planned for {} tokens",
             megabytes(plan.bytes()),

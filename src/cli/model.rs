@@ -36,7 +36,7 @@ pub fn run(args: Args) -> Result<()> {
     let (engine, tuning) = args.device.open()?;
     let tokens = model.decoder().context.min(args.context as usize);
     let room = Room { rows: tokens.min(256), tokens };
-    let plan = lm::inference(model.decoder(), room, engine.adapter().storage_bytes, &tuning);
+    let plan = lm::inference(model.decoder(), room, false, engine.adapter().storage_bytes, &tuning);
     let title = format!("to generate, {} tokens", grouped(tokens as u64));
     print(&format!("\n{}", table(&planned(&title, &plan))))?;
     if let Some(trained) = trained {

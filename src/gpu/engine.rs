@@ -45,9 +45,18 @@ pub struct Prepared {
 impl Engine {
     pub(super) fn new(adapter: &wgpu::Adapter, wanted: wgpu::Features) -> Result<Self> {
         let summary = AdapterSummary::of(adapter);
+        let mut features = adapter.features() & wanted;
+        let matrices = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+        features.set(matrices, features.contains(matrices) && summary.features.contains(&"matrices"));
+        let experimental_features = match features.contains(matrices) {
+            // SAFETY: of what is experimental floe's own kernels use cooperative matrices alone, and go through parity.
+            true => unsafe { wgpu::ExperimentalFeatures::enabled() },
+            false => wgpu::ExperimentalFeatures::disabled(),
+        };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("floe"),
-            required_features: adapter.features() & wanted,
+            required_features: features,
+            experimental_features,
             required_limits: adapter.limits(),
             ..Default::default()
         };

@@ -212,7 +212,12 @@ fn memory_is_what_was_planned() {
     runner.feed(&engine, &(0..24).collect::<Vec<u32>>()).unwrap();
     let most = engine.adapter().storage_bytes;
     let tuning = Tuning::of(engine.adapter());
-    let plan = floe::models::lm::inference(model.decoder(), Room { rows: 24, tokens: 96 }, most, &tuning);
-    let (held, planned) = (engine.ledger().bytes() as f64, plan.bytes() as f64);
-    assert!((held / planned - 1.0).abs() < 0.1, "{held} held, {planned} planned");
+    let room = Room { rows: 24, tokens: 96 };
+    let planned = |losses: bool| {
+        floe::models::lm::inference(model.decoder(), room, losses, most, &tuning).bytes() as f64
+    };
+    let near = |held: f64, planned: f64| assert!((held / planned - 1.0).abs() < 0.1, "{held} of {planned}");
+    near(engine.ledger().bytes() as f64, planned(false));
+    runner.losses(&engine, &(0..24).collect::<Vec<u32>>()).unwrap();
+    near(engine.ledger().bytes() as f64, planned(true));
 }

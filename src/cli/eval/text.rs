@@ -46,7 +46,7 @@ pub fn run(asked: &Asked) -> Result<()> {
         )));
     }
     let by = Windows { context, stride, most: asked.windows.map_or(usize::MAX, |n| n as usize) };
-    let mut runner = loaded.runner(Room { rows: context, tokens: context })?;
+    let mut runner = loaded.runner(Room { rows: context, tokens: context }, true)?;
     let rows = loaded.model.decoder().vocabulary;
     let mut scores = Vec::new();
     for (path, text) in asked.texts.iter().zip(&texts) {

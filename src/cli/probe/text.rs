@@ -22,7 +22,7 @@ pub fn run(model: &Path, text: &str, out: &Path, device: &Device) -> Result<()> 
         return Err(Error::Usage(format!("--text: {} tokens; it can be 1 to {MOST}", ids.len())));
     }
     loaded.fits(ids.len(), "--text")?;
-    let mut runner = loaded.runner(Room { rows: ids.len(), tokens: ids.len() })?;
+    let mut runner = loaded.runner(Room { rows: ids.len(), tokens: ids.len() }, true)?;
     let mut logits = Vec::new();
     runner.logits(&loaded.engine, &ids, |row| {
         logits.extend_from_slice(row);

@@ -5,11 +5,11 @@ mod cases;
 pub(in crate::kernels) use cases::{benches, cases};
 
 use super::cursor::Cursor;
-use super::lanes;
 use super::matmul::{self, Product};
 use super::operand::{Bound, Operand};
 use super::weight::Weight;
 use crate::gpu::{Buffer, Consts, Recording};
+use crate::kernels::lanes;
 use crate::kernels::{Entry, Tuning, program, read, uniform, write};
 
 /// Of a target: the row does not count, and its loss is 0.

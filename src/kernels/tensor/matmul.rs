@@ -1,6 +1,7 @@
 //! `matmul`: products of matrices, as tiles of texels or of workgroup memory.
 
 pub mod cases;
+mod matrix;
 mod texel;
 mod tile;
 
@@ -158,6 +159,8 @@ pub fn record(product: &Product, tuning: &Tuning) -> Recording {
         texel::record(product, tuning)
     } else if product.form == Form::Nt && product.c.rows() <= FEW {
         matvec::record(product, tuning)
+    } else if tuning.matrices && matrix::fits(product) {
+        matrix::record(product)
     } else {
         tile::record(product, &tuning.cut)
     }

@@ -225,18 +225,22 @@ impl Operand {
                 let access = if writes { Access::ReadWrite } else { Access::Read };
                 let mode = if writes { "read_write" } else { "read" };
                 let pitch = rows.pitch / 4;
+                let half = rows.view.dtype() == DType::F16;
+                assert!(!(half && writes), "`{name}` is written in half precision");
+                let (kind, wide) = if half { ("vec4<f16>", "vec4f") } else { ("vec4f", "") };
                 let text = format!(
-                    "@group(0) @binding({index}) var<storage, {mode}> {name}: array<vec4f>;\n{}",
+                    "@group(0) @binding({index}) var<storage, {mode}> {name}: array<{kind}>;\n{}",
                     match writes {
                         true => format!(
                             "fn put_{name}(row: u32, quad: u32, value: vec4f) {{ {name}[row * {pitch}u + quad] = value; }}\n"
                         ),
                         false => format!(
-                            "fn get_{name}(row: u32, quad: u32) -> vec4f {{ return {name}[row * {pitch}u + quad]; }}\n"
+                            "fn get_{name}(row: u32, quad: u32) -> vec4f {{ return {wide}({name}[row * {pitch}u + quad]); }}\n"
                         ),
                     }
                 );
-                let binding = Binding::new(index, name, access).words(rows.words(reach));
+                let binding =
+                    Binding::new(index, name, access).words(rows.words(reach) / if half { 2 } else { 1 });
                 Declared { text, binding, resource: rows.view.clone().into() }
             }
             Operand::Panel(panel) => {

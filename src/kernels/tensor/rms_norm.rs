@@ -5,9 +5,9 @@ mod cases;
 pub(in crate::kernels) use cases::{benches, cases};
 
 use super::cursor::Cursor;
-use super::lanes;
 use super::operand::{Bound, Operand};
 use crate::gpu::{Consts, Recording, View};
+use crate::kernels::lanes;
 use crate::kernels::{Entry, Tuning, program, read};
 
 /// What a launch takes and where it goes.

@@ -1,9 +1,10 @@
 //! A weight on the device, in as many pieces as the device's limits ask for.
 
-use super::given;
 use super::operand::{Operand, Panel, Rows, texels, textured};
 use crate::gpu::{Buffer, DType, Recording, View};
 use crate::kernels::Tuning;
+use crate::kernels::given;
+use half::f16;
 use std::ops::Range;
 
 /// A matrix `[out, in]`, cut by rows.
@@ -39,11 +40,13 @@ impl Weight {
             Panel::beside(label, rows, cols, HIGH).into_iter().map(Operand::Panel).collect()
         } else {
             let pitch = cols.next_multiple_of(4);
-            let most = (most_bytes / (4 * pitch as u64)) as usize;
+            let dtype = if tuning.half { DType::F16 } else { DType::F32 };
+            let most = (most_bytes / (dtype.bytes() * pitch as u64)) as usize;
             assert!(most > 0, "a row of {cols} in {most_bytes} bytes");
             let piece = |from: usize| {
                 let count = most.min(rows - from);
-                let view = Buffer::words(label, count * pitch).view(DType::F32);
+                let words = (count * pitch) as u64 * dtype.bytes() / 4;
+                let view = Buffer::words(label, words as usize).view(dtype);
                 Operand::Rows(Rows::of(view, count, cols, pitch))
             };
             (0..rows).step_by(most).map(piece).collect()
@@ -76,6 +79,19 @@ impl Weight {
     }
 }
 
+/// Weights of a case as the variant keeps them.
+pub(super) fn kept(data: Vec<f32>, tuning: &Tuning) -> Vec<f32> {
+    match tuning.half {
+        true => data.into_iter().map(|x| f16::from_f32(x).to_f32()).collect(),
+        false => data,
+    }
+}
+
+/// Numbers as the bits of the nearest ones in half precision.
+pub fn halves(data: &[f32]) -> Vec<u16> {
+    data.iter().map(|x| f16::from_f32(*x).to_bits()).collect()
+}
+
 impl Weight {
     /// The same of numbers `[rows, cols]`, for cases: buffers that hold them, or textures that the recording fills.
     pub(super) fn holding(&self, data: &[f32], recording: &mut Recording) -> Weight {
@@ -83,7 +99,12 @@ impl Weight {
             let own = &data[piece.rows.start * self.cols..piece.rows.end * self.cols];
             let operand = match &piece.operand {
                 Operand::Rows(rows) => {
-                    let view = Buffer::holding(rows.view.buffer().label(), &rows.lay(own)).view(DType::F32);
+                    let (label, laid) = (rows.view.buffer().label(), rows.lay(own));
+                    let buffer = match rows.view.dtype() {
+                        DType::F16 => Buffer::holding(label, &halves(&laid)),
+                        _ => Buffer::holding(label, &laid),
+                    };
+                    let view = buffer.view(rows.view.dtype());
                     Operand::Rows(Rows { view, ..rows.clone() })
                 }
                 Operand::Panel(panel) => {

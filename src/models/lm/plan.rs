@@ -5,6 +5,7 @@ use super::runner::Room;
 use super::weights::Weights;
 use crate::gpu::Ledger;
 use crate::kernels::Tuning;
+use crate::kernels::tensor::cross_entropy::Losses;
 use crate::kernels::tensor::operand::Rows;
 use crate::params::{Need, ParamTable, Spans};
 use crate::pretrained::Decoder;
@@ -28,11 +29,21 @@ impl MemoryPlan {
     }
 }
 
-/// What a [`Runner`](super::Runner) holds: the handles that its passes bind, counted without a device.
-pub fn inference(decoder: &Decoder, room: Room, most_bytes: u64, tuning: &Tuning) -> MemoryPlan {
+/// What a [`Runner`](super::Runner) holds that gives logits, or losses: the handles that its passes bind, counted without a
+/// device.
+pub fn inference(
+    decoder: &Decoder,
+    room: Room,
+    losses: bool,
+    most_bytes: u64,
+    tuning: &Tuning,
+) -> MemoryPlan {
     let weights = Weights::new(decoder, most_bytes, tuning);
     let activations = Activations::new(decoder, room.rows, room.tokens, tuning);
-    let head = Head::Last(Rows::new("logits", 1, decoder.vocabulary));
+    let head = match losses {
+        true => Head::Losses(Losses::new(room.rows, weights.head(), tuning)),
+        false => Head::Last(Rows::new("logits", 1, decoder.vocabulary)),
+    };
     MemoryPlan::of(&activations.record(&weights, room.rows, &head, tuning).memory())
 }
 

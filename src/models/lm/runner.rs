@@ -35,6 +35,15 @@ pub struct Runner {
     last: Head,
     past: usize,
     passes: BTreeMap<(usize, Asked), Prepared>,
+    scoring: Option<Scoring>,
+}
+
+/// A pass that gives the losses of so many tokens.
+struct Scoring {
+    rows: usize,
+    targets: View,
+    losses: View,
+    pass: Prepared,
 }
 
 impl Runner {
@@ -43,7 +52,16 @@ impl Runner {
         let decoder = &weights.decoder;
         let activations = Activations::new(decoder, room.rows, room.tokens, tuning);
         let last = Head::Last(Rows::new("logits", 1, decoder.vocabulary));
-        Runner { activations, room, tuning: *tuning, last, past: 0, passes: BTreeMap::new(), weights }
+        Runner {
+            activations,
+            room,
+            tuning: *tuning,
+            last,
+            past: 0,
+            passes: BTreeMap::new(),
+            scoring: None,
+            weights,
+        }
     }
 
     /// Tokens that have been seen.
@@ -126,14 +144,25 @@ impl Runner {
     pub fn losses(&mut self, engine: &Engine, ids: &[u32]) -> Result<Vec<f32>> {
         assert!(ids.len() <= self.room.rows, "{} tokens in a pass of {}", ids.len(), self.room.rows);
         self.past = 0;
-        let losses = Losses::new(self.room.rows, self.weights.head(), &self.tuning);
+        let scoring = match self.scoring.take() {
+            Some(scoring) if scoring.rows == ids.len() => scoring,
+            _ => self.scoring(engine, ids.len())?,
+        };
         let targets: Vec<u32> = ids.iter().skip(1).copied().chain([NONE]).collect();
         self.put(engine, ids)?;
-        engine.write(&losses.targets, &targets)?;
-        let view = View::from(&losses.losses).slice(0..ids.len() - 1);
+        engine.write(&scoring.targets, &targets)?;
+        engine.run(&scoring.pass)?;
+        let losses = engine.read(scoring.losses.slice(0..ids.len() - 1));
+        self.scoring = Some(scoring);
+        losses
+    }
+
+    fn scoring(&self, engine: &Engine, rows: usize) -> Result<Scoring> {
+        let losses = Losses::new(self.room.rows, self.weights.head(), &self.tuning);
+        let (targets, found) = (View::from(&losses.targets), View::from(&losses.losses));
         let head = Head::Losses(losses);
-        engine.submit(&self.activations.record(&self.weights, ids.len(), &head, &self.tuning), 1)?;
-        engine.read(view)
+        let recording = self.activations.record(&self.weights, rows, &head, &self.tuning);
+        Ok(Scoring { rows, targets, losses: found, pass: engine.prepare(recording)? })
     }
 
     /// Puts tokens and their place where passes read them.

@@ -4,8 +4,9 @@ use crate::error::Result;
 use crate::gpu::{Buffer, DType, Engine, Recording, View};
 use crate::kernels::Tuning;
 use crate::kernels::tensor::operand::{Operand, PITCH, Rows, lay, texels};
-use crate::kernels::tensor::weight::{Piece, Weight};
+use crate::kernels::tensor::weight::{Piece, Weight, halves};
 use crate::pretrained::{Decoder, Pretrained};
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// All of them.
@@ -174,10 +175,14 @@ fn put(piece: &Piece, rows: Range<usize>, data: &[f32], engine: &Engine) -> Resu
     let from = rows.start - piece.rows.start;
     match &piece.operand {
         Operand::Rows(all) => {
-            let words = from * all.pitch..(from + rows.len()) * all.pitch;
-            match all.pitch == all.cols {
-                true => engine.write(all.view.slice(words), data),
-                false => engine.write(all.view.slice(words), &lay(data, all.cols, all.pitch)),
+            let to = all.view.slice(from * all.pitch..(from + rows.len()) * all.pitch);
+            let laid = match all.pitch == all.cols {
+                true => Cow::Borrowed(data),
+                false => Cow::Owned(lay(data, all.cols, all.pitch)),
+            };
+            match to.dtype() {
+                DType::F16 => engine.write(to, &halves(&laid)),
+                _ => engine.write(to, &laid[..]),
             }
         }
         Operand::Panel(panel) => {

@@ -42,7 +42,7 @@ fn attention(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) 
 {outs}  for (var block = 0u; block <= last / {keys}u - from_; block++) {{
     let j0 = (from_ + block) * {keys}u;
     workgroupBarrier();
-    for (var i = lane; i < {room}u; i += {workgroup}u) {{
+    for (var i = lane; i < {room}u; i += WG) {{
       let key = min(j0 + i / D4, last);
       block_keys[i] = get_keys(key, shared_ + i % D4);
       block_values[i] = get_values(key, shared_ + i % D4);

@@ -4,15 +4,15 @@ use super::{CHUNK, Losses, NONE, record};
 use crate::gpu::{Buffer, Recording};
 use crate::kernels::Tuning;
 use crate::kernels::case::{Bench, Case, poisoned, values, wide};
+use crate::kernels::given::{expect, input, output};
 use crate::kernels::tensor::cursor::Cursor;
-use crate::kernels::tensor::given::{expect, input, output};
 use crate::kernels::tensor::operand::Operand;
-use crate::kernels::tensor::weight::Weight;
+use crate::kernels::tensor::weight::{Weight, kept};
 use crate::reference::layers::cross_entropy;
 use crate::reference::matmul::{Form, matmul};
 
 fn case(rows: usize, cols: usize, words: usize, scale: f64, tuning: &Tuning) -> Case {
-    let (h, head) = (values(rows * cols, scale, 1), values(words * cols, 1.0, 2));
+    let (h, head) = (values(rows * cols, scale, 1), kept(values(words * cols, 1.0, 2), tuning));
     let logits = matmul(Form::Nt, &wide(&h), &wide(&head), [rows, words, cols]);
     let target = |row: usize| (row % 4 != 2).then_some((row * 131 + words - 1) % words);
     let targets: Vec<Option<usize>> = (0..rows).map(target).collect();

@@ -4,13 +4,13 @@ use super::record;
 use crate::gpu::{Buffer, Recording};
 use crate::kernels::Tuning;
 use crate::kernels::case::{Bench, Case, values, wide};
+use crate::kernels::given::{expect, output};
 use crate::kernels::tensor::cursor::Cursor;
-use crate::kernels::tensor::given::{expect, output};
 use crate::kernels::tensor::operand::Operand;
-use crate::kernels::tensor::weight::Weight;
+use crate::kernels::tensor::weight::{Weight, kept};
 
 fn case(words: usize, cols: usize, most_bytes: u64, tuning: &Tuning) -> Case {
-    let table = values(words * cols, 1.0, 1);
+    let table = kept(values(words * cols, 1.0, 1), tuning);
     let weight = Weight::new("table", words, cols, most_bytes, tuning);
     let mut recording = Recording::default();
     let filled = weight.holding(&table, &mut recording);

@@ -4,10 +4,11 @@ use super::{Cut, Form, Plus, Product, TILES, record};
 use crate::gpu::{Buffer, DType, Recording};
 use crate::kernels::Tuning;
 use crate::kernels::case::{Bench, Case, values, wide};
+use crate::kernels::given::{expect, held, input, output};
 use crate::kernels::tensor::cursor::Cursor;
-use crate::kernels::tensor::given::{expect, held, input, output};
 use crate::kernels::tensor::operand::Operand;
 use crate::reference::matmul::matmul;
+use half::f16;
 
 /// What a case has beside sizes.
 #[derive(Clone, Copy, Default)]
@@ -24,7 +25,11 @@ pub struct Extras {
 
 /// A product of normal numbers, with its reference.
 pub fn case(name: String, form: Form, [m, n, k]: [usize; 3], extras: Extras, tuning: &Tuning) -> Case {
-    let (a, b) = (values(m * k, 1.0, 1), values(n * k, 1.0, 2));
+    let (mut a, mut b) = (values(m * k, 1.0, 1), values(n * k, 1.0, 2));
+    if tuning.matrices {
+        // What is rounded is not the product's to be right about.
+        a.iter_mut().chain(&mut b).for_each(|x| *x = f16::from_f32(*x).to_f32());
+    }
     let (was, bias) = (values(m * n, 1.0, 3), values(n, 1.0, 4));
     let mut expected = matmul(form, &wide(&a), &wide(&b), [m, n, k]);
     for (i, x) in expected.iter_mut().enumerate() {
@@ -84,6 +89,12 @@ pub(in crate::kernels) fn cases(tuning: &Tuning) -> Vec<Case> {
     ] {
         all.push(case(format!("NT [23, 41, 44] {what}"), Form::Nt, [23, 41, 44], extras, tuning));
     }
+    if tuning.matrices {
+        for size in [[64, 128, 32], [129, 37, 68], [200, 300, 100], [128, 256, 512]] {
+            let extras = Extras { plus: true, bias: true, ..none };
+            all.push(case(format!("NT {size:?} by matrices"), Form::Nt, size, extras, tuning));
+        }
+    }
     // Other tiles are for other cards; each goes through parity once.
     if tuning.name == "gpu" {
         for (most, tile) in TILES.iter().enumerate() {
@@ -130,8 +141,11 @@ pub(in crate::kernels) fn benches(tuning: &Tuning) -> Vec<Bench> {
         all.extend(sizes.iter().map(|size| timed(form, word, *size, tuning, "")));
     }
     if !crate::kernels::tensor::operand::textured(tuning) && tuning.workgroup > 8 {
+        if tuning.matrices {
+            all.push(timed(Form::Nt, "NT", [4096, 4096, 4096], tuning, " by matrices"));
+        }
         for (most, tile) in TILES.iter().enumerate() {
-            let tuning = Tuning { cut: Cut { most, fill: 0 }, ..*tuning };
+            let tuning = Tuning { cut: Cut { most, fill: 0 }, matrices: false, ..*tuning };
             all.push(timed(Form::Nt, "NT", [1024, 1024, 1024], &tuning, &format!(" in {}", tile.name)));
             all.push(timed(Form::Nt, "NT", [4096, 4096, 4096], &tuning, &format!(" in {}", tile.name)));
         }

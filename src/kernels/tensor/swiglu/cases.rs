@@ -4,8 +4,8 @@ use super::record;
 use crate::gpu::Recording;
 use crate::kernels::Tuning;
 use crate::kernels::case::{Bench, Case, values, wide};
+use crate::kernels::given::{expect, input, output};
 use crate::kernels::tensor::cursor::Cursor;
-use crate::kernels::tensor::given::{expect, input, output};
 use crate::kernels::tensor::operand::Operand;
 use crate::reference::layers::swiglu;
 

@@ -1,9 +1,9 @@
 //! Matrices of parity cases, in the form that a variant takes.
 
-use super::operand::{Operand, Panel, Rows, texels, textured};
+use super::case::{Case, KEPT, poisoned};
+use super::tensor::operand::{Operand, Panel, Rows, texels, textured};
 use crate::gpu::{Buffer, DType, Recording};
 use crate::kernels::Tuning;
-use crate::kernels::case::{Case, KEPT, poisoned};
 
 /// A matrix in a buffer that starts with numbers.
 pub fn held(label: &'static str, data: &[f32], cols: usize) -> Rows {

@@ -1,6 +1,6 @@
 //! Sums and maxima over a workgroup: by exchange in a subgroup where the workgroup is one, else in workgroup memory.
 
-use crate::kernels::Tuning;
+use super::Tuning;
 use std::fmt::Write;
 
 /// The text of `sum_all(lane, value)` and `max_all(lane, value)`, the same bits in every invocation.
