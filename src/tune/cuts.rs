@@ -8,8 +8,7 @@ use crate::kernels::tensor::matmul::{Cut, cases};
 use crate::kernels::tensor::operand::textured;
 
 /// m, n and k of the products that are timed: a small model's projections at a few hundred tokens, and larger ones.
-pub const SIZES: [[usize; 3]; 4] =
-    [[512, 576, 576], [512, 1536, 576], [1024, 1024, 1024], [2048, 4096, 1024]];
+pub const SIZES: [[usize; 3]; 4] = [[512, 576, 576], [512, 1536, 576], [1024, 1024, 1024], [2048, 2048, 512]];
 
 /// Samples of each; the median counts.
 const SAMPLES: usize = 9;
@@ -25,18 +24,18 @@ pub fn measure(engine: &Engine, tuning: &Tuning) -> Result<Vec<(Cut, [f64; SIZES
     Parity::new(engine, tuning).verify("matmul")?;
     let others = Cut::all().into_iter().filter(|cut| *cut != tuning.cut);
     let cuts: Vec<Cut> = std::iter::once(tuning.cut).chain(others).collect();
-    let time = |cut: &Cut| -> Result<(Cut, [f64; SIZES.len()])> {
-        let tuning = Tuning { cut: *cut, ..*tuning };
-        let mut times = [0.0; SIZES.len()];
-        for (time, size) in times.iter_mut().zip(SIZES) {
-            let work = work::launch("matmul", cases::linear(size, &tuning));
+    let tunings: Vec<Tuning> = cuts.iter().map(|cut| Tuning { cut: *cut, ..*tuning }).collect();
+    let mut times: Vec<(Cut, [f64; SIZES.len()])> =
+        cuts.iter().map(|cut| (*cut, [0.0; SIZES.len()])).collect();
+    for (at, size) in SIZES.into_iter().enumerate() {
+        for ((_, times), recording) in times.iter_mut().zip(cases::linear(size, &tunings)) {
+            let work = work::launch("matmul", recording);
             let launches = work.launches(engine)?;
             let samples = (0..SAMPLES).map(|_| work.time(engine, launches)).collect::<Result<Vec<f64>>>()?;
-            *time = super::sorted(samples)[SAMPLES / 2];
+            times[at] = super::sorted(samples)[SAMPLES / 2];
         }
-        Ok((*cut, times))
-    };
-    cuts.iter().map(time).collect()
+    }
+    Ok(times)
 }
 
 /// The cut whose times are least, each over the first's; the first stays unless another is clearly faster.

@@ -108,21 +108,31 @@ pub(in crate::kernels) fn cases(tuning: &Tuning) -> Vec<Case> {
     all
 }
 
-/// A product of so many numbers, copies to textures included where the variant makes them.
-pub fn bench(form: Form, [m, n, k]: [usize; 3], tuning: &Tuning) -> Recording {
+/// Operands of a product of so many numbers, in buffers.
+fn operands(form: Form, [m, n, k]: [usize; 3]) -> (Operand, Operand) {
     let operand = |label, rows, cols, salt| Operand::Rows(held(label, &values(rows * cols, 1.0, salt), cols));
-    let (a, b) = match form {
+    match form {
         Form::Nn => (operand("a", m, k, 1), operand("b", k, n, 2)),
         Form::Nt => (operand("a", m, k, 1), operand("b", n, k, 2)),
         Form::Tn => (operand("a", k, m, 1), operand("b", k, n, 2)),
-    };
-    let c = Operand::new("c", m, n, tuning);
+    }
+}
+
+/// A product of so many numbers, copies to textures included where the variant makes them.
+pub fn bench(form: Form, size: [usize; 3], tuning: &Tuning) -> Recording {
+    let (a, b) = operands(form, size);
+    let c = Operand::new("c", size[0], size[1], tuning);
     record(&Product { form, ..Product::nt(&a, &b, &c) }, tuning)
 }
 
-/// A linear layer's product, for who times it.
-pub fn linear(size: [usize; 3], tuning: &Tuning) -> Recording {
-    bench(Form::Nt, size, tuning)
+/// A linear layer's product in several ways, of the same numbers, for who times it.
+pub fn linear(size: [usize; 3], tunings: &[Tuning]) -> Vec<Recording> {
+    let (a, b) = operands(Form::Nt, size);
+    let one = |tuning: &Tuning| {
+        let c = Operand::new("c", size[0], size[1], tuning);
+        record(&Product::nt(&a, &b, &c), tuning)
+    };
+    tunings.iter().map(one).collect()
 }
 
 fn timed(form: Form, word: &str, [m, n, k]: [usize; 3], tuning: &Tuning, tile: &str) -> Bench {
