@@ -3,6 +3,7 @@
 
 pub mod compiled;
 pub mod masks;
+mod model;
 pub mod together;
 pub mod work;
 
@@ -13,11 +14,16 @@ use crate::kernels::{KERNELS, Tuning};
 use masks::Pair;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::path::Path;
 use together::Shared;
 use work::Work;
 
 /// Samples of each figure; the median is reported.
 const SAMPLES: usize = 15;
+/// Samples of what takes longer than [`LONG`].
+const FEW: usize = 3;
+/// Milliseconds.
+const LONG: f64 = 500.0;
 
 /// One figure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -113,11 +119,12 @@ fn refuse(stem: &str, rows: &[Row]) -> Result<()> {
     }
 }
 
-/// Times everything whose name contains one of `only` (all if empty).
+/// Times everything whose name contains one of `only` (all if empty); passes of a published language model among it, if
+/// one is given.
 ///
 /// # Errors
 /// [`Error::Parity`] for a kernel whose parity is red; device failures.
-pub fn run(engine: &Engine, tuning: &Tuning, only: &[String]) -> Result<Report> {
+pub fn run(engine: &Engine, tuning: &Tuning, only: &[String], model: Option<&Path>) -> Result<Report> {
     let wanted = |name: &str| only.is_empty() || only.iter().any(|o| name.contains(o.as_str()));
     let mut parity = Parity::new(engine, tuning);
     let mut report = Report {
@@ -131,8 +138,11 @@ pub fn run(engine: &Engine, tuning: &Tuning, only: &[String]) -> Result<Report> 
         masks: Vec::new(),
         together: Vec::new(),
     };
-    let (roofs, others): (Vec<Work>, Vec<Work>) =
-        work::all(tuning)?.into_iter().partition(|work| work.stems == ["roof"]);
+    let mut all = work::all(tuning)?;
+    if let Some(path) = model {
+        all.extend(model::passes(path, engine, tuning)?);
+    }
+    let (roofs, others): (Vec<Work>, Vec<Work>) = all.into_iter().partition(|work| work.stems == ["roof"]);
     let mut verify = |stem: &'static str| {
         if !parity.green.contains(stem) {
             log::info!("parity of {stem}");
@@ -182,7 +192,10 @@ struct Times {
 impl Times {
     fn of(engine: &Engine, work: &Work) -> Result<Self> {
         let launches = work.launches(engine)?;
-        let mut wall = (0..SAMPLES).map(|_| work.time(engine, launches)).collect::<Result<Vec<f64>>>()?;
+        let first = work.time(engine, launches)?;
+        let more = if first > LONG { FEW } else { SAMPLES } - 1;
+        let mut wall = (0..more).map(|_| work.time(engine, launches)).collect::<Result<Vec<f64>>>()?;
+        wall.push(first);
         wall.sort_by(f64::total_cmp);
         Ok(Times { wall, device: work.device(engine)? })
     }

@@ -5,8 +5,11 @@ mod check;
 mod devices;
 mod eval;
 mod finetune;
+mod generate;
 mod init;
+mod language;
 mod mend;
+mod model;
 mod places;
 mod presets;
 mod pretrain;
@@ -43,6 +46,8 @@ enum Command {
     Finetune(finetune::Args),
     Eval(eval::Args),
     Report(report::Args),
+    Model(model::Args),
+    Generate(generate::Args),
     Devices(devices::Args),
     Check(check::Args),
     Bench(bench::Args),
@@ -60,8 +65,10 @@ impl Command {
             | Command::Check(_)
             | Command::Bench(_)
             | Command::Tune(_)
+            | Command::Generate(_)
             | Command::Probe(_) => true,
-            Command::Presets(_) | Command::Init(_) | Command::Report(_) | Command::Devices(_) => false,
+            Command::Presets(_) | Command::Init(_) | Command::Report(_) => false,
+            Command::Model(_) | Command::Devices(_) => false,
         }
     }
 }
@@ -92,6 +99,8 @@ pub fn main() -> Result<()> {
         Command::Finetune(args) => finetune::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Report(args) => report::run(args),
+        Command::Model(args) => model::run(args),
+        Command::Generate(args) => generate::run(args),
         Command::Devices(args) => devices::run(args),
         Command::Check(args) => check::run(args),
         Command::Bench(args) => bench::run(args),

@@ -3,6 +3,7 @@
 mod closed;
 mod drawn;
 mod sampled;
+pub mod text;
 
 use crate::config::{Config, QueryKey};
 use crate::error::Result;

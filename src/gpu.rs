@@ -16,7 +16,7 @@ pub mod wgsl;
 
 pub use buffer::{ALIGN, Buffer, DType, View};
 pub use device::{AdapterSummary, adapters, open};
-pub use engine::{Engine, Launch, ReadBack};
+pub use engine::{Engine, Launch, Prepared, ReadBack};
 pub use ledger::{Held, Ledger};
 #[cfg(not(target_vendor = "apple"))]
 pub(crate) use manifest::absent;

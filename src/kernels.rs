@@ -1,10 +1,13 @@
 //! The kernels, in wings: each a shader and a host side of the same stem, and one line in [`KERNELS`].
 
 mod case;
+mod given;
+mod lanes;
 pub mod prompt;
 pub mod shared;
 pub mod tensor;
 mod tuning;
+pub mod update;
 
 pub use case::{Bench, CANARIES, Case, Expect, KEPT, POISON, Values};
 pub use tuning::{Tuning, VARIANTS};
@@ -12,7 +15,8 @@ pub use tuning::{Tuning, VARIANTS};
 use crate::gpu::{Access, Binding, Consts, Program, ProgramDesc};
 use prompt::{prompt_eval, prompt_moments, prompt_sample, prompt_step, prompt_train, qk};
 use shared::{grad_reduce, masked_update, normal, roof};
-use tensor::{block_update, grad_norm, lone_update};
+use tensor::{attention, cross_entropy, embed, matmul, matvec, rms_norm, rope, swiglu};
+use update::{block_update, grad_norm, lone_update};
 
 /// A kernel as parity, bench and shader validation see it.
 pub struct Kernel {
@@ -58,14 +62,27 @@ pub const KERNELS: &[Kernel] = &[
         cases: masked_update::cases,
         benches: masked_update::benches,
     },
-    Kernel { wing: "tensor", stem: "grad_norm", cases: grad_norm::cases, benches: grad_norm::benches },
+    Kernel { wing: "tensor", stem: "matmul", cases: matmul::cases, benches: matmul::benches },
+    Kernel { wing: "tensor", stem: "matvec", cases: matvec::cases, benches: matvec::benches },
+    Kernel { wing: "tensor", stem: "embed", cases: embed::cases, benches: embed::benches },
+    Kernel { wing: "tensor", stem: "rms_norm", cases: rms_norm::cases, benches: rms_norm::benches },
+    Kernel { wing: "tensor", stem: "rope", cases: rope::cases, benches: rope::benches },
+    Kernel { wing: "tensor", stem: "attention", cases: attention::cases, benches: attention::benches },
+    Kernel { wing: "tensor", stem: "swiglu", cases: swiglu::cases, benches: swiglu::benches },
     Kernel {
         wing: "tensor",
+        stem: "cross_entropy",
+        cases: cross_entropy::cases,
+        benches: cross_entropy::benches,
+    },
+    Kernel { wing: "update", stem: "grad_norm", cases: grad_norm::cases, benches: grad_norm::benches },
+    Kernel {
+        wing: "update",
         stem: "block_update",
         cases: block_update::cases,
         benches: block_update::benches,
     },
-    Kernel { wing: "tensor", stem: "lone_update", cases: lone_update::cases, benches: lone_update::benches },
+    Kernel { wing: "update", stem: "lone_update", cases: lone_update::cases, benches: lone_update::benches },
 ];
 
 const fn uniform(index: u32, name: &'static str) -> Binding {
@@ -95,7 +112,9 @@ struct Entry {
 /// Constants, then the parts of a shader: a program.
 fn program(entry: Entry, parts: &[&str], consts: Consts, bindings: Vec<Binding>) -> Program {
     let consts = consts.u32("WG", entry.workgroup);
-    written(entry, [&[consts.text()], parts].concat().concat(), bindings)
+    // Directives stand before all else.
+    let enable = if parts.iter().any(|part| part.contains("<f16>")) { "enable f16;\n" } else { "" };
+    written(entry, [&[enable, consts.text()], parts].concat().concat(), bindings)
 }
 
 /// A program of a whole text.

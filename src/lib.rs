@@ -56,6 +56,7 @@
 //! | [`models`], [`optim`] | a family's training step as a recording of kernels; update rules and schedules |
 //! | [`train`], [`job`] | the training loop and its states; whole experiments, runs and sweeps |
 //! | [`eval`], [`theory`] | test errors at every shot count; exact risks, optima and floors in closed form |
+//! | [`pretrained`] | published models: Hugging Face directories and GGUF files, their tokenizers and chat templates |
 //! | [`store`], [`fingerprint`] | checkpoints, run directories, a struct for each record in them; what a result was made from |
 //! | [`gpu`] | devices, buffers, recordings, and the engine that runs them: all that knows of wgpu |
 //! | [`kernels`], [`mod@reference`] | host sides of the shaders with their parity cases; the same again in f64 |
@@ -108,6 +109,7 @@ pub mod models;
 pub mod optim;
 pub mod params;
 mod plot;
+pub mod pretrained;
 pub mod probe;
 pub mod profile;
 pub mod prompt;

@@ -1,6 +1,9 @@
 //! What kernels compute, again on the processor, in f64: naive loops over the definitions, no cleverness.
 
+pub mod attention;
 pub mod grad_reduce;
+pub mod layers;
 pub mod masked_update;
+pub mod matmul;
 pub mod prompts;
 pub mod transformer;

@@ -1,11 +1,13 @@
 //! Which variant is fastest on one device: a short measurement, run when it is asked for and never on the way.
 
 pub mod cache;
+pub mod cuts;
 
 use crate::bench::{Parity, work};
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterSummary, Engine};
 use crate::kernels::Tuning;
+use crate::kernels::tensor::matmul::Cut;
 
 /// What is timed, with a short name and how often `floe run paper` does it: steps of pre-training and of three methods
 /// of each loss, and evaluations of seven models on three tasks and five seeds.
@@ -84,7 +86,9 @@ pub fn chosen(adapter: &AdapterSummary) -> Option<Tuning> {
         let mend = "delete it or run `floe tune` again";
         unusable(Error::file(&path, format!("`{}` is no variant for this adapter; {mend}", entry.variant)))
     };
-    Tuning::named(&entry.variant, adapter).map_err(|_| unknown()).ok()
+    let tuning = Tuning::named(&entry.variant, adapter).map_err(|_| unknown()).ok()?;
+    let cut = entry.cut.as_deref().and_then(Cut::named).unwrap_or(tuning.cut);
+    Some(Tuning { cut, ..tuning })
 }
 
 /// Times every variant for the device's class, the default first. A variant with a red kernel, or one that needs more

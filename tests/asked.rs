@@ -68,7 +68,7 @@ fn whatever_is_long_ends_once_the_user_has_asked() {
         tables::parse(csv.as_bytes(), "t.csv".as_ref(), &Default::default(), 3, 6),
         "line 2 of t.csv",
     );
-    interrupted(bench::run(&engine, &machine.tuning, &[]), "the compilation of kernel `roof`");
+    interrupted(bench::run(&engine, &machine.tuning, &[], None), "the compilation of kernel `roof`");
     interrupted(
         floe::check::all(&engine, &machine.tuning, &[], |_| Ok(())),
         "the compilation of kernel `roof`",

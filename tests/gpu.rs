@@ -146,6 +146,7 @@ fn textures_are_filled_read_and_written() {
             view: buffer.view(DType::F32),
             pitch,
             texture: texture.clone(),
+            at: [0, 0],
             size,
         };
         recording.fill_texture(side(&from, &read));
@@ -174,7 +175,13 @@ fn the_ledger_knows_what_is_held_by_label() {
     recording.clear(&large);
     recording.clear(&small);
     recording.clear(&small);
-    let rows = TexelRows { view: large.view(DType::F32), pitch: 64, texture: texture.clone(), size: [64, 2] };
+    let rows = TexelRows {
+        view: large.view(DType::F32),
+        pitch: 64,
+        texture: texture.clone(),
+        at: [0, 0],
+        size: [64, 2],
+    };
     recording.fill_texture(rows);
     let planned = recording.memory();
     assert_eq!(planned.of("small"), Held { count: 1, bytes: 32, peak: 32 });
@@ -247,6 +254,7 @@ fn a_case_holds_what_copies_and_textures_write() {
             view,
             pitch: 2,
             texture: texture.clone(),
+            at: [0, 0],
             size: [2, 1],
         };
         let mut recording = Recording::default();

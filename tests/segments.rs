@@ -3,7 +3,7 @@
 use floe::gpu::{self, Buffer, DType, Engine, Recording, View};
 use floe::kernels::Tuning;
 use floe::kernels::shared::masked_update::{hyper, schedule_row};
-use floe::kernels::tensor::update::{self, Piece, Update};
+use floe::kernels::update::arena::{self, Piece, Update};
 use floe::optim::{Optimizer, Rule};
 use floe::params::{Axis, Blocks, Init, Param, ParamTable, Segments, Spans, mask};
 use floe::reference::masked_update as reference;
@@ -79,7 +79,7 @@ fn stepped(
         let moments = Buffer::words("moments", 8 * own.blocks.quads);
         pieces.push(Piece::new(&own.blocks, &gradient, &buffers[segment], &moments));
     }
-    let recording: Recording = update::record(&update, &pieces, tuning);
+    let recording: Recording = arena::record(&update, &pieces, tuning);
     for step in 0..STEPS as u32 {
         engine.write(&state, &[step]).unwrap();
         engine.submit(&recording, 1).unwrap();
@@ -128,7 +128,7 @@ fn a_small_step_is_one_launch() {
             Piece::new(&blocks, &grads, &params, &Buffer::words("moments", 2 * len + 8))
         };
         let pieces: Vec<Piece> = pieces.iter().map(piece).collect();
-        let recording = update::record(&update, &pieces, &tuning);
+        let recording = arena::record(&update, &pieces, &tuning);
         recording.dispatches().map(|d| d.program.entry).collect::<Vec<_>>()
     };
     assert_eq!(launches(&[4096]), ["lone_update"]);

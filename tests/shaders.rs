@@ -48,10 +48,14 @@ fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> 
 fn read(program: &Program) -> (naga::Module, naga::valid::ModuleInfo) {
     let module = naga::front::wgsl::parse_str(&program.wgsl)
         .unwrap_or_else(|e| panic!("{}: {}", program.kernel, e.emit_to_string(&program.wgsl)));
-    let info =
-        naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::SUBGROUP)
-            .validate(&module)
-            .unwrap_or_else(|e| panic!("{}: {e:?}", program.kernel));
+    use naga::valid::Capabilities;
+    // What a program needs beyond subgroups it says by a directive.
+    let mut able = Capabilities::SUBGROUP;
+    able.set(Capabilities::SHADER_FLOAT16, program.wgsl.contains("enable f16;"));
+    able.set(Capabilities::COOPERATIVE_MATRIX, program.wgsl.contains("enable wgpu_cooperative_matrix;"));
+    let info = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), able)
+        .validate(&module)
+        .unwrap_or_else(|e| panic!("{}: {e:?}", program.kernel));
     (module, info)
 }
 
@@ -168,6 +172,10 @@ impl Parsed {
             |line: &str| line.split("//").next().is_some_and(|code| SUMS.iter().any(|f| code.contains(f)));
         self.program.wgsl.lines().any(code)
     }
+
+    fn enables(&self, extension: &str) -> bool {
+        self.program.wgsl.contains(&format!("enable {extension};"))
+    }
 }
 
 /// As wgpu's Vulkan backend writes it, with what it tells naga of the device: subgroup operations only where they are used.
@@ -178,6 +186,13 @@ fn spirv(parsed: &Parsed) {
     if parsed.sums() {
         capabilities.extend([GroupNonUniform, GroupNonUniformVote, GroupNonUniformArithmetic]);
         capabilities.extend([GroupNonUniformBallot, GroupNonUniformShuffle, GroupNonUniformShuffleRelative]);
+    }
+    if parsed.enables("f16") {
+        capabilities.extend([Float16, StorageBuffer16BitAccess, UniformAndStorageBuffer16BitAccess]);
+        capabilities.push(StorageInputOutput16);
+    }
+    if parsed.enables("wgpu_cooperative_matrix") {
+        capabilities.extend([CooperativeMatrixKHR, VulkanMemoryModel, VulkanMemoryModelDeviceScope]);
     }
     let bindings = parsed.program.bindings.iter().zip(0..).map(|(b, binding)| {
         (Parsed::place(b.index), spv::BindingInfo { descriptor_set: 0, binding, binding_array_size: None })
@@ -279,10 +294,15 @@ fn every_program_translates_for_vulkan_metal_and_directx() {
     assert!(PROGRAMS.iter().any(Parsed::sums), "a program with sums over a subgroup");
     each(&PROGRAMS, |parsed| {
         spirv(parsed);
+        // DirectX has none, Metal none of 16 × 16: what uses them is for Vulkan alone.
+        if parsed.enables("wgpu_cooperative_matrix") {
+            return;
+        }
         metal(parsed);
-        directx(parsed, hlsl::ShaderModel::V6_0);
+        let half = parsed.enables("f16");
+        directx(parsed, if half { hlsl::ShaderModel::V6_2 } else { hlsl::ShaderModel::V6_0 });
         // Without dxcompiler.dll there is FXC, which stops at 5.1; wgpu then offers no subgroup operations.
-        if !parsed.sums() {
+        if !parsed.sums() && !half {
             directx(parsed, hlsl::ShaderModel::V5_1);
         }
     });

@@ -1,6 +1,7 @@
 //! What is timed: launches of single kernels, whole training steps, whole evaluations.
 
 use super::SAMPLES;
+use super::model::Pass;
 use crate::config;
 use crate::error::Result;
 use crate::gpu::{Engine, Launch, Program, Recording};
@@ -30,11 +31,13 @@ pub struct Work {
     pub trained: Option<usize>,
     /// Bytes of moments that a step keeps; none of a kernel.
     pub optimizer_bytes: Option<usize>,
-    job: Job,
+    pub(super) job: Job,
 }
 
-enum Job {
+pub(super) enum Job {
     Launch(Recording),
+    /// A pass of a language model.
+    Pass(Box<Pass>),
     /// A step on, `taken` since its `state` was 0.
     Step {
         stepper: Box<Stepper>,
@@ -58,6 +61,11 @@ impl Work {
             Job::Launch(recording) => {
                 engine.submit(recording, times)?;
                 engine.wait()?;
+            }
+            Job::Pass(pass) => {
+                for _ in 0..times {
+                    pass.run(engine)?;
+                }
             }
             Job::Step { stepper, .. } => {
                 for from in (0..times).step_by(MOST as usize) {
@@ -90,7 +98,7 @@ impl Work {
         let recording = match &self.job {
             Job::Launch(recording) => recording,
             Job::Step { stepper, .. } => &stepper.recording,
-            Job::Evaluation { .. } => return Vec::new(),
+            Job::Pass(_) | Job::Evaluation { .. } => return Vec::new(),
         };
         recording.dispatches().map(|d| d.program.clone()).collect()
     }
@@ -108,7 +116,7 @@ impl Work {
                 }
                 (launches, stepper.recording.dispatches().count(), stepper.steps)
             }
-            Job::Evaluation { .. } => return Ok(Vec::new()),
+            Job::Pass(_) | Job::Evaluation { .. } => return Ok(Vec::new()),
         };
         let once = |c: &[Launch]| c.iter().map(|l| l.ns).sum::<f64>() * 1e-6 / steps as f64;
         let mut sums: Vec<f64> = launches.chunks(each).map(once).collect();
@@ -120,6 +128,19 @@ impl Work {
     fn next(&self, times: u64) -> u64 {
         let Job::Step { taken, .. } = &self.job else { return 0 };
         taken.replace(taken.get() + times)
+    }
+}
+
+/// A recording of one kernel's.
+pub fn launch(stem: &'static str, recording: Recording) -> Work {
+    Work {
+        name: stem.into(),
+        stems: vec![stem],
+        flops: 0.0,
+        bytes: 0.0,
+        trained: None,
+        optimizer_bytes: None,
+        job: Job::Launch(recording),
     }
 }
 

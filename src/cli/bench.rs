@@ -31,6 +31,9 @@ pub struct Args {
     /// device that tells, also one that isn't there (Mesa's RADV_FORCE_FAMILY=gfx1100). The variant is `gpu` if not given
     #[arg(long, conflicts_with = "compare")]
     compiled: bool,
+    /// Time passes of this language model too: a .gguf file, or a Hugging Face directory
+    #[arg(long, value_name = "MODEL", conflicts_with = "compiled")]
+    model: Option<PathBuf>,
     #[command(flatten)]
     device: Device,
 }
@@ -42,7 +45,7 @@ pub fn run(args: Args) -> Result<()> {
     }
     let old = args.compare.as_deref().map(load).transpose()?;
     let (engine, tuning) = args.device.open()?;
-    let report = bench::run(&engine, &tuning, &args.only)?;
+    let report = bench::run(&engine, &tuning, &args.only, args.model.as_deref())?;
     let written = Written { report: &report, text: text(&report, old.as_ref()), csv: csv(&report) };
     written.out(&args)
 }

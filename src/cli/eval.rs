@@ -1,21 +1,36 @@
 //! `floe eval`
 
+mod text;
+
 use super::places::Places;
 use super::print;
 use super::source::{Borrowed, Device};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::job::run::several::{self, Model};
 use crate::job::{Experiment, Machine};
 use crate::store::atomic::{atomic_write, check_writable};
 use crate::store::scores::to_csv;
 use std::path::PathBuf;
 
-/// Test error of checkpoints at every shot count, as CSV: each on the task of its own experiment
+/// Test error of checkpoints at every shot count, as CSV: each on the task of its own experiment. Or, by --text, how well
+/// a language model foretells texts
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Checkpoints, of one experiment or of several
-    #[arg(required = true, value_name = "FILE.safetensors")]
+    /// Checkpoints, of one experiment or of several; or a language model: a .gguf file or a Hugging Face directory
+    #[arg(required = true, value_name = "FILE.safetensors|MODEL")]
     models: Vec<PathBuf>,
+    /// Texts: nats a token, perplexity and bits a byte of a language model on each
+    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with_all = ["config", "sets"])]
+    text: Vec<PathBuf>,
+    /// Tokens of a window of a text; 512, or the model's context if that is shorter
+    #[arg(long, value_name = "N", requires = "text", value_parser = clap::value_parser!(u32).range(2..))]
+    context: Option<u32>,
+    /// Tokens from a window to the next; as many as a window has. With fewer, tokens have more before them
+    #[arg(long, value_name = "N", requires = "text", value_parser = clap::value_parser!(u32).range(1..))]
+    stride: Option<u32>,
+    /// Most windows, from a text's beginning on
+    #[arg(long, value_name = "N", requires = "text", value_parser = clap::value_parser!(u32).range(1..))]
+    windows: Option<u32>,
     #[command(flatten)]
     borrowed: Borrowed,
     /// File to write; standard output if not given
@@ -26,6 +41,20 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<()> {
+    if !args.text.is_empty() {
+        let [model] = args.models.as_slice() else {
+            return Err(Error::Usage("--text: texts are foretold by one model; give one".into()));
+        };
+        return text::run(&text::Asked {
+            model,
+            texts: &args.text,
+            context: args.context,
+            stride: args.stride,
+            windows: args.windows,
+            out: args.out.as_deref(),
+            device: &args.device,
+        });
+    }
     let mut experiments: Vec<Experiment> = Vec::new();
     let mut models = Vec::new();
     for (path, name) in args.models.iter().zip(several::names(&args.models)) {

@@ -1,5 +1,7 @@
 //! `floe probe`: prompts, predictions, loss and gradients of a checkpoint, for an outside check (tests/interop).
 
+mod text;
+
 use super::places::Places;
 use super::print;
 use super::source::{Borrowed, Device};
@@ -15,7 +17,14 @@ pub struct Args {
     /// Checkpoint to probe
     model: PathBuf,
     /// safetensors file to write
-    out: PathBuf,
+    #[arg(required_unless_present = "text", conflicts_with = "text")]
+    out: Option<PathBuf>,
+    /// The model is a language model, a .gguf file or a Hugging Face directory: its logits and loss on a text
+    #[arg(long, value_name = "TEXT", requires = "to", conflicts_with_all = ["config", "sets", "batch"])]
+    text: Option<String>,
+    /// safetensors file to write, of a language model
+    #[arg(long = "out", id = "to", value_name = "FILE.safetensors", requires = "text")]
+    to: Option<PathBuf>,
     /// Prompts
     #[arg(long, default_value_t = 64, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=65_536))]
     batch: usize,
@@ -26,17 +35,19 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<()> {
+    let out = match (args.out, args.text, args.to) {
+        (_, Some(text), Some(out)) => return text::run(&args.model, &text, &out, &args.device),
+        (Some(out), ..) => out,
+        _ => unreachable!("the parser asks for one or the other"),
+    };
     let mut experiments = Vec::new();
     let (own, found) = args.borrowed.open(&args.model, &mut experiments)?;
     let experiment = &experiments[own];
     let params = found.arena(&experiment.table)?;
     let places = Places::default().read("the checkpoint", &args.model).read_data(&experiment.config);
-    places.write("the second argument", &args.out).check()?;
-    atomic::check_writable(&args.out)?;
+    places.write("the second argument", &out).check()?;
+    atomic::check_writable(&out)?;
     let (engine, tuning) = args.device.open()?;
-    checkpoint::write(
-        &args.out,
-        &probe::probe(experiment, Machine::new(&engine, tuning), &params, args.batch)?,
-    )?;
-    print(&format!("{}\n", args.out.display()))
+    checkpoint::write(&out, &probe::probe(experiment, Machine::new(&engine, tuning), &params, args.batch)?)?;
+    print(&format!("{}\n", out.display()))
 }

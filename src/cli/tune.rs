@@ -3,7 +3,9 @@
 use super::source::Adapter;
 use super::{print, table};
 use crate::error::Result;
-use crate::tune::{self, Candidate, MARGIN, WORKLOADS, cache};
+use crate::kernels::Tuning;
+use crate::kernels::tensor::matmul::Cut;
+use crate::tune::{self, Candidate, MARGIN, WORKLOADS, cache, cuts};
 
 /// Time the variants that fit a device and keep the fastest for later runs
 #[derive(Debug, clap::Args)]
@@ -33,12 +35,28 @@ pub fn run(args: Args) -> Result<()> {
     let candidates = tune::measure(&engine)?;
     let best = tune::choose(&candidates);
     print(&text(&candidates, best))?;
+    let tuning = Tuning::named(candidates[best].variant, engine.adapter())?;
+    let cuts = tune::cuts::measure(&engine, &tuning)?;
+    let cut = tune::cuts::choose(&cuts).map(|(cut, _)| cut.name());
+    if let Some(cut) = &cut {
+        print(&format!("\n{}`{cut}` is chosen\n", table(&products(&cuts))))?;
+    }
     if let Some(path) = path {
         let ratio = middle(&candidates[best].ratios(&candidates[0]));
-        cache::keep(&path, cache::Entry { key, variant: candidates[best].variant.into(), ratio })?;
+        cache::keep(&path, cache::Entry { key, variant: candidates[best].variant.into(), cut, ratio })?;
         print(&format!("kept in {}\n", path.display()))?;
     }
     Ok(())
+}
+
+/// Milliseconds of products, a row a cut: the largest tile, and how many there are to be before it is taken.
+fn products(cuts: &[(Cut, [f64; cuts::SIZES.len()])]) -> Vec<Vec<String>> {
+    let sizes = cuts::SIZES.map(|[m, n, k]| format!("{m}×{k}→{n}, ms"));
+    let header = std::iter::once("products in tiles of".to_string()).chain(sizes).collect();
+    let row = |(cut, times): &(Cut, [f64; cuts::SIZES.len()])| {
+        std::iter::once(cut.name()).chain(times.iter().map(|ms| format!("{ms:.4}"))).collect()
+    };
+    std::iter::once(header).chain(cuts.iter().map(row)).collect()
 }
 
 fn middle(ratios: &[f64]) -> f64 {

@@ -35,8 +35,30 @@ pub struct AdapterSummary {
 }
 
 /// Optional features and the names they are shown under.
-const USED: &[(Features, &str)] =
-    &[(Features::TIMESTAMP_QUERY, "timestamps"), (Features::SUBGROUP, "subgroups")];
+const USED: &[(Features, &str)] = &[
+    (Features::TIMESTAMP_QUERY, "timestamps"),
+    (Features::SUBGROUP, "subgroups"),
+    (Features::SHADER_F16, "f16"),
+    (Features::EXPERIMENTAL_COOPERATIVE_MATRIX, "matrices"),
+];
+
+/// Drivers whose cooperative matrices are known to fail, by a part of their name: AMDVLK crashes when it is asked for them
+/// (blade #422), Intel's are wrong on Xe3 (cubecl #1444) and slower than plain products on Arc (llama.cpp).
+const WITHOUT_MATRICES: [&str; 2] = ["AMD open-source driver", "Intel"];
+
+/// Whether an adapter multiplies 16 × 16 matrices of f16 with sums in f32, and is not known to do it wrong.
+fn has_matrices(adapter: &wgpu::Adapter) -> bool {
+    let driver = adapter.get_info().driver;
+    let offered = adapter.features().contains(Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
+    let known = WITHOUT_MATRICES.iter().any(|name| driver.contains(name));
+    let half = wgpu::wgt::CooperativeScalarType::F16;
+    offered
+        && !known
+        && adapter.cooperative_matrix_properties().iter().any(|p| {
+            let sizes = (p.m_size, p.n_size, p.k_size);
+            sizes == (16, 16, 16) && p.ab_type == half && p.cr_type == wgpu::wgt::CooperativeScalarType::F32
+        })
+}
 
 const NONE: &str = "no Vulkan, Metal or DX12 adapter was found";
 
@@ -74,7 +96,12 @@ impl AdapterSummary {
             workgroup_bytes: limits.max_compute_workgroup_storage_size,
             invocations: limits.max_compute_invocations_per_workgroup,
             loops: rounds::LEAST,
-            features: USED.iter().filter(|(f, _)| offered.contains(*f)).map(|(_, name)| *name).collect(),
+            features: USED
+                .iter()
+                .filter(|(f, _)| offered.contains(*f))
+                .filter(|(f, _)| *f != Features::EXPERIMENTAL_COOPERATIVE_MATRIX || has_matrices(adapter))
+                .map(|(_, name)| *name)
+                .collect(),
         }
     }
 

@@ -35,12 +35,28 @@ pub struct Engine {
     pipelines: RefCell<HashMap<(u64, bool), Rc<Pipeline>>>,
 }
 
+/// A recording made ready: [`Engine::prepare`].
+pub struct Prepared {
+    ready: Vec<Ready>,
+    /// Its handles keep what it binds.
+    _recording: Recording,
+}
+
 impl Engine {
     pub(super) fn new(adapter: &wgpu::Adapter, wanted: wgpu::Features) -> Result<Self> {
         let summary = AdapterSummary::of(adapter);
+        let mut features = adapter.features() & wanted;
+        let matrices = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+        features.set(matrices, features.contains(matrices) && summary.features.contains(&"matrices"));
+        let experimental_features = match features.contains(matrices) {
+            // SAFETY: of what is experimental floe's own kernels use cooperative matrices alone, and go through parity.
+            true => unsafe { wgpu::ExperimentalFeatures::enabled() },
+            false => wgpu::ExperimentalFeatures::disabled(),
+        };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("floe"),
-            required_features: adapter.features() & wanted,
+            required_features: features,
+            experimental_features,
             required_limits: adapter.limits(),
             ..Default::default()
         };
@@ -124,6 +140,25 @@ impl Engine {
             pipeline.launched.set(true);
         }
         Ok(())
+    }
+
+    /// A recording with what the device has for it, to be run many times.
+    ///
+    /// # Errors
+    /// As [`Engine::submit`].
+    pub fn prepare(&self, recording: Recording) -> Result<Prepared> {
+        Ok(Prepared { ready: self.ready(&recording)?, _recording: recording })
+    }
+
+    /// Submits a prepared recording.
+    ///
+    /// # Errors
+    /// As [`Engine::submit`].
+    pub fn run(&self, prepared: &Prepared) -> Result<()> {
+        if prepared.ready.iter().any(|command| command.fresh().is_some()) {
+            return self.first_round(&prepared.ready);
+        }
+        self.submit_all(&prepared.ready.iter().collect::<Vec<_>>())
     }
 
     fn submit_all(&self, commands: &[&Ready]) -> Result<()> {

@@ -148,7 +148,7 @@ impl Dispatch {
     }
 }
 
-/// A rectangle of texels, from a texture's corner, beside its rows in a buffer.
+/// A rectangle of texels of a texture, beside its rows in a buffer.
 #[derive(Clone, Debug)]
 pub struct TexelRows {
     /// [height, pitch] texels.
@@ -157,19 +157,23 @@ pub struct TexelRows {
     pub pitch: u32,
     /// The other side.
     pub texture: Texture,
+    /// Where the rectangle begins in the texture, in x and y.
+    pub at: [u32; 2],
     /// Texels copied, in x and y.
     pub size: [u32; 2],
 }
 
 impl TexelRows {
     fn complaint(&self) -> Option<String> {
-        let TexelRows { view, pitch, texture, size: [width, height] } = self;
+        let TexelRows { view, pitch, texture, at, size: [width, height] } = self;
         let texel = texture.texels().bytes();
         let (row, pitch) = (u64::from(*width) * texel, u64::from(*pitch) * texel);
         let need = u64::from(height.saturating_sub(1)) * pitch + row;
         let [most, tallest] = texture.size();
-        if *width > most || *height > tallest {
-            Some(format!("{width}×{height} texels of `{}`, which has {most}×{tallest}", texture.label()))
+        let within = |from: u32, count: u32, all: u32| count <= all && from <= all - count;
+        if !within(at[0], *width, most) || !within(at[1], *height, tallest) {
+            let name = texture.label();
+            Some(format!("{width}×{height} texels from {at:?} on of `{name}`, which has {most}×{tallest}"))
         } else if row > pitch || *height > 1 && !pitch.is_multiple_of(256) {
             Some(format!("rows of {row} bytes every {pitch} of `{}`", view.buffer().label()))
         } else if need > view.bytes() || !view.offset().is_multiple_of(texel) {
@@ -281,7 +285,7 @@ impl Recording {
         self.copy(View::from(&held).slice(0..words.len()), to);
     }
 
-    /// Appends a copy of rows into a texture's corner.
+    /// Appends a copy of rows into a texture.
     ///
     /// # Panics
     /// If they don't fit, or rows begin at no multiple of 256 bytes.
@@ -290,7 +294,7 @@ impl Recording {
         self.commands.push(Command::FillTexture(rows));
     }
 
-    /// Appends a copy of a texture's corner into rows.
+    /// Appends a copy of a texture's rectangle into rows.
     ///
     /// # Panics
     /// As [`Recording::fill_texture`].

@@ -1,5 +1,6 @@
 //! How work is split on a class of device: the variants.
 
+use super::tensor::matmul::Cut;
 use crate::error::{Error, Result};
 use crate::gpu::AdapterSummary;
 use crate::prompt::shape::Models;
@@ -34,6 +35,12 @@ pub struct Tuning {
     pub spread: usize,
     /// Training draws the second moments of Gaussian demonstrations from their law instead of the demonstrations.
     pub moments: bool,
+    /// How products of matrices are cut where they are not made of texels.
+    pub cut: Cut,
+    /// Weights of language models are kept in half precision.
+    pub half: bool,
+    /// Large products are made by cooperative matrices, which round what they multiply to half precision.
+    pub matrices: bool,
     /// Most times that the loops of an invocation may go round between them: the adapter's, not the variant's.
     pub loops: u64,
 }
@@ -51,6 +58,9 @@ const CPU: Tuning = Tuning {
     fused: true,
     spread: 256,
     moments: true,
+    cut: Cut { most: 3, fill: 160 },
+    half: false,
+    matrices: false,
     loops: u64::MAX,
 };
 const GPU: Tuning = Tuning {
@@ -66,6 +76,9 @@ const GPU: Tuning = Tuning {
     fused: false,
     spread: 1 << 20,
     moments: true,
+    cut: Cut { most: 3, fill: 160 },
+    half: false,
+    matrices: false,
     loops: u64::MAX,
 };
 
@@ -85,6 +98,9 @@ pub const VARIANTS: &[Tuning] = &[
     Tuning { name: "gpu-fused", lanes: 1024, fused: true, ..GPU },
     Tuning { name: "gpu-32", workgroup: 32, ..GPU },
     Tuning { name: "gpu-wide", lanes: 8192, ..GPU },
+    // These compute something else, and are taken by name alone.
+    Tuning { name: "gpu-half", half: true, ..GPU },
+    Tuning { name: "gpu-matrix", half: true, matrices: true, ..GPU },
 ];
 
 impl Tuning {
@@ -98,13 +114,15 @@ impl Tuning {
     pub fn of_class(adapter: &AdapterSummary) -> Vec<Self> {
         let class = if adapter.is_software() { "cpu" } else { "gpu" };
         // `cpu-tokens` is for comparison.
-        let own = |v: &&Tuning| v.fits(adapter) && v.moments && v.name.starts_with(class);
+        let own = |v: &&Tuning| v.fits(adapter) && v.moments && !v.half && v.name.starts_with(class);
         VARIANTS.iter().filter(own).map(|v| Tuning { loops: adapter.loops, ..*v }).collect()
     }
 
     /// Whether the adapter has what the variant needs.
     pub fn fits(&self, adapter: &AdapterSummary) -> bool {
-        self.subgroup == 1 || adapter.subgroup == Some(self.subgroup as u32)
+        let sums = self.subgroup == 1 || adapter.subgroup == Some(self.subgroup as u32);
+        let has = |wanted: bool, feature: &str| !wanted || adapter.features.contains(&feature);
+        sums && has(self.half, "f16") && has(self.matrices, "matrices")
     }
 
     /// The variant of that name, bounded by what the adapter can do.

@@ -16,6 +16,8 @@ pub enum Stream {
     Finetune = 4,
     /// The task fine-tuned on.
     Theta = 5,
+    /// Tokens that a language model draws.
+    Sample = 6,
     /// One per evaluation task and seed: `Eval + 64 * task + seed` and up.
     Eval = 64,
 }

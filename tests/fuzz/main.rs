@@ -6,8 +6,11 @@
 //!     FLOE_FUZZ_ONLY=4711 … --test fuzz tables                  # one again, as a failure prints it
 
 mod guard;
+mod models;
 mod mutate;
 mod seeds;
+#[path = "../common/tiny.rs"]
+mod tiny;
 
 use floe::config::{self, Model};
 use floe::job::Experiment;

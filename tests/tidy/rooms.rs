@@ -33,8 +33,10 @@ pub const ROOMS: &[&[(&str, &[&str])]] = &[
         ("profile", &["gpu"]),
     ],
     &[
-        ("models", &["error", "gpu", "kernels", "optim", "params", "prompt"]),
+        ("models", &["error", "gpu", "kernels", "optim", "params", "pretrained", "prompt", "random"]),
         ("theory", &["config", "error", "interrupt", "linalg", "random"]),
+        // What others publish: read, never written.
+        ("pretrained", &["bounded", "error", "store"]),
         ("store", &["bounded", "error", "fingerprint", "lock", "params", "rows"]),
         // Neither kernels nor models: a task is a law.
         ("tasks", &["config", "error", "escape", "fingerprint", "interrupt", "linalg", "prompt", "random"]),
@@ -53,6 +55,7 @@ pub const ROOMS: &[&[(&str, &[&str])]] = &[
                 "linalg",
                 "models",
                 "params",
+                "pretrained",
                 "prompt",
                 "store",
                 "tasks",
@@ -90,7 +93,21 @@ pub const ROOMS: &[&[(&str, &[&str])]] = &[
     &[
         ("probe", &["config", "error", "gpu", "job", "kernels", "models", "params", "store"]),
         ("tune", &["bench", "bounded", "error", "gpu", "kernels", "store"]),
-        ("bench", &["check", "compiler", "config", "error", "gpu", "interrupt", "job", "kernels", "models"]),
+        (
+            "bench",
+            &[
+                "check",
+                "compiler",
+                "config",
+                "error",
+                "gpu",
+                "interrupt",
+                "job",
+                "kernels",
+                "models",
+                "pretrained",
+            ],
+        ),
     ],
     &[(
         "cli",
@@ -103,12 +120,15 @@ pub const ROOMS: &[&[(&str, &[&str])]] = &[
             "config",
             "error",
             "escape",
+            "eval",
             "gpu",
             "interrupt",
             "job",
             "kernels",
             "lock",
             "models",
+            "params",
+            "pretrained",
             "probe",
             "profile",
             "report",

@@ -34,6 +34,7 @@ pub(super) struct Piece {
 pub(super) struct Lines {
     buffer: wgpu::Buffer,
     layout: wgpu::TexelCopyBufferLayout,
+    at: wgpu::Origin3d,
     size: wgpu::Extent3d,
 }
 
@@ -81,10 +82,10 @@ impl Ready {
             }
             Ready::Clear(piece) => encoder.clear_buffer(&piece.buffer, piece.offset, Some(piece.bytes)),
             Ready::FillTexture { from, to } => {
-                encoder.copy_buffer_to_texture(from.info(), to.as_image_copy(), from.size);
+                encoder.copy_buffer_to_texture(from.info(), from.within(to), from.size);
             }
             Ready::ReadTexture { from, to } => {
-                encoder.copy_texture_to_buffer(from.as_image_copy(), to.info(), to.size);
+                encoder.copy_texture_to_buffer(to.within(from), to.info(), to.size);
             }
         }
     }
@@ -103,6 +104,10 @@ impl Launched {
 impl Lines {
     fn info(&self) -> wgpu::TexelCopyBufferInfo<'_> {
         wgpu::TexelCopyBufferInfo { buffer: &self.buffer, layout: self.layout }
+    }
+
+    fn within<'a>(&self, texture: &'a wgpu::Texture) -> wgpu::TexelCopyTextureInfo<'a> {
+        wgpu::TexelCopyTextureInfo { origin: self.at, ..texture.as_image_copy() }
     }
 }
 
@@ -152,6 +157,7 @@ impl Engine {
                 bytes_per_row: (height > 1).then(|| rows.pitch * rows.texture.texels().bytes() as u32),
                 rows_per_image: None,
             },
+            at: wgpu::Origin3d { x: rows.at[0], y: rows.at[1], z: 0 },
             size: wgpu::Extent3d { width, height, depth_or_array_layers: 1 },
         })
     }

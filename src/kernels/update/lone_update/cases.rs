@@ -1,6 +1,6 @@
 //! Parity cases and benches of `lone_update`.
 
-use super::super::update::fixture::{bench, each};
+use super::super::arena::fixture::{bench, each};
 use super::record;
 use crate::kernels::Tuning;
 use crate::kernels::case::{Bench, Case};

@@ -5,7 +5,7 @@ mod cases;
 pub(in crate::kernels) use cases::{benches, cases};
 
 use super::BLOCKS;
-use super::update::{Piece, Turns, Update};
+use super::arena::{Piece, Turns, Update};
 use crate::gpu::{Buffer, Consts, Recording, View};
 use crate::kernels::{Entry, Tuning, program, read, write};
 
@@ -28,7 +28,7 @@ pub fn record(pieces: &[&Piece], update: &Update, tuning: &Tuning) -> Recording 
     recording
 }
 
-const PARTS: [&str; 2] = [BLOCKS, include_str!("../../../shaders/tensor/grad_norm.wgsl")];
+const PARTS: [&str; 2] = [BLOCKS, include_str!("../../../shaders/update/grad_norm.wgsl")];
 
 /// What the first stage is made by; the second stands in the same text.
 fn consts(piece: &Piece, tuning: &Tuning) -> Consts {

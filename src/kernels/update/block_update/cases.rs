@@ -1,8 +1,8 @@
 //! Parity cases and benches of `block_update`.
 
+use super::super::arena::fixture::{Fixture, bench, each, tall};
+use super::super::arena::{Piece, Update};
 use super::super::grad_norm;
-use super::super::update::fixture::{Fixture, bench, each, tall};
-use super::super::update::{Piece, Update};
 use crate::gpu::Recording;
 use crate::kernels::Tuning;
 use crate::kernels::case::{Bench, Case};

@@ -4,7 +4,7 @@ mod cases;
 
 pub(in crate::kernels) use cases::{benches, cases};
 
-use super::update::{Piece, Turns, Update};
+use super::arena::{Piece, Turns, Update};
 use super::{BLOCKS, STEP};
 use crate::gpu::Recording;
 use crate::kernels::shared::OPTIMIZER;
@@ -23,7 +23,7 @@ pub fn record(update: &Update, pieces: &[&Piece], tuning: &Tuning) -> Recording 
             loops: turns.rounds(tuning),
         };
         let (bindings, views) = update.bind(piece, read(4, "norms"));
-        let parts = [OPTIMIZER, BLOCKS, STEP, include_str!("../../../shaders/tensor/block_update.wgsl")];
+        let parts = [OPTIMIZER, BLOCKS, STEP, include_str!("../../../shaders/update/block_update.wgsl")];
         let program = program(entry, &parts, turns.consts(update.consts(piece, tuning.workgroup)), bindings);
         recording.launch(program, views, turns.groups());
     }

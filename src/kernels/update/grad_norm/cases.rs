@@ -1,7 +1,7 @@
 //! Parity cases and benches of `grad_norm`.
 
-use super::super::update::fixture::{alone, bench, tall};
-use super::super::update::{Piece, SHORT, Turns, Update};
+use super::super::arena::fixture::{alone, bench, tall};
+use super::super::arena::{Piece, SHORT, Turns, Update};
 use crate::gpu::{Buffer, Recording};
 use crate::kernels::Tuning;
 use crate::kernels::case::{Bench, Case, KEPT, poisoned, values};

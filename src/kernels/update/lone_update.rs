@@ -4,7 +4,7 @@ mod cases;
 
 pub(in crate::kernels) use cases::{benches, cases};
 
-use super::update::{Piece, Update, rounds as item_rounds};
+use super::arena::{Piece, Update, rounds as item_rounds};
 use super::{BLOCKS, STEP};
 use crate::gpu::Recording;
 use crate::kernels::shared::OPTIMIZER;
@@ -31,7 +31,7 @@ pub fn record(update: &Update, piece: &Piece, tuning: &Tuning) -> Recording {
         loops: rounds(piece, workgroup),
     };
     let (bindings, views) = update.bind(piece, write(4, "norms"));
-    let parts = [OPTIMIZER, BLOCKS, STEP, include_str!("../../../shaders/tensor/lone_update.wgsl")];
+    let parts = [OPTIMIZER, BLOCKS, STEP, include_str!("../../../shaders/update/lone_update.wgsl")];
     let mut recording = Recording::default();
     recording.launch(program(entry, &parts, update.consts(piece, workgroup), bindings), views, [1, 1]);
     recording

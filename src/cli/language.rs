@@ -1,0 +1,119 @@
+//! What the commands of language models share.
+
+use super::source::Device;
+use crate::error::{Error, Result};
+use crate::gpu::Engine;
+use crate::kernels::Tuning;
+use crate::models::lm::{MemoryPlan, Room, Runner, Weights, inference};
+use crate::pretrained::{Pretrained, Tokenizer};
+use std::path::Path;
+use std::rc::Rc;
+
+/// A number with its thousands apart.
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Bytes in decimal megabytes.
+pub fn megabytes(bytes: u64) -> String {
+    match bytes as f64 * 1e-6 {
+        small if small < 10.0 => format!("{small:.2} MB"),
+        some if some < 1000.0 => format!("{some:.0} MB"),
+        many => format!("{:.2} GB", many * 1e-3),
+    }
+}
+
+/// A plan as rows of a table.
+pub fn planned(title: &str, plan: &MemoryPlan) -> Vec<Vec<String>> {
+    let rows = plan.rows.iter().map(|(label, bytes)| vec![label.clone(), megabytes(*bytes)]);
+    let header = vec![title.to_string(), String::new()];
+    let all = vec!["all".to_string(), megabytes(plan.bytes())];
+    std::iter::once(header).chain(rows).chain([all]).collect()
+}
+
+/// A model that is ready to be fed.
+pub struct Loaded {
+    pub model: Pretrained,
+    pub tokenizer: Tokenizer,
+    pub engine: Engine,
+    pub tuning: Tuning,
+}
+
+impl Loaded {
+    /// Opens a model and a device; no weight is read yet.
+    pub fn open(path: &Path, device: &Device) -> Result<Self> {
+        let model = Pretrained::open(path)?;
+        let tokenizer = model.tokenizer()?;
+        let (engine, tuning) = device.open()?;
+        Ok(Loaded { model, tokenizer, engine, tuning })
+    }
+
+    /// Weights on the device, and room for logits, or for losses. What it will hold is planned, and said, before any of it is
+    /// taken.
+    pub fn runner(&self, room: Room, losses: bool) -> Result<Runner> {
+        let most = self.engine.adapter().storage_bytes;
+        let plan = inference(self.model.decoder(), room, losses, most, &self.tuning);
+        log::info!(
+            "{} of device memory planned for {} tokens",
+            megabytes(plan.bytes()),
+            grouped(room.tokens as u64)
+        );
+        let weights = Weights::load(&self.model, &self.engine, &self.tuning)?;
+        Ok(Runner::new(Rc::new(weights), room, &self.tuning))
+    }
+
+    /// Holds that so many tokens are no more than the model was made for.
+    pub fn fits(&self, tokens: usize, what: &str) -> Result<()> {
+        let most = self.model.decoder().context;
+        match tokens <= most {
+            true => Ok(()),
+            false => Err(Error::Usage(format!(
+                "{what}: {} tokens are more than the model's context of {}",
+                grouped(tokens as u64),
+                grouped(most as u64)
+            ))),
+        }
+    }
+
+    /// A text's ids, behind the model's first token where it has one.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        let ids = self.tokenizer.encode(text)?;
+        let start = self.model.start().filter(|start| ids.first() != Some(start));
+        let ids: Vec<u32> = start.into_iter().chain(ids).collect();
+        let rows = self.model.decoder().vocabulary;
+        match ids.iter().find(|id| **id as usize >= rows) {
+            None => Ok(ids),
+            Some(id) => Err(Error::file(
+                self.model.path(),
+                format!("its tokenizer gives token {id}, beyond the embedding's {rows} rows"),
+            )),
+        }
+    }
+
+    /// What the device held at most, beside what was planned.
+    pub fn say_memory(&self) {
+        log::info!("{} of device memory held at most", megabytes(self.engine.ledger().peak()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_at_a_glance() {
+        assert_eq!([0, 999, 1000, 134_515_008].map(grouped), ["0", "999", "1,000", "134,515,008"]);
+        assert_eq!(
+            [1_234_567, 98_362_432, 538_060_032, 1_100_000_000].map(megabytes),
+            ["1.23 MB", "98 MB", "538 MB", "1.10 GB"]
+        );
+    }
+}

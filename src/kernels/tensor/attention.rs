@@ -1,0 +1,97 @@
+//! `attention`: causal softmax attention with grouped key/value heads, behind any number of tokens that came before.
+
+mod cases;
+mod one;
+mod texel;
+mod tile;
+
+pub(in crate::kernels) use cases::{benches, cases};
+
+use super::cursor::Cursor;
+use super::operand::{Bound, Operand, textured};
+use super::rope::{Cache, Heads};
+use super::starts::Starts;
+use crate::gpu::{Consts, Recording};
+use crate::kernels::{Entry, Tuning, program};
+
+/// What a launch takes and where it goes.
+pub struct Attention<'a> {
+    /// `[rows, H D]`, turned by their positions.
+    pub queries: &'a Operand,
+    /// Those of the past and of these rows.
+    pub cache: &'a Cache,
+    /// `[rows, H D]`.
+    pub out: &'a Operand,
+    /// Where each row's sequence begins.
+    pub starts: &'a Starts,
+    /// Rows and past.
+    pub cursor: &'a Cursor,
+    /// How many rows there may be.
+    pub rows: usize,
+}
+
+/// How a variant has queries and keys meet.
+struct Form {
+    text: String,
+    workgroup: usize,
+    /// Queries of a workgroup.
+    queries: usize,
+    /// Keys of a block.
+    keys: usize,
+    shared_bytes: usize,
+}
+
+/// Most rows that are taken one by one, a workgroup each.
+const FEW: usize = 4;
+
+/// A launch.
+pub fn record(attention: &Attention, heads: Heads, tuning: &Tuning) -> Recording {
+    let Attention { queries, cache, out, starts, cursor, rows } = *attention;
+    let form = match textured(tuning) {
+        true => texel::form(heads, tuning.subgroup),
+        false if rows <= FEW => one::form(heads),
+        false => tile::form(heads, tuning.workgroup),
+    };
+    let cached = cache.keys.rows();
+    let bound = Bound::default()
+        .with(Cursor::binding(0), cursor.view())
+        .read(queries, 1, "queries", rows)
+        .read(&cache.keys, 2, "keys", cached)
+        .read(&cache.values, 3, "values", cached)
+        .write(out, 4, "out", rows);
+    let bound = starts.bind(bound, 5, rows);
+    let consts = Consts::default()
+        .u32("D4", heads.dim / 4)
+        .u32("SHARING", heads.queries / heads.groups)
+        .f32("SCALE", 1.0 / (heads.dim as f64).sqrt());
+    let entry = Entry {
+        kernel: "attention",
+        name: "attention",
+        workgroup: form.workgroup,
+        shared_bytes: form.shared_bytes,
+        loops: (cached.div_ceil(form.keys) * form.keys.div_ceil(4).max(1)) as u64,
+    };
+    let shader = include_str!("../../../shaders/tensor/attention.wgsl");
+    let program = program(entry, &[&bound.text, shader, &form.text], consts, bound.bindings);
+    let groups = [rows.div_ceil(form.queries) as u32, heads.queries as u32];
+    let mut recording = Recording::default();
+    recording.launch(program, bound.resources, groups);
+    recording
+}
+
+/// Lines for every vec4 of a head.
+fn each(count: usize, line: impl Fn(usize) -> String) -> String {
+    (0..count).map(|i| line(i) + "\n").collect()
+}
+
+/// What scores of keys `j0 + 0 …` in `s0 …` do to the largest, the sum and `rescale`: `p0 …` are left, 0 of what is not seen.
+fn softmax(keys: usize, j0: &str) -> String {
+    let seen = each(keys, |j| format!("    let seen{j} = {j0} + {j}u <= place && {j0} + {j}u >= start;"));
+    let most =
+        (0..keys).fold("most".to_string(), |all, j| format!("max({all}, select(LEAST, s{j}, seen{j}))"));
+    let p = each(keys, |j| format!("    let p{j} = select(0.0, exp(s{j} - now), seen{j});"));
+    let sum = (1..keys).fold("p0".to_string(), |all, j| format!("{all} + p{j}"));
+    format!(
+        "{seen}    let now = {most};\n    let rescale = exp(most - now);\n    most = now;\n{p}    sum = sum * rescale + ({sum});\n"
+    )
+}

@@ -1,0 +1,94 @@
+//! `cross_entropy`: losses of tokens, a chunk of the vocabulary at a time: logits of a chunk are all that is stored.
+
+mod cases;
+
+pub(in crate::kernels) use cases::{benches, cases};
+
+use super::cursor::Cursor;
+use super::matmul::{self, Product};
+use super::operand::{Bound, Operand};
+use super::weight::Weight;
+use crate::gpu::{Buffer, Consts, Recording};
+use crate::kernels::lanes;
+use crate::kernels::{Entry, Tuning, program, read, uniform, write};
+
+/// Of a target: the row does not count, and its loss is 0.
+pub const NONE: u32 = u32::MAX;
+
+/// What losses are reckoned from and in.
+pub struct Losses {
+    /// `[rows]`: the token that comes next, or [`NONE`].
+    pub targets: Buffer,
+    /// `[rows]`: nats.
+    pub losses: Buffer,
+    /// `[rows, chunk]`: logits of a chunk.
+    pub chunk: Operand,
+    /// `[rows, 4]`.
+    sums: Buffer,
+}
+
+/// Most tokens of a chunk: as many rows as a piece of a weight in a texture has.
+const CHUNK: usize = 8192;
+
+impl Losses {
+    /// For so many rows and a head.
+    pub fn new(rows: usize, head: &Weight, tuning: &Tuning) -> Self {
+        Losses {
+            targets: Buffer::words("targets", rows),
+            losses: Buffer::words("losses", rows),
+            chunk: Operand::new("logits of a chunk", rows, head.rows.min(CHUNK), tuning),
+            sums: Buffer::words("sums", 4 * rows),
+        }
+    }
+}
+
+/// `-log softmax(h headᵀ)[target]` of every row.
+pub fn record(h: &Operand, head: &Weight, out: &Losses, cursor: &Cursor, tuning: &Tuning) -> Recording {
+    let mut recording = Recording::default();
+    for piece in &head.pieces {
+        for from in (0..piece.rows.len()).step_by(CHUNK) {
+            let count = CHUNK.min(piece.rows.len() - from);
+            let operand = piece.operand.some(from, count);
+            let logits = out.chunk.narrow(count).first(h.rows());
+            let product = Product { cursor: Some(cursor), ..Product::nt(h, &operand, &logits) };
+            recording.extend(matmul::record(&product, tuning));
+            let first = piece.rows.start + from;
+            recording.extend(add(&logits, first, head.rows, out, cursor, tuning));
+        }
+    }
+    recording
+}
+
+/// Takes a chunk of logits, of tokens from `first` on, of `all`.
+fn add(
+    logits: &Operand,
+    first: usize,
+    all: usize,
+    out: &Losses,
+    cursor: &Cursor,
+    tuning: &Tuning,
+) -> Recording {
+    let rows = logits.rows();
+    let last = first + logits.cols() == all;
+    let words = [first, logits.cols(), (first == 0).into(), last.into()].map(|n| n as u32);
+    let bound = Bound::default()
+        .with(Cursor::binding(0), cursor.view())
+        .with(uniform(1, "chunk").words(4), Buffer::holding("chunk", &words))
+        .read(logits, 2, "logits", rows)
+        .with(read(3, "targets").words(rows), out.targets.clone())
+        .with(write(4, "sums").words(4 * rows), out.sums.clone())
+        .with(write(5, "losses").words(rows), out.losses.clone());
+    let entry = Entry {
+        kernel: "cross_entropy",
+        name: "cross_entropy",
+        workgroup: tuning.workgroup,
+        shared_bytes: lanes::shared(tuning),
+        loops: 2 * CHUNK.div_ceil(4 * tuning.workgroup) as u64,
+    };
+    let shader = include_str!("../../../shaders/tensor/cross_entropy.wgsl");
+    let parts = [&bound.text, &lanes::text(tuning), shader];
+    let program = program(entry, &parts, Consts::default(), bound.bindings);
+    let mut recording = Recording::default();
+    recording.launch(program, bound.resources, [rows as u32, 1]);
+    recording
+}

@@ -1,0 +1,167 @@
+//! `matmul`: products of matrices, as tiles of texels or of workgroup memory.
+
+pub mod cases;
+mod matrix;
+mod texel;
+mod tile;
+
+pub(in crate::kernels) use cases::{benches, cases};
+pub use tile::{Cut, TILES, Tile};
+
+use super::cursor::Cursor;
+use super::matvec;
+use super::operand::{Bound, Operand, textured};
+use crate::gpu::{Consts, Recording, View};
+use crate::kernels::{Tuning, read};
+pub use crate::reference::matmul::Form;
+
+/// Most rows of a product that are taken one by one.
+const FEW: usize = 4;
+
+/// `c` = a product, and what is added to it.
+#[derive(Clone, Copy)]
+pub struct Product<'a> {
+    /// Which operand stands transposed.
+    pub form: Form,
+    /// `[m, k]`, or `[k, m]` of [`Form::Tn`].
+    pub a: &'a Operand,
+    /// `[k, n]`, or `[n, k]` of [`Form::Nt`].
+    pub b: &'a Operand,
+    /// `[m, n]`.
+    pub c: &'a Operand,
+    /// `[n]`, with zeros up to a vec4: added to each row.
+    pub bias: Option<&'a View>,
+    /// What is added, such as the residual.
+    pub plus: Plus<'a>,
+    /// How many rows of `c` there are at the time, if not all.
+    pub cursor: Option<&'a Cursor>,
+}
+
+/// A matrix `[m, n]` that a product is added to.
+#[derive(Clone, Copy)]
+pub enum Plus<'a> {
+    /// None.
+    Nothing,
+    /// What `c` holds: a gradient that is added up. Of a `c` in a buffer.
+    Itself,
+    /// Another one: the residual.
+    Other(&'a Operand),
+}
+
+impl<'a> Product<'a> {
+    /// `c = a bᵀ`: a linear layer without bias.
+    pub fn nt(a: &'a Operand, b: &'a Operand, c: &'a Operand) -> Self {
+        Product { form: Form::Nt, a, b, c, bias: None, plus: Plus::Nothing, cursor: None }
+    }
+
+    /// m, n and k.
+    fn sizes(&self) -> [usize; 3] {
+        let (a, b) = ([self.a.rows(), self.a.cols()], [self.b.rows(), self.b.cols()]);
+        let ([m, k], [n, other]) = match self.form {
+            Form::Nn => (a, [b[1], b[0]]),
+            Form::Nt => (a, b),
+            Form::Tn => ([a[1], a[0]], [b[1], b[0]]),
+        };
+        assert!(
+            k == other && n == self.c.cols(),
+            "a product of {a:?} and {b:?} to {} columns",
+            self.c.cols()
+        );
+        assert!(self.c.rows() <= m, "{} rows of {m}", self.c.rows());
+        [self.c.rows(), n, k]
+    }
+
+    /// What both forms share: bindings 0 and 3 to 5, and the functions that `finish` calls.
+    fn bound(&self, a: &Operand, b: &Operand, [m, _, k]: [usize; 3]) -> Bound {
+        let reach = |operand: &Operand, rows: usize| match operand {
+            Operand::Rows(_) => rows,
+            Operand::Panel(_) => 0,
+        };
+        let mut bound = Bound::default();
+        if let Some(cursor) = self.cursor {
+            bound = bound.with(Cursor::binding(0), cursor.view());
+            bound.text += "@group(0) @binding(0) var<uniform> cursor: vec4u;   // x: rows of C\n";
+            bound.text += "fn rows() -> u32 { return cursor.x; }\n";
+        } else {
+            bound.text += &format!("fn rows() -> u32 {{ return {m}u; }}\n");
+        }
+        let (a_rows, b_rows) = match self.form {
+            Form::Nn => (m, k),
+            Form::Nt => (m, b.rows()),
+            Form::Tn => (k, k),
+        };
+        bound = bound.read(a, 1, "a", reach(a, a_rows)).read(b, 2, "b", reach(b, b_rows));
+        bound = bound.write(self.c, 3, "c", m);
+        match (self.plus, self.c) {
+            (Plus::Nothing, _) => {
+                bound.text += "fn other_of(row: u32, quad: u32) -> vec4f { return vec4f(); }\n";
+            }
+            (Plus::Itself, Operand::Rows(c)) => {
+                let at = format!("c[row * {}u + quad]", c.pitch / 4);
+                bound.text += &format!("fn other_of(row: u32, quad: u32) -> vec4f {{ return {at}; }}\n");
+            }
+            (Plus::Itself, Operand::Panel(_)) => panic!("a texture is not added to"),
+            (Plus::Other(other), _) => {
+                assert_eq!((other.rows() >= m, other.cols()), (true, self.c.cols()), "what is added");
+                bound = bound.read(other, 5, "other", m);
+                bound.text += "fn other_of(row: u32, quad: u32) -> vec4f { return get_other(row, quad); }\n";
+            }
+        }
+        match self.bias {
+            None => bound.text += "fn bias_of(quad: u32) -> vec4f { return vec4f(); }\n",
+            Some(bias) => {
+                bound = bound.with(read(4, "bias").words(self.c.cols().next_multiple_of(4)), bias.clone());
+                bound.text += "@group(0) @binding(4) var<storage, read> bias: array<vec4f>;\n";
+                bound.text += "fn bias_of(quad: u32) -> vec4f { return bias[quad]; }\n";
+            }
+        }
+        bound
+    }
+
+    fn consts(&self) -> Consts {
+        Consts::default().u32("QUADS", self.c.cols().div_ceil(4))
+    }
+}
+
+const FINISH: &str = include_str!("../../../shaders/tensor/matmul.wgsl");
+
+/// What `finish` is made of, for a kernel that calls it.
+pub(super) struct Parts {
+    pub consts: Consts,
+    pub bound: Bound,
+    /// m, n and k.
+    pub sizes: [usize; 3],
+}
+
+impl Parts {
+    /// Of operands as they are.
+    pub fn of(product: &Product) -> Self {
+        Self::with(product, product.a, product.b)
+    }
+
+    fn with(product: &Product, a: &Operand, b: &Operand) -> Self {
+        let sizes = product.sizes();
+        Parts { consts: product.consts(), bound: product.bound(a, b, sizes), sizes }
+    }
+
+    /// The text before a kernel's own.
+    pub fn text(&self) -> String {
+        [self.bound.text.as_str(), FINISH].concat()
+    }
+}
+
+/// A product by what suits the variant and the number of rows.
+///
+/// # Panics
+/// If the sizes don't fit each other.
+pub fn record(product: &Product, tuning: &Tuning) -> Recording {
+    if textured(tuning) {
+        texel::record(product, tuning)
+    } else if product.form == Form::Nt && product.c.rows() <= FEW {
+        matvec::record(product, tuning)
+    } else if tuning.matrices && matrix::fits(product) {
+        matrix::record(product)
+    } else {
+        tile::record(product, &tuning.cut)
+    }
+}

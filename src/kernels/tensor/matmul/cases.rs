@@ -1,0 +1,164 @@
+//! Parity cases and benches of `matmul`.
+
+use super::{Cut, Form, Plus, Product, TILES, record};
+use crate::gpu::{Buffer, DType, Recording};
+use crate::kernels::Tuning;
+use crate::kernels::case::{Bench, Case, values, wide};
+use crate::kernels::given::{expect, held, input, output};
+use crate::kernels::tensor::cursor::Cursor;
+use crate::kernels::tensor::operand::Operand;
+use crate::reference::matmul::matmul;
+use half::f16;
+
+/// What a case has beside sizes.
+#[derive(Clone, Copy, Default)]
+pub struct Extras {
+    /// A bias.
+    pub bias: bool,
+    /// The product is added to what `c` holds.
+    pub add: bool,
+    /// The product is added to another matrix.
+    pub plus: bool,
+    /// Rows fewer than there may be.
+    pub fewer: usize,
+}
+
+/// A product of normal numbers, with its reference.
+pub fn case(name: String, form: Form, [m, n, k]: [usize; 3], extras: Extras, tuning: &Tuning) -> Case {
+    let (mut a, mut b) = (values(m * k, 1.0, 1), values(n * k, 1.0, 2));
+    if tuning.matrices {
+        // What is rounded is not the product's to be right about.
+        a.iter_mut().chain(&mut b).for_each(|x| *x = f16::from_f32(*x).to_f32());
+    }
+    let (was, bias) = (values(m * n, 1.0, 3), values(n, 1.0, 4));
+    let mut expected = matmul(form, &wide(&a), &wide(&b), [m, n, k]);
+    for (i, x) in expected.iter_mut().enumerate() {
+        let bias = if extras.bias { bias[i % n] as f64 } else { 0.0 };
+        let was = if extras.add || extras.plus { was[i] as f64 } else { 0.0 };
+        *x += bias + was;
+    }
+    expected.truncate((m - extras.fewer) * n);
+    let mut recording = Recording::default();
+    let a = input(&mut recording, "a", &a, if form == Form::Tn { m } else { k }, tuning);
+    let b = input(&mut recording, "b", &b, if form == Form::Nt { k } else { n }, tuning);
+    let c = match extras.add {
+        true => Operand::Rows(held("c", &was, n)),
+        false => output("c", m, n, tuning),
+    };
+    let other = input(&mut recording, "other", &was, n, tuning);
+    let bias = Buffer::holding("bias", &[&bias[..], &[0.0; 3]].concat()).view(DType::F32);
+    let cursor = Cursor::at(m - extras.fewer, 7);
+    let product = Product {
+        form,
+        a: &a,
+        b: &b,
+        c: &c,
+        bias: extras.bias.then_some(&bias),
+        plus: match (extras.add, extras.plus) {
+            (true, _) => Plus::Itself,
+            (_, true) => Plus::Other(&other),
+            _ => Plus::Nothing,
+        },
+        cursor: (extras.fewer > 0).then_some(&cursor),
+    };
+    recording.extend(record(&product, tuning));
+    expect(Case::new(name, recording), &c, &expected)
+}
+
+const FORMS: [(Form, &str); 3] = [(Form::Nn, "NN"), (Form::Nt, "NT"), (Form::Tn, "TN")];
+
+pub(in crate::kernels) fn cases(tuning: &Tuning) -> Vec<Case> {
+    let sizes = [[5, 3, 4], [17, 37, 20], [64, 65, 100], [33, 130, 68]];
+    let mut all = Vec::new();
+    for (form, word) in FORMS {
+        for size in sizes {
+            let name = format!("{word} {size:?}");
+            all.push(case(name, form, size, Extras::default(), tuning));
+        }
+    }
+    for [m, k] in [[1, 72], [2, 36], [4, 100]] {
+        let name = format!("NN {:?}", [m, 37, k]);
+        all.push(case(name, Form::Nn, [m, 37, k], Extras::default(), tuning));
+    }
+    let none = Extras::default();
+    for (what, extras) in [
+        ("with a bias", Extras { bias: true, ..none }),
+        ("added up", Extras { add: true, ..none }),
+        ("plus another, with a bias", Extras { bias: true, plus: true, ..none }),
+        ("of fewer rows", Extras { bias: true, fewer: 5, ..none }),
+    ] {
+        all.push(case(format!("NT [23, 41, 44] {what}"), Form::Nt, [23, 41, 44], extras, tuning));
+    }
+    if tuning.matrices {
+        for size in [[64, 128, 32], [129, 37, 68], [200, 300, 100], [128, 256, 512]] {
+            let extras = Extras { plus: true, bias: true, ..none };
+            all.push(case(format!("NT {size:?} by matrices"), Form::Nt, size, extras, tuning));
+        }
+    }
+    // Other tiles are for other cards; each goes through parity once.
+    if tuning.name == "gpu" {
+        for (most, tile) in TILES.iter().enumerate() {
+            let tuning = Tuning { cut: Cut { most, fill: 0 }, ..*tuning };
+            for (form, word) in FORMS {
+                let name = format!("{word} [70, 133, 36] in {}", tile.name);
+                all.push(case(name, form, [70, 133, 36], Extras { plus: true, ..none }, &tuning));
+            }
+        }
+    }
+    all
+}
+
+/// Operands of a product of so many numbers, in buffers.
+fn operands(form: Form, [m, n, k]: [usize; 3]) -> (Operand, Operand) {
+    let operand = |label, rows, cols, salt| Operand::Rows(held(label, &values(rows * cols, 1.0, salt), cols));
+    match form {
+        Form::Nn => (operand("a", m, k, 1), operand("b", k, n, 2)),
+        Form::Nt => (operand("a", m, k, 1), operand("b", n, k, 2)),
+        Form::Tn => (operand("a", k, m, 1), operand("b", k, n, 2)),
+    }
+}
+
+/// A product of so many numbers, copies to textures included where the variant makes them.
+pub fn bench(form: Form, size: [usize; 3], tuning: &Tuning) -> Recording {
+    let (a, b) = operands(form, size);
+    let c = Operand::new("c", size[0], size[1], tuning);
+    record(&Product { form, ..Product::nt(&a, &b, &c) }, tuning)
+}
+
+/// A linear layer's product in several ways, of the same numbers, for who times it.
+pub fn linear(size: [usize; 3], tunings: &[Tuning]) -> Vec<Recording> {
+    let (a, b) = operands(Form::Nt, size);
+    let one = |tuning: &Tuning| {
+        let c = Operand::new("c", size[0], size[1], tuning);
+        record(&Product::nt(&a, &b, &c), tuning)
+    };
+    tunings.iter().map(one).collect()
+}
+
+fn timed(form: Form, word: &str, [m, n, k]: [usize; 3], tuning: &Tuning, tile: &str) -> Bench {
+    Bench {
+        name: format!("{word} {m}×{k}→{n}{tile}"),
+        recording: bench(form, [m, n, k], tuning),
+        flops: 2.0 * (m * n * k) as f64,
+        bytes: 4.0 * (m * n + m * k + n * k) as f64,
+    }
+}
+
+pub(in crate::kernels) fn benches(tuning: &Tuning) -> Vec<Bench> {
+    let sizes = [[1024, 1024, 1024], [4096, 688, 256]];
+    let mut all: Vec<Bench> = Vec::new();
+    for (form, word) in FORMS {
+        all.extend(sizes.iter().map(|size| timed(form, word, *size, tuning, "")));
+    }
+    if !crate::kernels::tensor::operand::textured(tuning) && tuning.workgroup > 8 {
+        if tuning.matrices {
+            all.push(timed(Form::Nt, "NT", [4096, 4096, 4096], tuning, " by matrices"));
+        }
+        for (most, tile) in TILES.iter().enumerate() {
+            let tuning = Tuning { cut: Cut { most, fill: 0 }, matrices: false, ..*tuning };
+            all.push(timed(Form::Nt, "NT", [1024, 1024, 1024], &tuning, &format!(" in {}", tile.name)));
+            all.push(timed(Form::Nt, "NT", [4096, 4096, 4096], &tuning, &format!(" in {}", tile.name)));
+        }
+    }
+    all
+}

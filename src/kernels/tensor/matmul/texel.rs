@@ -1,0 +1,167 @@
+//! The product by texels: a subgroup has a tile of C in registers, lanes side by side along its columns, and hands the
+//! numbers of A round by shuffles between constant lanes. Software adapters load a texel five to forty times as fast as
+//! a vec4 of a buffer (docs/PERFORMANCE.md).
+
+use super::{Form, Parts, Product};
+use crate::gpu::Recording;
+use crate::kernels::tensor::operand::{Operand, stride};
+use crate::kernels::{Entry, Tuning, program};
+use std::fmt::Write;
+
+/// Rows of a tile: as many as there are, up to the most that pay.
+fn tile_rows(form: Form, rows: usize) -> usize {
+    match rows {
+        1 if form != Form::Tn => 1,
+        2..=4 if form != Form::Tn => 4,
+        0..64 => 16,
+        // A texel of B serves so many rows; what of C is not at work waits in a processor's first cache.
+        _ => 64,
+    }
+}
+
+/// Tiles one below the other that follow each other: their rows of A stay in a processor's second cache while all columns
+/// of B pass by once.
+const BELOW: usize = 8;
+
+pub(super) fn record(product: &Product, tuning: &Tuning) -> Recording {
+    let mut recording = Recording::default();
+    let a = Operand::Panel(product.a.panel(&mut recording));
+    let b = Operand::Panel(product.b.panel(&mut recording));
+    let parts = Parts::with(product, &a, &b);
+    let [m, n, k] = parts.sizes;
+    let shape = Shape { lanes: tuning.subgroup, rows: tile_rows(product.form, m), form: product.form };
+    let blocks = k.div_ceil(shape.depth());
+    debug_assert!(blocks * shape.depth() <= 4 * stride(k));
+    let entry = Entry {
+        kernel: "matmul",
+        name: "matmul",
+        workgroup: shape.lanes,
+        shared_bytes: 0,
+        loops: blocks as u64,
+    };
+    let text = parts.text();
+    let consts = parts.consts.u32("BLOCKS", blocks);
+    let program = program(entry, &[&text, &shape.text()], consts, parts.bound.bindings);
+    let tiles = m.div_ceil(shape.rows);
+    let groups = [tiles.min(BELOW), n.div_ceil(4 * shape.lanes), tiles.div_ceil(BELOW)];
+    recording.launch(program, parts.bound.resources, groups.map(|n| n as u32));
+    recording
+}
+
+/// A tile: `rows` × 4 `lanes` of C.
+struct Shape {
+    lanes: usize,
+    rows: usize,
+    form: Form,
+}
+
+impl Shape {
+    /// k's of a block: what is loaded before any of it is multiplied.
+    fn depth(&self) -> usize {
+        match self.form {
+            Form::Tn => self.lanes,
+            // A texel of A is four k's of a row; fewer rows than lanes leave lanes for further k's.
+            _ => 4 * (self.lanes / self.rows).max(2),
+        }
+    }
+
+    /// vec4 of A that a lane loads in a block.
+    fn loads(&self) -> usize {
+        match self.form {
+            Form::Tn => self.rows / 4,
+            _ => (self.rows * self.depth()).div_ceil(4 * self.lanes),
+        }
+    }
+
+    /// Where element (row, k) of a block of A is: `a<load>.<component>` of a lane.
+    fn place(&self, row: usize, k: usize) -> (usize, usize, usize) {
+        match self.form {
+            Form::Tn => (row / 4, row % 4, k),
+            _ if self.rows >= self.lanes => {
+                ((row / self.lanes) * self.depth() / 4 + k / 4, k % 4, row % self.lanes)
+            }
+            _ => {
+                let flat = k / 4 * self.rows + row;
+                (flat / self.lanes, k % 4, flat % self.lanes)
+            }
+        }
+    }
+
+    /// The row and the vec4 of A that a lane's load is of, as the shader counts them.
+    fn load_of_a(&self, load: usize) -> String {
+        let (lanes, rows, quads) = (self.lanes, self.rows, self.depth() / 4);
+        match self.form {
+            Form::Tn => format!("get_a(block * {lanes}u + lane, tile * {}u + {load}u)", rows / 4),
+            _ if rows >= lanes => format!(
+                "get_a(tile * {rows}u + {}u + lane, block * {quads}u + {}u)",
+                load / quads * lanes,
+                load % quads
+            ),
+            _ => format!(
+                "get_a(tile * {rows}u + lane % {rows}u, block * {quads}u + {}u + lane / {rows}u)",
+                load * (lanes / rows)
+            ),
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut w = String::new();
+        self.write(&mut w).expect("a string takes it");
+        w
+    }
+
+    fn write(&self, w: &mut String) -> std::fmt::Result {
+        let (lanes, rows, depth) = (self.lanes, self.rows, self.depth());
+        writeln!(w, "@compute @workgroup_size({lanes})")?;
+        writeln!(
+            w,
+            "fn matmul(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {{"
+        )?;
+        writeln!(w, "  let tile = group.z * {BELOW}u + group.x;")?;
+        // The last group of tiles may reach below the last one.
+        writeln!(w, "  if (tile * {rows}u >= rows()) {{ return; }}")?;
+        writeln!(w, "  let quad = group.y * {lanes}u + lane;")?;
+        for row in 0..rows {
+            writeln!(w, "  var c{row} = vec4f();")?;
+        }
+        writeln!(w, "  for (var block = 0u; block < BLOCKS; block++) {{")?;
+        // All loads of the block first.
+        for load in 0..self.loads() {
+            writeln!(w, "    let a{load} = {};", self.load_of_a(load))?;
+        }
+        if self.form == Form::Nt {
+            for q in 0..depth / 4 {
+                for j in 0..4 {
+                    writeln!(
+                        w,
+                        "    let t{q}_{j} = get_b(4u * quad + {j}u, block * {}u + {q}u);",
+                        depth / 4
+                    )?;
+                }
+                for (k, x) in ["x", "y", "z", "w"].iter().enumerate() {
+                    let at = 4 * q + k;
+                    writeln!(w, "    let b{at} = vec4f(t{q}_0.{x}, t{q}_1.{x}, t{q}_2.{x}, t{q}_3.{x});")?;
+                }
+            }
+        } else {
+            for k in 0..depth {
+                writeln!(w, "    let b{k} = get_b(block * {depth}u + {k}u, quad);")?;
+            }
+        }
+        // Then row by row: what a block adds to a row is summed in registers, by halves, and then added.
+        for row in 0..rows {
+            let term = |k: usize| {
+                let (load, component, lane) = self.place(row, k);
+                let x = ["x", "y", "z", "w"][component];
+                format!("subgroupBroadcast(a{load}.{x}, {lane}u) * b{k}")
+            };
+            let half = |from: usize| (from..from + depth / 2).map(term).collect::<Vec<_>>().join(" + ");
+            writeln!(w, "    c{row} += ({}) + ({});", half(0), half(depth / 2))?;
+        }
+        writeln!(w, "  }}")?;
+        for row in 0..rows {
+            writeln!(w, "  finish(tile * {rows}u + {row}u, quad, c{row});")?;
+        }
+        writeln!(w, "}}")
+    }
+}

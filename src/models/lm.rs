@@ -1,0 +1,17 @@
+//! Language models: decoders whose activations are arrays in device memory, a launch an operation.
+//!
+//! The decoder is Llama's (Touvron et al. 2023, arXiv 2302.13971): RMSNorm, rotary positions, softmax attention with grouped
+//! key/value heads, SwiGLU. Parameters have Hugging Face's names.
+
+mod forward;
+mod plan;
+mod runner;
+mod sample;
+pub mod table;
+mod weights;
+
+pub use forward::{Activations, Head};
+pub use plan::{MemoryPlan, inference, training};
+pub use runner::{Room, Runner};
+pub use sample::Sampler;
+pub use weights::Weights;
