@@ -45,11 +45,18 @@ class Decoder:
         header = gguf_read.Header(path)
         arch = header.metadata["general.architecture"]
         key = lambda name, default=None: header.metadata.get(f"{arch}.{name}", default)
+        if arch not in ("llama", "qwen2"):
+            raise SystemExit(f"{path}: architecture {arch} is not one of llama and qwen2")
         self.layers, self.width = key("block_count"), key("embedding_length")
         self.heads = key("attention.head_count")
         self.groups = key("attention.head_count_kv", self.heads)
         self.dim = key("attention.key_length", self.width // self.heads)
         self.eps, self.theta = key("attention.layer_norm_rms_epsilon"), key("rope.freq_base", 1e4)
+        self.tied = "output.weight" not in header.tensors
+        if key("rope.scaling.type", "none") != "none" or "rope_freqs.weight" in header.tensors:
+            raise SystemExit(f"{path}: scaled rotary positions are not in the definition")
+        if key("rope.dimension_count", self.dim) != self.dim:
+            raise SystemExit(f"{path}: a rotation of parts of a head is not in the definition")
         self.w = {}
         for name in header.tensors:
             value = torch.from_numpy(header.tensor(name))
@@ -69,10 +76,18 @@ class Decoder:
         self.groups = config.get("num_key_value_heads", self.heads)
         self.dim = config.get("head_dim") or self.width // self.heads
         self.eps = config["rms_norm_eps"]
-        self.theta = config.get("rope_theta") or config.get("rope_parameters", {}).get("rope_theta", 1e4)
+        rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+        if rope.get("rope_type", rope.get("type", "default")) != "default":
+            raise SystemExit(f"{path}: scaled rotary positions are not in the definition")
+        self.theta = config.get("rope_theta") or rope.get("rope_theta", 1e4)
+        self.tied = config.get("tie_word_embeddings", False)
+        index = path / "model.safetensors.index.json"
+        files = ["model.safetensors"]
+        if index.exists():
+            files = sorted(set(json.loads(index.read_text())["weight_map"].values()))
         self.w = {}
-        for file in sorted(path.glob("*.safetensors")):
-            self.w.update(load_file(file))
+        for file in files:
+            self.w.update(load_file(path / file))
 
     def norm(self, x, name):
         return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.eps) * self.w[f"{name}.weight"]
@@ -116,5 +131,4 @@ class Decoder:
             gate = torch.nn.functional.silu(self.linear(h, f"{name}.mlp.gate_proj"))
             x = x + self.linear(gate * self.linear(h, f"{name}.mlp.up_proj"), f"{name}.mlp.down_proj")
         x = self.norm(x[-1:] if last else x, "model.norm")
-        head = "lm_head" if "lm_head.weight" in self.w else "model.embed_tokens"
-        return self.linear(x, head)
+        return self.linear(x, "model.embed_tokens" if self.tied else "lm_head")
