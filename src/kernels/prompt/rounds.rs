@@ -217,7 +217,7 @@ mod tests {
 
     fn programs() -> Vec<(String, Program)> {
         let mut all = Vec::new();
-        // Blocks of the tensor wing have lengths of their own.
+        // What works on arrays in memory has lengths of its own.
         let counted = KERNELS.iter().filter(|kernel| matches!(kernel.wing, "shared" | "prompt"));
         for (variant, kernel) in VARIANTS.iter().flat_map(|v| counted.clone().map(move |k| (v, k))) {
             let cases = (kernel.cases)(variant).into_iter().map(|case| (case.name, case.recording));
