@@ -84,6 +84,36 @@ fn each(count: usize, line: impl Fn(usize) -> String) -> String {
     (0..count).map(|i| line(i) + "\n").collect()
 }
 
+/// The entry point of a form whose workgroup has a query a lane: what `load` begins with and `block` does with the keys from
+/// `j0` on, so many at a time.
+fn query_a_lane(d4: usize, lanes: usize, keys: usize, load: &str, block: &str) -> String {
+    format!(
+        "@compute @workgroup_size({lanes})
+fn attention(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {{
+  let first = group.x * {lanes}u;
+  if (first >= cursor.x) {{ return; }}
+  let row = min(first + lane, cursor.x - 1u);
+  let own = group.y * D4;
+  let shared_ = group.y / SHARING * D4;
+{load}  let place = cursor.y + row;
+  let start = start_of(row);
+  // Sequences begin one behind the other: the first row's is the first.
+  let from_ = start_of(first) / {keys}u;
+  let last = cursor.y + min(first + {lanes}u, cursor.x) - 1u;
+  var most = LEAST;
+  var sum = 0.0;
+{outs}  for (var block = 0u; block <= last / {keys}u - from_; block++) {{
+    let j0 = (from_ + block) * {keys}u;
+{block}  }}
+  if (first + lane < cursor.x) {{
+{put}  }}
+}}
+",
+        outs = each(d4, |i| format!("  var o{i} = vec4f();")),
+        put = each(d4, |i| format!("    put_out(row, own + {i}u, softmaxed(o{i}, sum));")),
+    )
+}
+
 /// What scores of keys `j0 + 0 …` in `s0 …` do to the largest, the sum and `rescale`: `p0 …` are left, 0 of what is not seen.
 fn softmax(keys: usize, j0: &str) -> String {
     let seen = each(keys, |j| format!("    let seen{j} = {j0} + {j}u <= place && {j0} + {j}u >= start;"));

@@ -1,6 +1,6 @@
 //! `matmul`: products of matrices, as tiles of texels or of workgroup memory.
 
-pub mod cases;
+pub(crate) mod cases;
 mod matrix;
 mod texel;
 mod tile;

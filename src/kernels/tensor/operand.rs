@@ -220,52 +220,47 @@ impl Operand {
 
     /// The text that declares it at a binding, with `get_<name>(row, quad)` or `put_<name>(row, quad, value)`.
     pub(super) fn declare(&self, index: u32, name: &'static str, writes: bool, reach: usize) -> Declared {
-        match self {
+        let (mode, access) = match (self, writes) {
+            (Operand::Rows(_), true) => ("read_write", Access::ReadWrite),
+            (Operand::Rows(_), false) => ("read", Access::Read),
+            (Operand::Panel(panel), true) => ("write", Access::TextureWrite(panel.texture.texels())),
+            (Operand::Panel(panel), false) => ("read", Access::TextureRead(panel.texture.texels())),
+        };
+        let binding = Binding::new(index, name, access);
+        let (variable, get, put, binding, resource) = match self {
             Operand::Rows(rows) => {
-                let access = if writes { Access::ReadWrite } else { Access::Read };
-                let mode = if writes { "read_write" } else { "read" };
-                let pitch = rows.pitch / 4;
                 let half = rows.view.dtype() == DType::F16;
                 assert!(!(half && writes), "`{name}` is written in half precision");
-                let (kind, wide) = if half { ("vec4<f16>", "vec4f") } else { ("vec4f", "") };
-                let text = format!(
-                    "@group(0) @binding({index}) var<storage, {mode}> {name}: array<{kind}>;\n{}",
-                    match writes {
-                        true => format!(
-                            "fn put_{name}(row: u32, quad: u32, value: vec4f) {{ {name}[row * {pitch}u + quad] = value; }}\n"
-                        ),
-                        false => format!(
-                            "fn get_{name}(row: u32, quad: u32) -> vec4f {{ return {wide}({name}[row * {pitch}u + quad]); }}\n"
-                        ),
-                    }
-                );
-                let binding =
-                    Binding::new(index, name, access).words(rows.words(reach) / if half { 2 } else { 1 });
-                Declared { text, binding, resource: rows.view.clone().into() }
+                let (kind, wide, share) = if half { ("vec4<f16>", "vec4f", 2) } else { ("vec4f", "", 1) };
+                let at = format!("{name}[row * {}u + quad]", rows.pitch / 4);
+                (
+                    format!("var<storage, {mode}> {name}: array<{kind}>"),
+                    format!("return {wide}({at})"),
+                    format!("{at} = value"),
+                    binding.words(rows.words(reach) / share),
+                    rows.view.clone().into(),
+                )
             }
             Operand::Panel(panel) => {
-                let texels = panel.texture.texels();
-                let access = if writes { Access::TextureWrite(texels) } else { Access::TextureRead(texels) };
-                let mode = if writes { "write" } else { "read" };
                 let at = match panel.left {
                     0 => "vec2u(quad, row)".to_string(),
                     left => format!("vec2u({left}u + quad, row)"),
                 };
-                let text = format!(
-                    "@group(0) @binding({index}) var {name}: texture_storage_2d<rgba32float, {mode}>;\n{}",
-                    match writes {
-                        true => format!(
-                            "fn put_{name}(row: u32, quad: u32, value: vec4f) {{ textureStore({name}, {at}, value); }}\n"
-                        ),
-                        false => format!(
-                            "fn get_{name}(row: u32, quad: u32) -> vec4f {{ return textureLoad({name}, {at}); }}\n"
-                        ),
-                    }
-                );
-                let resource = panel.texture.clone().into();
-                Declared { text, binding: Binding::new(index, name, access), resource }
+                (
+                    format!("var {name}: texture_storage_2d<rgba32float, {mode}>"),
+                    format!("return textureLoad({name}, {at})"),
+                    format!("textureStore({name}, {at}, value)"),
+                    binding,
+                    panel.texture.clone().into(),
+                )
             }
-        }
+        };
+        let function = match writes {
+            true => format!("fn put_{name}(row: u32, quad: u32, value: vec4f) {{ {put}; }}"),
+            false => format!("fn get_{name}(row: u32, quad: u32) -> vec4f {{ {get}; }}"),
+        };
+        let text = format!("@group(0) @binding({index}) {variable};\n{function}\n");
+        Declared { text, binding, resource }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A weight on the device, in as many pieces as the device's limits ask for.
 
 use super::operand::{Operand, Panel, Rows, texels, textured};
-use crate::gpu::{Buffer, DType, Recording, View};
+use crate::gpu::{Buffer, DType, Recording};
 use crate::kernels::Tuning;
 use crate::kernels::given;
 use half::f16;
@@ -58,24 +58,6 @@ impl Weight {
             Piece { rows: start..from, operand }
         };
         Weight { pieces: operands.into_iter().map(piece).collect(), rows, cols }
-    }
-
-    /// Bytes of its buffers or its texture.
-    pub fn bytes(&self) -> u64 {
-        let texture = self.pieces.iter().find_map(|piece| match &piece.operand {
-            Operand::Panel(panel) => Some(panel.texture.bytes()),
-            Operand::Rows(_) => None,
-        });
-        let of = |view: &View| view.buffer().bytes();
-        texture.unwrap_or_else(|| {
-            self.pieces
-                .iter()
-                .filter_map(|piece| match &piece.operand {
-                    Operand::Rows(rows) => Some(of(&rows.view)),
-                    Operand::Panel(_) => None,
-                })
-                .sum()
-        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! A workgroup has a query an invocation; blocks of keys and values pass through workgroup memory.
 
-use super::{Form, each, softmax};
+use super::{Form, each, query_a_lane, softmax};
 use crate::kernels::tensor::rope::Heads;
 
 /// Bytes of workgroup memory for a block: what every device has.
@@ -23,25 +23,9 @@ pub(super) fn form(heads: Heads, workgroup: usize) -> Form {
             .collect::<String>();
         format!("    o{i} = o{i} * rescale{terms};")
     });
-    let text = format!(
-        "var<workgroup> block_keys: array<vec4f, {room}>;     // [{keys}, D4]
-var<workgroup> block_values: array<vec4f, {room}>;   // [{keys}, D4]
-@compute @workgroup_size({workgroup})
-fn attention(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {{
-  let first = group.x * {workgroup}u;
-  if (first >= cursor.x) {{ return; }}
-  let row = min(first + lane, cursor.x - 1u);
-  let own = group.y * D4;
-  let shared_ = group.y / SHARING * D4;
-  let place = cursor.y + row;
-  let start = start_of(row);
-  let from_ = start_of(first) / {keys}u;
-  let last = cursor.y + min(first + {workgroup}u, cursor.x) - 1u;
-  var most = LEAST;
-  var sum = 0.0;
-{outs}  for (var block = 0u; block <= last / {keys}u - from_; block++) {{
-    let j0 = (from_ + block) * {keys}u;
-    workgroupBarrier();
+    let (room, softmax) = (keys * d4, softmax(TOGETHER, "j0 + j"));
+    let block = format!(
+        "    workgroupBarrier();
     for (var i = lane; i < {room}u; i += WG) {{
       let key = min(j0 + i / D4, last);
       block_keys[i] = get_keys(key, shared_ + i % D4);
@@ -51,16 +35,14 @@ fn attention(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) 
     for (var turn = 0u; turn < {turns}u; turn++) {{
     let j = turn * {TOGETHER}u;
 {scores}{softmax}{sums}    }}
-  }}
-  if (first + lane < cursor.x) {{
-{put}  }}
-}}
 ",
-        room = keys * d4,
         turns = keys / TOGETHER,
-        outs = each(d4, |i| format!("  var o{i} = vec4f();")),
-        softmax = softmax(TOGETHER, "j0 + j"),
-        put = each(d4, |i| format!("    put_out(row, own + {i}u, softmaxed(o{i}, sum));")),
     );
+    let shared = format!(
+        "var<workgroup> block_keys: array<vec4f, {room}>;     // [{keys}, D4]
+var<workgroup> block_values: array<vec4f, {room}>;   // [{keys}, D4]
+"
+    );
+    let text = shared + &query_a_lane(d4, workgroup, keys, "", &block);
     Form { text, workgroup, queries: workgroup, keys, shared_bytes: 32 * keys * d4 }
 }
