@@ -89,31 +89,33 @@ fn about(model: &Pretrained) -> Result<String> {
     ))
 }
 
+/// A tensor's name, with a star for its layer.
+fn starred(name: &str) -> String {
+    let parts = name.strip_prefix("model.layers.").and_then(|rest| rest.split_once('.'));
+    match parts {
+        Some((layer, rest)) if layer.parse::<usize>().is_ok() => format!("model.layers.*.{rest}"),
+        _ => name.to_string(),
+    }
+}
+
 /// A row a tensor; those that all layers have alike in one.
 fn tensors(all: &[Stored]) -> Vec<Vec<String>> {
-    let mut rows = vec![["tensor", "shape", "kind", "times", "parameters"].map(String::from).to_vec()];
-    let part = |name: &str| -> Option<(usize, String)> {
-        let (layer, rest) = name.strip_prefix("model.layers.")?.split_once('.')?;
-        Some((layer.parse().ok()?, rest.to_string()))
-    };
-    let mut seen: Vec<(String, Vec<usize>, String)> = Vec::new();
+    let mut alike: Vec<(String, &Stored, usize)> = Vec::new();
     for stored in all {
-        let name = part(&stored.name)
-            .map_or_else(|| stored.name.clone(), |(_, rest)| format!("model.layers.*.{rest}"));
-        let kind = (name.clone(), stored.shape.clone(), stored.kind.clone());
-        if seen.contains(&kind) {
-            continue;
-        }
-        let alike = |other: &&Stored| {
-            let other_name = part(&other.name)
-                .map_or_else(|| other.name.clone(), |(_, rest)| format!("model.layers.*.{rest}"));
-            (other_name, &other.shape, &other.kind) == (name.clone(), &stored.shape, &stored.kind)
+        let name = starred(&stored.name);
+        let same = |(other, first, _): &&mut (String, &Stored, usize)| {
+            (other as &String, &first.shape, &first.kind) == (&name, &stored.shape, &stored.kind)
         };
-        let times = all.iter().filter(alike).count();
+        match alike.iter_mut().find(same) {
+            Some((_, _, times)) => *times += 1,
+            None => alike.push((name, stored, 1)),
+        }
+    }
+    let row = |(name, stored, times): (String, &Stored, usize)| {
         let elements = stored.shape.iter().product::<usize>() * times;
         let shape = stored.shape.iter().map(usize::to_string).collect::<Vec<_>>().join("×");
-        rows.push(vec![name, shape, stored.kind.clone(), times.to_string(), grouped(elements as u64)]);
-        seen.push(kind);
-    }
-    rows
+        vec![name, shape, stored.kind.clone(), times.to_string(), grouped(elements as u64)]
+    };
+    let header = ["tensor", "shape", "kind", "times", "parameters"].map(String::from).to_vec();
+    std::iter::once(header).chain(alike.into_iter().map(row)).collect()
 }

@@ -69,12 +69,12 @@ struct Sum {
 /// The score of a text.
 ///
 /// # Errors
-/// A text of fewer than two tokens, or one that is beyond the vocabulary of `rows`; a device failure.
+/// A text of fewer than two tokens, or one that is beyond the model's vocabulary; a device failure.
 pub fn score(
     path: &Path,
     text: &str,
     tokenizer: &Tokenizer,
-    (runner, rows): (&mut Runner, usize),
+    runner: &mut Runner,
     by: Windows,
     engine: &Engine,
 ) -> Result<Score> {
@@ -83,6 +83,7 @@ pub fn score(
         let message = format!("has {} tokens; there is something to foretell from two on", ids.len());
         return Err(Error::file(path, message));
     }
+    let rows = runner.vocabulary();
     if let Some(id) = ids.iter().find(|id| **id as usize >= rows) {
         return Err(Error::file(path, format!("holds token {id}, beyond the model's {rows}")));
     }

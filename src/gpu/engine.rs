@@ -115,13 +115,16 @@ impl Engine {
     /// # Errors
     /// A limit the adapter doesn't offer, with the kernel's name; a device failure.
     pub fn submit(&self, recording: &Recording, times: u64) -> Result<()> {
-        let ready = self.ready(recording)?;
+        self.submit_ready(&self.ready(recording)?, times)
+    }
+
+    fn submit_ready(&self, ready: &[Ready], times: u64) -> Result<()> {
         let mut rounds = times;
         if times > 0 && ready.iter().any(|command| command.fresh().is_some()) {
-            self.first_round(&ready)?;
+            self.first_round(ready)?;
             rounds -= 1;
         }
-        let all: Vec<&Ready> = (0..rounds).flat_map(|_| &ready).collect();
+        let all: Vec<&Ready> = (0..rounds).flat_map(|_| ready).collect();
         if all.is_empty() { self.fault.check() } else { self.submit_all(&all) }
     }
 
@@ -155,10 +158,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::submit`].
     pub fn run(&self, prepared: &Prepared) -> Result<()> {
-        if prepared.ready.iter().any(|command| command.fresh().is_some()) {
-            return self.first_round(&prepared.ready);
-        }
-        self.submit_all(&prepared.ready.iter().collect::<Vec<_>>())
+        self.submit_ready(&prepared.ready, 1)
     }
 
     fn submit_all(&self, commands: &[&Ready]) -> Result<()> {

@@ -83,8 +83,7 @@ pub fn decoder(gguf: &Gguf) -> Result<(String, Decoder)> {
             shown(kind)
         )));
     }
-    if find(gguf, "rope_freqs.weight").is_some() || gguf.tensors.iter().any(|t| t.name == "rope_freqs.weight")
-    {
+    if gguf.tensors.iter().any(|tensor| tensor.name == "rope_freqs.weight") {
         return Err(wrong("scales its rotation by `rope_freqs.weight`, which floe doesn't compute".into()));
     }
     let width = size(asked("embedding_length")?);

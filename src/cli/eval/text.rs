@@ -47,10 +47,9 @@ pub fn run(asked: &Asked) -> Result<()> {
     }
     let by = Windows { context, stride, most: asked.windows.map_or(usize::MAX, |n| n as usize) };
     let mut runner = loaded.runner(Room { rows: context, tokens: context }, true)?;
-    let rows = loaded.model.decoder().vocabulary;
     let mut scores = Vec::new();
     for (path, text) in asked.texts.iter().zip(&texts) {
-        scores.push(score(path, text, &loaded.tokenizer, (&mut runner, rows), by, &loaded.engine)?);
+        scores.push(score(path, text, &loaded.tokenizer, &mut runner, by, &loaded.engine)?);
     }
     loaded.say_memory();
     match asked.out {

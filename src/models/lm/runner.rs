@@ -64,6 +64,11 @@ impl Runner {
         }
     }
 
+    /// Tokens that it knows.
+    pub fn vocabulary(&self) -> usize {
+        self.weights.decoder.vocabulary
+    }
+
     /// Tokens that have been seen.
     pub fn past(&self) -> usize {
         self.past
@@ -118,7 +123,7 @@ impl Runner {
         mut take: impl FnMut(&[f32]) -> Result<()>,
     ) -> Result<()> {
         self.past = 0;
-        let vocabulary = self.weights.decoder.vocabulary;
+        let vocabulary = self.vocabulary();
         let logits = Rows::new("logits", self.room.rows, vocabulary);
         let head = Head::All(logits.clone());
         for chunk in ids.chunks(self.room.rows) {
@@ -167,7 +172,7 @@ impl Runner {
 
     /// Puts tokens and their place where passes read them.
     fn put(&self, engine: &Engine, ids: &[u32]) -> Result<()> {
-        let vocabulary = self.weights.decoder.vocabulary;
+        let vocabulary = self.vocabulary();
         assert!(ids.iter().all(|&id| (id as usize) < vocabulary), "ids below {vocabulary}");
         engine.write(&self.activations.ids, ids)?;
         engine.write(&self.activations.cursor.0, &[ids.len() as u32, self.past as u32, 0, 0])
