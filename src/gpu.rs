@@ -15,7 +15,7 @@ mod texture;
 pub mod wgsl;
 
 pub use buffer::{ALIGN, Buffer, DType, View};
-pub use device::{AdapterSummary, adapters, open};
+pub use device::{AdapterSummary, adapters, open, open_with};
 pub use engine::{Engine, Launch, Prepared, ReadBack};
 pub use ledger::{Held, Ledger};
 #[cfg(not(target_vendor = "apple"))]

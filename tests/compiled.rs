@@ -9,6 +9,7 @@ mod radeon {
     use super::common::*;
     use floe::bench::compiled::{Report, Row};
     use floe::kernels::VARIANTS;
+    use std::collections::HashMap;
     use std::path::{Path, PathBuf};
 
     /// The manifest of Mesa's AMD driver, which comes with its software driver. A test without it fails.
@@ -73,6 +74,52 @@ mod radeon {
     #[test]
     fn nothing_spills_on_rdna3() {
         nothing_spills("gfx1100");
+    }
+
+    /// Of a program's assembly the smallest loop that multiplies and adds: its vector instructions, and those that do.
+    fn inner_loop(assembly: &str) -> Option<[usize; 2]> {
+        let (mut labels, mut code) = (HashMap::new(), Vec::new());
+        for line in assembly.lines().map(str::trim) {
+            match line.strip_suffix(':') {
+                Some(label) if label.starts_with("BB") => {
+                    labels.insert(label, code.len());
+                }
+                _ => code.push(line),
+            }
+        }
+        let back = code
+            .iter()
+            .enumerate()
+            .filter(|(_, line)| line.starts_with("s_cbranch") || line.starts_with("s_branch"));
+        let loops = back.filter_map(|(end, line)| {
+            let start = *labels.get(line.split_whitespace().nth(1)?)?;
+            (start <= end).then(|| &code[start..=end])
+        });
+        let count = |code: &[&str]| {
+            let vector = code.iter().filter(|line| line.starts_with("v_"));
+            [
+                vector.clone().count(),
+                vector.filter(|line| line.contains("fma") || line.contains("fmac")).count(),
+            ]
+        };
+        loops.map(count).filter(|[_, adds]| *adds > 0).min_by_key(|[all, _]| *all)
+    }
+
+    /// At least 70 % of the vector instructions of the product's inner loop are multiply-adds.
+    #[test]
+    fn products_multiply_and_add() {
+        for chip in ["navi21", "gfx1100"] {
+            let mut command = floe_for(chip);
+            // Mesa writes what it compiles to standard error, and nothing of what it has kept.
+            command.env("RADV_DEBUG", "shaders").env("MESA_SHADER_CACHE_DISABLE", "true");
+            let said = said(command.args(["bench", "--compiled", "--only", "matmul", "--variant", "gpu"]));
+            assert_eq!(said.code, 0, "{}", said.err);
+            let loops: Vec<[usize; 2]> = said.err.split("disasm:").skip(1).filter_map(inner_loop).collect();
+            assert!(loops.len() >= 9, "{chip}: {loops:?}");
+            for [all, adds] in loops {
+                assert!(10 * adds >= 7 * all, "{chip}: {adds} of {all} are multiply-adds");
+            }
+        }
     }
 
     #[test]

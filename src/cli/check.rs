@@ -19,7 +19,8 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<()> {
-    let (engine, tuning) = args.device.open()?;
+    // What is wrong here is to be shown, not refused.
+    let (engine, tuning, _) = args.device.open_unproved(None)?;
     print(&line(["", "kernel", "rms", "max", "case"]))?;
     let rows = check::all(&engine, &tuning, &args.only, |row| print(&shown(row)));
     let rows = rows.map_err(|e| of_flag("--only", e))?;

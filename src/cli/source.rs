@@ -1,11 +1,12 @@
 //! Arguments that several commands share.
 
 use super::mend::of_flag;
+use crate::check;
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
 use crate::gpu::{self, Engine};
 use crate::job::Experiment;
-use crate::kernels::Tuning;
+use crate::kernels::{KERNELS, Tuning, VARIANTS};
 use crate::store::atomic::is_special;
 use crate::store::rundir::{Begun, Chosen};
 use crate::train::finished::Found;
@@ -105,7 +106,12 @@ pub struct Adapter {
 
 impl Adapter {
     pub fn open(&self) -> Result<Engine> {
-        let engine = gpu::open(&self.device).map_err(|e| of_flag("--device", e))?;
+        self.open_with(false)
+    }
+
+    /// With cooperative matrices where they are asked for.
+    fn open_with(&self, matrices: bool) -> Result<Engine> {
+        let engine = gpu::open_with(&self.device, matrices).map_err(|e| of_flag("--device", e))?;
         let adapter = engine.adapter();
         log::info!("{} ({}, {} {})", adapter.name, adapter.backend, adapter.driver, adapter.driver_info);
         Ok(engine)
@@ -135,6 +141,13 @@ impl Device {
     /// # Errors
     /// `--variant` is another, or the device has not the means for it.
     pub fn open_for(&self, begun: Option<Begun>) -> Result<(Engine, Tuning, Chosen)> {
+        let (engine, tuning, chosen) = self.open_unproved(begun)?;
+        prove(&engine, &tuning)?;
+        Ok((engine, tuning, chosen))
+    }
+
+    /// The same whether or not products are right there, for who is to find out.
+    pub fn open_unproved(&self, begun: Option<Begun>) -> Result<(Engine, Tuning, Chosen)> {
         if let (Some(begun), Some(asked)) = (&begun, &self.variant)
             && begun.variant != *asked
         {
@@ -144,7 +157,10 @@ impl Device {
                 begun.variant
             )));
         }
-        let engine = self.adapter.open()?;
+        let name = begun.as_ref().map(|begun| &begun.variant).or(self.variant.as_ref());
+        let matrices =
+            VARIANTS.iter().any(|variant| variant.matrices && Some(variant.name) == name.map(|n| n.as_str()));
+        let engine = self.adapter.open_with(matrices)?;
         let adapter = engine.adapter();
         let (tuning, chosen) = match (begun, &self.variant) {
             (Some(begun), _) => {
@@ -170,6 +186,26 @@ impl Device {
             },
         };
         Ok((engine, tuning, chosen))
+    }
+}
+
+/// Holds that cooperative matrices, which some drivers get wrong, give the products of the definition on this adapter: a
+/// variant of them is taken only after that.
+fn prove(engine: &Engine, tuning: &Tuning) -> Result<()> {
+    if !tuning.matrices {
+        return Ok(());
+    }
+    let kernel = KERNELS.iter().find(|kernel| kernel.stem == "matmul").expect("a registered kernel");
+    let rows = check::of(kernel, engine, tuning)?;
+    match rows.iter().find(|row| !row.passes()) {
+        None => Ok(()),
+        Some(red) => Err(Error::Parity(format!(
+            "variant `{}` is not taken on {}: its products are wrong there (matmul: {}: {}); leave --variant out",
+            tuning.name,
+            engine.adapter().name,
+            red.case,
+            red.failure
+        ))),
     }
 }
 

@@ -139,6 +139,14 @@ fn rank(kind: DeviceType) -> u32 {
 /// # Errors
 /// [`Error::NoDevice`] if there is no adapter at all, or one that refuses to open; none that fits `select`.
 pub fn open(select: &str) -> Result<Engine> {
+    open_with(select, false)
+}
+
+/// The same with cooperative matrices, an experimental feature of wgpu, where the adapter has them and they are asked for.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with(select: &str, matrices: bool) -> Result<Engine> {
     let all = enumerate();
     if all.is_empty() {
         return Err(manifest::absent(NONE));
@@ -156,5 +164,7 @@ pub fn open(select: &str) -> Result<Engine> {
             all.iter().enumerate().map(|(i, a)| format!("{i}: {}", a.get_info().name)).collect();
         return Err(Error::Usage(format!("`{select}` fits no adapter; there are {}", names.join(", "))));
     };
-    Engine::new(&all[position], USED.iter().fold(Features::empty(), |all, (f, _)| all | *f))
+    let mut wanted = USED.iter().fold(Features::empty(), |all, (f, _)| all | *f);
+    wanted.set(Features::EXPERIMENTAL_COOPERATIVE_MATRIX, matrices);
+    Engine::new(&all[position], wanted)
 }

@@ -13,6 +13,7 @@ use floe::kernels::Tuning;
 use floe::models::lm::{Room, Runner, Weights};
 use floe::pretrained::Pretrained;
 use floe::store::checkpoint;
+use serde_json::Value;
 use std::path::Path;
 use std::rc::Rc;
 use tiny::{Tiny, id_of};
@@ -73,6 +74,43 @@ fn logits_are_those_of_the_definition() {
         let (model, path) = (Tiny::new(architecture), dir.path().join(format!("{architecture}.gguf")));
         std::fs::write(&path, model.gguf().bytes()).unwrap();
         holds(&model, &path);
+    }
+}
+
+/// What `tests/interop/lm.py` wrote: models with the logits that PyTorch's f64 gives by the definition.
+#[test]
+fn logits_are_those_of_pytorch() {
+    for name in ["llama", "qwen2"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/lm").join(name);
+        let expected: Value = serde_json::from_str(&read(path.join("expected.json"))).unwrap();
+        let numbers = |value: &Value| -> Vec<f64> {
+            value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
+        };
+        let ids: Vec<u32> = numbers(&expected["ids"]).into_iter().map(|id| id as u32).collect();
+        let (engine, mut runner) = runner(&path, 16);
+        let mut row = 0;
+        let check = |found: &[f32]| {
+            let all = numbers(&expected["logits"][row]);
+            assert_eq!(found.len(), all.len());
+            for (i, (a, b)) in found.iter().zip(all).enumerate() {
+                assert!((f64::from(*a) - b).abs() < 2e-5 * b.abs().max(1.0), "{name}: {i} of {row}: {a} {b}");
+            }
+            row += 1;
+            Ok(())
+        };
+        runner.logits(&engine, &ids, check).unwrap();
+        assert_eq!(row, ids.len());
+        let losses = runner.losses(&engine, &ids).unwrap();
+        let mean = losses.iter().map(|x| f64::from(*x)).sum::<f64>() / losses.len() as f64;
+        let loss = expected["loss"].as_f64().unwrap();
+        assert!((mean - loss).abs() < 1e-5 * loss, "{name}: {mean} {loss}");
+        if let Some(texts) = expected["texts"].as_object() {
+            let tokenizer = Pretrained::open(&path).unwrap().tokenizer().unwrap();
+            for (text, ids) in texts {
+                let ids: Vec<u32> = numbers(ids).into_iter().map(|id| id as u32).collect();
+                assert_eq!(tokenizer.encode(text).unwrap(), ids, "{text:?}");
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ pub const PITCH: usize = 64;
 /// Rows that a texture's height is a multiple of: tiles of every variant end with it.
 const HEIGHT: usize = 64;
 /// Texels behind a row: rows at a power of two would share a set of a processor's cache (measured on llvmpipe).
-const BEHIND: usize = 12;
+const BEHIND: usize = 4;
 /// Texels that a row's length in a texture is a multiple of, before those: blocks of K of every variant end with it.
 const QUADS: usize = 16;
 

@@ -6,7 +6,8 @@ use crate::kernels::Tuning;
 use crate::kernels::case::{Bench, Case, values, wide};
 use crate::kernels::given::{expect, held, input, output};
 use crate::kernels::tensor::cursor::Cursor;
-use crate::kernels::tensor::operand::Operand;
+use crate::kernels::tensor::operand::{Operand, Rows};
+use crate::kernels::tensor::weight::halves;
 use crate::reference::matmul::matmul;
 use half::f16;
 
@@ -21,14 +22,18 @@ pub struct Extras {
     pub plus: bool,
     /// Rows fewer than there may be.
     pub fewer: usize,
+    /// `a`, `b` are kept in half precision.
+    pub half: [bool; 2],
 }
 
 /// A product of normal numbers, with its reference.
 pub fn case(name: String, form: Form, [m, n, k]: [usize; 3], extras: Extras, tuning: &Tuning) -> Case {
     let (mut a, mut b) = (values(m * k, 1.0, 1), values(n * k, 1.0, 2));
-    if tuning.matrices {
-        // What is rounded is not the product's to be right about.
-        a.iter_mut().chain(&mut b).for_each(|x| *x = f16::from_f32(*x).to_f32());
+    // What is rounded is not the product's to be right about.
+    for (values, half) in [&mut a, &mut b].into_iter().zip(extras.half) {
+        if half || tuning.matrices {
+            values.iter_mut().for_each(|x| *x = f16::from_f32(*x).to_f32());
+        }
     }
     let (was, bias) = (values(m * n, 1.0, 3), values(n, 1.0, 4));
     let mut expected = matmul(form, &wide(&a), &wide(&b), [m, n, k]);
@@ -39,8 +44,12 @@ pub fn case(name: String, form: Form, [m, n, k]: [usize; 3], extras: Extras, tun
     }
     expected.truncate((m - extras.fewer) * n);
     let mut recording = Recording::default();
-    let a = input(&mut recording, "a", &a, if form == Form::Tn { m } else { k }, tuning);
-    let b = input(&mut recording, "b", &b, if form == Form::Nt { k } else { n }, tuning);
+    let mut operand = |label, data: &[f32], cols, half| match half {
+        true => Operand::Rows(halved(label, data, cols)),
+        false => input(&mut recording, label, data, cols, tuning),
+    };
+    let a = operand("a", &a, if form == Form::Tn { m } else { k }, extras.half[0]);
+    let b = operand("b", &b, if form == Form::Nt { k } else { n }, extras.half[1]);
     let c = match extras.add {
         true => Operand::Rows(held("c", &was, n)),
         false => output("c", m, n, tuning),
@@ -65,10 +74,17 @@ pub fn case(name: String, form: Form, [m, n, k]: [usize; 3], extras: Extras, tun
     expect(Case::new(name, recording), &c, &expected)
 }
 
+/// A matrix in a buffer in half precision.
+fn halved(label: &'static str, data: &[f32], cols: usize) -> Rows {
+    let rows = Rows::new(label, data.len() / cols, cols);
+    let view = Buffer::holding(label, &halves(&rows.lay(data))).view(DType::F16);
+    Rows { view, ..rows }
+}
+
 const FORMS: [(Form, &str); 3] = [(Form::Nn, "NN"), (Form::Nt, "NT"), (Form::Tn, "TN")];
 
 pub(in crate::kernels) fn cases(tuning: &Tuning) -> Vec<Case> {
-    let sizes = [[5, 3, 4], [17, 37, 20], [64, 65, 100], [33, 130, 68]];
+    let sizes = [[5, 3, 4], [17, 37, 20], [64, 65, 100], [33, 130, 68], [300, 33, 24]];
     let mut all = Vec::new();
     for (form, word) in FORMS {
         for size in sizes {
@@ -89,7 +105,28 @@ pub(in crate::kernels) fn cases(tuning: &Tuning) -> Vec<Case> {
     ] {
         all.push(case(format!("NT [23, 41, 44] {what}"), Form::Nt, [23, 41, 44], extras, tuning));
     }
+    if tuning.half {
+        for (form, word) in FORMS {
+            for (what, half) in [("a", [true, false]), ("b", [false, true]), ("a and b", [true; 2])] {
+                let name = format!("{word} [70, 133, 36], {what} in f16");
+                all.push(case(name, form, [70, 133, 36], Extras { half, bias: true, ..none }, tuning));
+            }
+        }
+        // One row by one.
+        let half = [false, true];
+        all.push(case(
+            "NT [2, 37, 100], b in f16".into(),
+            Form::Nt,
+            [2, 37, 100],
+            Extras { half, ..none },
+            tuning,
+        ));
+    }
     if tuning.matrices {
+        for half in [[false, true], [true; 2]] {
+            let name = format!("NT [129, 260, 68] by matrices of f16 {half:?}");
+            all.push(case(name, Form::Nt, [129, 260, 68], Extras { half, ..none }, tuning));
+        }
         for size in [[64, 128, 32], [129, 37, 68], [200, 300, 100], [128, 256, 512]] {
             let extras = Extras { plus: true, bias: true, ..none };
             all.push(case(format!("NT {size:?} by matrices"), Form::Nt, size, extras, tuning));

@@ -15,13 +15,18 @@ fn tile_rows(form: Form, rows: usize) -> usize {
         2..=4 if form != Form::Tn => 4,
         0..64 => 16,
         // A texel of B serves so many rows; what of C is not at work waits in a processor's first cache.
-        _ => 64,
+        _ => HIGH,
     }
 }
 
+/// Rows of a high tile.
+const HIGH: usize = 64;
+/// k's of its block: with eight, the loop's 47 KB of code leave a processor's first cache.
+const SHALLOW: usize = 4;
+
 /// Tiles one below the other that follow each other: their rows of A stay in a processor's second cache while all columns
 /// of B pass by once.
-const BELOW: usize = 8;
+const BELOW: usize = 4;
 
 pub(super) fn record(product: &Product, tuning: &Tuning) -> Recording {
     let mut recording = Recording::default();
@@ -59,6 +64,7 @@ impl Shape {
     /// k's of a block: what is loaded before any of it is multiplied.
     fn depth(&self) -> usize {
         match self.form {
+            _ if self.rows == HIGH => SHALLOW.min(self.lanes),
             Form::Tn => self.lanes,
             // A texel of A is four k's of a row; fewer rows than lanes leave lanes for further k's.
             _ => 4 * (self.lanes / self.rows).max(2),
@@ -67,16 +73,16 @@ impl Shape {
 
     /// vec4 of A that a lane loads in a block.
     fn loads(&self) -> usize {
-        match self.form {
-            Form::Tn => self.rows / 4,
-            _ => (self.rows * self.depth()).div_ceil(4 * self.lanes),
-        }
+        (self.rows * self.depth()).div_ceil(4 * self.lanes)
     }
 
     /// Where element (row, k) of a block of A is: `a<load>.<component>` of a lane.
     fn place(&self, row: usize, k: usize) -> (usize, usize, usize) {
         match self.form {
-            Form::Tn => (row / 4, row % 4, k),
+            Form::Tn => {
+                let (quad, loads) = (row / 4, self.loads());
+                (quad % loads, row % 4, quad / loads * self.depth() + k)
+            }
             _ if self.rows >= self.lanes => {
                 ((row / self.lanes) * self.depth() / 4 + k / 4, k % 4, row % self.lanes)
             }
@@ -89,9 +95,14 @@ impl Shape {
 
     /// The row and the vec4 of A that a lane's load is of, as the shader counts them.
     fn load_of_a(&self, load: usize) -> String {
-        let (lanes, rows, quads) = (self.lanes, self.rows, self.depth() / 4);
+        let (lanes, rows, depth, quads) = (self.lanes, self.rows, self.depth(), self.depth() / 4);
         match self.form {
-            Form::Tn => format!("get_a(block * {lanes}u + lane, tile * {}u + {load}u)", rows / 4),
+            // Lanes beyond a block's k's have further rows.
+            Form::Tn => format!(
+                "get_a(block * {depth}u + lane % {depth}u, tile * {}u + {load}u + lane / {depth}u * {}u)",
+                rows / 4,
+                self.loads()
+            ),
             _ if rows >= lanes => format!(
                 "get_a(tile * {rows}u + {}u + lane, block * {quads}u + {}u)",
                 load / quads * lanes,
