@@ -93,9 +93,7 @@ impl<'a> Product<'a> {
         bound = bound.read(a, 1, "a", reach(a, a_rows)).read(b, 2, "b", reach(b, b_rows));
         bound = bound.write(self.c, 3, "c", m);
         match (self.plus, self.c) {
-            (Plus::Nothing, _) => {
-                bound.text += "fn other_of(row: u32, quad: u32) -> vec4f { return vec4f(); }\n";
-            }
+            (Plus::Nothing, _) => bound = bound.plus(None, 5, m),
             (Plus::Itself, Operand::Rows(c)) => {
                 let at = format!("c[row * {}u + quad]", c.pitch / 4);
                 bound.text += &format!("fn other_of(row: u32, quad: u32) -> vec4f {{ return {at}; }}\n");
@@ -103,8 +101,7 @@ impl<'a> Product<'a> {
             (Plus::Itself, Operand::Panel(_)) => panic!("a texture is not added to"),
             (Plus::Other(other), _) => {
                 assert_eq!((other.rows() >= m, other.cols()), (true, self.c.cols()), "what is added");
-                bound = bound.read(other, 5, "other", m);
-                bound.text += "fn other_of(row: u32, quad: u32) -> vec4f { return get_other(row, quad); }\n";
+                bound = bound.plus(Some(other), 5, m);
             }
         }
         match self.bias {

@@ -62,7 +62,7 @@ impl Weight {
 }
 
 /// Weights of a case as the variant keeps them.
-pub(super) fn kept(data: Vec<f32>, tuning: &Tuning) -> Vec<f32> {
+pub(in crate::kernels) fn kept(data: Vec<f32>, tuning: &Tuning) -> Vec<f32> {
     match tuning.half {
         true => data.into_iter().map(|x| f16::from_f32(x).to_f32()).collect(),
         false => data,
@@ -76,7 +76,7 @@ pub fn halves(data: &[f32]) -> Vec<u16> {
 
 impl Weight {
     /// The same of numbers `[rows, cols]`, for cases: buffers that hold them, or textures that the recording fills.
-    pub(super) fn holding(&self, data: &[f32], recording: &mut Recording) -> Weight {
+    pub(in crate::kernels) fn holding(&self, data: &[f32], recording: &mut Recording) -> Weight {
         let piece = |piece: &Piece| {
             let own = &data[piece.rows.start * self.cols..piece.rows.end * self.cols];
             let operand = match &piece.operand {

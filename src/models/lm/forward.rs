@@ -166,7 +166,8 @@ impl Pass<'_> {
         let (turns, starts, cursor) = (&all.turns, &all.starts, &all.cursor);
         let turned = Rope { q: &q, k: &k, v: &v, turns, queries: &queries, cache, starts, cursor };
         recording.extend(rope::record(&turned, all.heads, tuning));
-        let seen = Attention { queries: &queries, cache, out: &out, starts, cursor, rows: self.rows };
+        let seen =
+            Attention { queries: &queries, cache, out: &out, sums: None, starts, cursor, rows: self.rows };
         recording.extend(attention::record(&seen, all.heads, tuning));
         self.linear(&out, &layer.o, None, Some(&self.x(0)), &self.x(1), recording);
 

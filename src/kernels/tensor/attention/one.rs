@@ -58,6 +58,7 @@ fn attention(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) 
     var s0 = 0.0;
 {dots}{softmax}{sums}  }}
 {stages}  if (lane == 0u) {{
+    put_sum(row, group.y, most + log(sum));
 {put}  }}
 }}
 ",
