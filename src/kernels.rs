@@ -4,6 +4,7 @@ pub mod backward;
 mod case;
 mod given;
 mod lanes;
+pub mod layout;
 pub mod prompt;
 pub mod shared;
 pub mod tensor;

@@ -15,7 +15,7 @@ fn cross_entropy_grad(@builtin(global_invocation_id) at: vec3u) {
   let target_ = targets[row];
   let token = vec4u(4u * at.x) + vec4u(0u, 1u, 2u, 3u);
   let its = sums[row];
-  let share = exp(get_logits(row, at.x) - vec4f(its.x)) / its.y;
+  let share = exp4(get_logits(row, at.x) - vec4f(its.x)) / its.y;
   let hit = select(vec4f(), vec4f(1.0), (token + vec4u(chunk.x)) == vec4u(target_));
   let there = (token < vec4u(chunk.y)) & vec4<bool>(target_ != NONE);
   put_dlogits(row, at.x, select(vec4f(), (share - hit) * weights[row], there));

@@ -6,10 +6,11 @@ mod walk;
 pub(in crate::kernels) use cases::{benches, cases};
 
 use crate::gpu::{Buffer, Consts, Recording};
-use crate::kernels::tensor::cursor::Cursor;
-use crate::kernels::tensor::operand::{Bound, Operand, textured};
+use crate::kernels::layout::cursor::Cursor;
+use crate::kernels::layout::operand::{Bound, Operand, textured};
+use crate::kernels::layout::starts::Starts;
+use crate::kernels::tensor::EXP;
 use crate::kernels::tensor::rope::Heads;
-use crate::kernels::tensor::starts::Starts;
 use crate::kernels::{Entry, Tuning, program, read, write};
 use walk::{Lanes, Walk};
 
@@ -94,7 +95,7 @@ fn launch(lanes: Lanes, bound: Bound, heads: Heads, rows: usize, tuning: &Tuning
 "
     );
     let shader = include_str!("../../../shaders/backward/attention_grad.wgsl");
-    let parts = [&bound.text, shader, &arrays, &walk.text(name)];
+    let parts = [&bound.text, EXP, shader, &arrays, &walk.text(name)];
     let program = program(entry, &parts, consts, bound.bindings);
     let mut recording = Recording::default();
     recording.launch(program, bound.resources, [rows.div_ceil(walk.lanes) as u32, heads as u32]);

@@ -5,8 +5,8 @@ mod cases;
 pub(in crate::kernels) use cases::{benches, cases};
 
 use crate::gpu::{Buffer, Consts, Recording, View};
-use crate::kernels::tensor::cursor::Cursor;
-use crate::kernels::tensor::operand::{Bound, Operand};
+use crate::kernels::layout::cursor::Cursor;
+use crate::kernels::layout::operand::{Bound, Operand};
 use crate::kernels::{Entry, Tuning, program, read, write};
 
 /// What is added up.

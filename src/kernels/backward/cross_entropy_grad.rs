@@ -5,13 +5,17 @@ mod cases;
 pub(in crate::kernels) use cases::{benches, cases};
 
 use crate::gpu::{Buffer, Consts, Recording};
+use crate::kernels::layout::cursor::Cursor;
+use crate::kernels::layout::operand::{Bound, Operand, Rows};
+use crate::kernels::layout::weight::Weight;
+use crate::kernels::tensor::EXP;
 use crate::kernels::tensor::cross_entropy::{Losses, chunks};
-use crate::kernels::tensor::cursor::Cursor;
 use crate::kernels::tensor::matmul::{self, Form, Plus, Product};
-use crate::kernels::tensor::operand::{Bound, Operand, Rows};
-use crate::kernels::tensor::weight::Weight;
 use crate::kernels::{Entry, Tuning, program, read, uniform};
 use std::ops::Range;
+
+/// A gradient's rows of some tokens.
+pub type Tokens = (Range<usize>, Rows);
 
 /// What a launch takes and where it goes.
 pub struct LossGrad<'a> {
@@ -28,7 +32,7 @@ pub struct LossGrad<'a> {
     /// `[rows, C]`: sums over chunks go from one to the other.
     pub dh: [&'a Operand; 2],
     /// Pieces of the head's gradient, by tokens, and whether they are added to; none where it is not trained.
-    pub dhead: Option<(&'a [(Range<usize>, Rows)], bool)>,
+    pub dhead: Option<(&'a [Tokens], bool)>,
 }
 
 impl<'a> LossGrad<'a> {
@@ -55,7 +59,8 @@ impl<'a> LossGrad<'a> {
                 assert!(tokens.end <= own.end, "a chunk in two pieces");
                 let to = Operand::Rows(piece.clone()).some(tokens.start - own.start, tokens.len());
                 let plus = if add { Plus::Itself } else { Plus::Nothing };
-                let product = Product { form: Form::Tn, plus, ..Product::nt(&dlogits, self.h, &to) };
+                let depth = Some(cursor);
+                let product = Product { form: Form::Tn, plus, depth, ..Product::nt(&dlogits, self.h, &to) };
                 recording.extend(matmul::record(&product, tuning));
             }
         }
@@ -89,7 +94,7 @@ impl<'a> LossGrad<'a> {
             loops: 0,
         };
         let shader = include_str!("../../../shaders/backward/cross_entropy_grad.wgsl");
-        let program = program(entry, &[&bound.text, shader], Consts::default(), bound.bindings);
+        let program = program(entry, &[&bound.text, EXP, shader], Consts::default(), bound.bindings);
         let mut recording = Recording::default();
         recording.launch(program, bound.resources, [tuning.groups(quads), rows as u32]);
         recording

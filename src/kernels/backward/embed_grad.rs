@@ -5,7 +5,7 @@ mod cases;
 pub(in crate::kernels) use cases::{benches, cases};
 
 use crate::gpu::{Buffer, Consts, Recording};
-use crate::kernels::tensor::operand::{Bound, Operand, Rows};
+use crate::kernels::layout::operand::{Bound, Operand, Rows};
 use crate::kernels::{Entry, Tuning, program, read, uniform, write};
 use std::ops::Range;
 

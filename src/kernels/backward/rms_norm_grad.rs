@@ -6,8 +6,8 @@ pub(in crate::kernels) use cases::{benches, cases};
 
 use crate::gpu::{Buffer, Consts, Recording, View};
 use crate::kernels::lanes;
-use crate::kernels::tensor::cursor::Cursor;
-use crate::kernels::tensor::operand::{Bound, Operand};
+use crate::kernels::layout::cursor::Cursor;
+use crate::kernels::layout::operand::{Bound, Operand};
 use crate::kernels::{Entry, Tuning, program, read, write};
 
 /// What a launch takes and where it goes.

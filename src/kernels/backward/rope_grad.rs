@@ -5,10 +5,10 @@ mod cases;
 pub(in crate::kernels) use cases::{benches, cases};
 
 use crate::gpu::{Buffer, Consts, Recording};
-use crate::kernels::tensor::cursor::Cursor;
-use crate::kernels::tensor::operand::{Bound, Operand};
+use crate::kernels::layout::cursor::Cursor;
+use crate::kernels::layout::operand::{Bound, Operand};
+use crate::kernels::layout::starts::Starts;
 use crate::kernels::tensor::rope::Heads;
-use crate::kernels::tensor::starts::Starts;
 use crate::kernels::{Entry, Tuning, program, read};
 
 /// What a launch takes and where it goes.

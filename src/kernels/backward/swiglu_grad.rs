@@ -5,8 +5,9 @@ mod cases;
 pub(in crate::kernels) use cases::{benches, cases};
 
 use crate::gpu::{Consts, Recording};
-use crate::kernels::tensor::cursor::Cursor;
-use crate::kernels::tensor::operand::{Bound, Operand};
+use crate::kernels::layout::cursor::Cursor;
+use crate::kernels::layout::operand::{Bound, Operand};
+use crate::kernels::tensor::EXP;
 use crate::kernels::{Entry, Tuning, program};
 
 /// `dgate` and `dup` of `act = silu(gate) ∘ up`, `[rows, F]` each.
@@ -33,7 +34,7 @@ pub fn record(
     };
     let shader = include_str!("../../../shaders/backward/swiglu_grad.wgsl");
     let consts = Consts::default().u32("QUADS", quads);
-    let program = program(entry, &[&bound.text, shader], consts, bound.bindings);
+    let program = program(entry, &[&bound.text, EXP, shader], consts, bound.bindings);
     let mut recording = Recording::default();
     recording.launch(program, bound.resources, [tuning.groups(quads), rows as u32]);
     recording

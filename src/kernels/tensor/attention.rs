@@ -7,11 +7,12 @@ mod tile;
 
 pub(in crate::kernels) use cases::{benches, cases};
 
-use super::cursor::Cursor;
-use super::operand::{Bound, Operand, textured};
+use super::EXP;
 use super::rope::{Cache, Heads};
-use super::starts::Starts;
 use crate::gpu::{Buffer, Consts, Recording};
+use crate::kernels::layout::cursor::Cursor;
+use crate::kernels::layout::operand::{Bound, Operand, textured};
+use crate::kernels::layout::starts::Starts;
 use crate::kernels::{Entry, Tuning, program, write};
 
 /// What a launch takes and where it goes.
@@ -75,7 +76,7 @@ pub fn record(attention: &Attention, heads: Heads, tuning: &Tuning) -> Recording
         loops: (cached.div_ceil(form.keys) * form.keys.div_ceil(4).max(1)) as u64,
     };
     let shader = include_str!("../../../shaders/tensor/attention.wgsl");
-    let program = program(entry, &[&bound.text, shader, &form.text], consts, bound.bindings);
+    let program = program(entry, &[&bound.text, EXP, shader, &form.text], consts, bound.bindings);
     let groups = [rows.div_ceil(form.queries) as u32, heads.queries as u32];
     let mut recording = Recording::default();
     recording.launch(program, bound.resources, groups);
@@ -134,9 +135,9 @@ fn softmax(keys: usize, j0: &str) -> String {
     let seen = each(keys, |j| format!("    let seen{j} = {j0} + {j}u <= place && {j0} + {j}u >= start;"));
     let most =
         (0..keys).fold("most".to_string(), |all, j| format!("max({all}, select(LEAST, s{j}, seen{j}))"));
-    let p = each(keys, |j| format!("    let p{j} = select(0.0, exp(s{j} - now), seen{j});"));
+    let p = each(keys, |j| format!("    let p{j} = select(0.0, exp1(s{j} - now), seen{j});"));
     let sum = (1..keys).fold("p0".to_string(), |all, j| format!("{all} + p{j}"));
     format!(
-        "{seen}    let now = {most};\n    let rescale = exp(most - now);\n    most = now;\n{p}    sum = sum * rescale + ({sum});\n"
+        "{seen}    let now = {most};\n    let rescale = exp1(most - now);\n    most = now;\n{p}    sum = sum * rescale + ({sum});\n"
     )
 }

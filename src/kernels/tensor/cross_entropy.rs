@@ -4,12 +4,13 @@ mod cases;
 
 pub(in crate::kernels) use cases::{benches, cases};
 
-use super::cursor::Cursor;
+use super::EXP;
 use super::matmul::{self, Product};
-use super::operand::{Bound, Operand};
-use super::weight::Weight;
 use crate::gpu::{Buffer, Consts, Recording};
 use crate::kernels::lanes;
+use crate::kernels::layout::cursor::Cursor;
+use crate::kernels::layout::operand::{Bound, Operand};
+use crate::kernels::layout::weight::Weight;
 use crate::kernels::{Entry, Tuning, program, read, uniform, write};
 use std::ops::Range;
 
@@ -29,7 +30,7 @@ pub struct Losses {
 }
 
 /// Most tokens of a chunk: as many rows as a piece of a weight in a texture has.
-pub(in crate::kernels) const CHUNK: usize = 8192;
+pub const CHUNK: usize = 8192;
 
 impl Losses {
     /// For so many rows and a head.
@@ -93,7 +94,7 @@ fn add(
         loops: 2 * CHUNK.div_ceil(4 * tuning.workgroup) as u64,
     };
     let shader = include_str!("../../../shaders/tensor/cross_entropy.wgsl");
-    let parts = [&bound.text, &lanes::text(tuning), shader];
+    let parts = [&bound.text, &lanes::text(tuning), EXP, shader];
     let program = program(entry, &parts, Consts::default(), bound.bindings);
     let mut recording = Recording::default();
     recording.launch(program, bound.resources, [rows as u32, 1]);

@@ -123,7 +123,7 @@ impl Walk {
                     (seen, self.of_query("sum", j), self.of_query("along", j))
                 }
             };
-            text += &format!("    let p{j} = select(0.0, exp(s{j} - {sum}), {seen});\n");
+            text += &format!("    let p{j} = select(0.0, exp1(s{j} - {sum}), {seen});\n");
             text += &format!("    let e{j} = p{j} * (d{j} - {along});\n");
         }
         let terms = |weight: &str, name: &str, i: usize| {

@@ -5,8 +5,8 @@ use crate::gpu::{Buffer, DType, Recording};
 use crate::kernels::Tuning;
 use crate::kernels::case::{Bench, Case, poisoned, values, wide};
 use crate::kernels::given::input;
-use crate::kernels::tensor::cursor::Cursor;
-use crate::kernels::tensor::operand::Operand;
+use crate::kernels::layout::cursor::Cursor;
+use crate::kernels::layout::operand::Operand;
 
 fn case(rows: usize, cols: usize, weight: bool, add: bool, tuning: &Tuning) -> Case {
     let [dy, x] = [1, 2].map(|salt| values(rows * cols, 1.0, salt));

@@ -5,7 +5,7 @@ use crate::gpu::{Buffer, Recording};
 use crate::kernels::Tuning;
 use crate::kernels::case::{Bench, Case, values, wide};
 use crate::kernels::given::{expect_rows, held, input};
-use crate::kernels::tensor::operand::{Operand, Rows};
+use crate::kernels::layout::operand::{Operand, Rows};
 use crate::reference::gradients::embed;
 
 fn taken(ids: &[u32]) -> Taken {

@@ -5,8 +5,8 @@ use crate::gpu::{Buffer, DType, Recording};
 use crate::kernels::Tuning;
 use crate::kernels::case::{Bench, Case, poisoned, values, wide};
 use crate::kernels::given::{expect, input, output};
-use crate::kernels::tensor::cursor::Cursor;
-use crate::kernels::tensor::operand::Operand;
+use crate::kernels::layout::cursor::Cursor;
+use crate::kernels::layout::operand::Operand;
 use crate::reference::gradients::rms_norm;
 
 const EPS: f64 = 1e-5;

@@ -26,8 +26,8 @@ pub(super) fn form(heads: Heads) -> Form {
   if (lane < {half}u) {{
     let other = found[lane];
     let now = max(most, other.x);
-    let mine = exp(most - now);
-    let theirs = exp(other.x - now);
+    let mine = exp1(most - now);
+    let theirs = exp1(other.x - now);
     most = now;
     sum = sum * mine + other.y * theirs;
 {take}  }}

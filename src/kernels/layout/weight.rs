@@ -1,6 +1,6 @@
 //! A weight on the device, in as many pieces as the device's limits ask for.
 
-use super::operand::{Operand, Panel, Rows, texels, textured};
+use super::operand::{Operand, PITCH, Panel, Rows, texels, textured};
 use crate::gpu::{Buffer, DType, Recording};
 use crate::kernels::Tuning;
 use crate::kernels::given;
@@ -43,6 +43,8 @@ impl Weight {
             let dtype = if tuning.half { DType::F16 } else { DType::F32 };
             let most = (most_bytes / (dtype.bytes() * pitch as u64)) as usize;
             assert!(most > 0, "a row of {cols} in {most_bytes} bytes");
+            // Columns of what a piece gives begin where operands' may.
+            let most = if most > PITCH { most / PITCH * PITCH } else { most };
             let piece = |from: usize| {
                 let count = most.min(rows - from);
                 let words = (count * pitch) as u64 * dtype.bytes() / 4;
