@@ -12,7 +12,7 @@ use crate::kernels::layout::starts::Starts;
 use crate::kernels::tensor::EXP;
 use crate::kernels::tensor::rope::Heads;
 use crate::kernels::{Entry, Tuning, program, read, write};
-use walk::{Lanes, Walk};
+use walk::{Lanes, Sums, Walk};
 
 /// What the launches take and where it goes.
 pub struct AttentionGrad<'a> {
@@ -42,7 +42,7 @@ pub struct AttentionGrad<'a> {
     pub cursor: &'a Cursor,
 }
 
-/// Two launches.
+/// Launches: a query a lane, then a key a lane.
 pub fn record(grad: &AttentionGrad, heads: Heads, tuning: &Tuning) -> Recording {
     let rows = grad.dqueries.rows();
     let common = || {
@@ -59,12 +59,20 @@ pub fn record(grad: &AttentionGrad, heads: Heads, tuning: &Tuning) -> Recording 
         .read(grad.out, 6, "out", rows)
         .with(write(7, "dots").words(words), grad.dots.clone())
         .write(grad.dqueries, 8, "dqueries", rows);
-    let keys = common()
-        .with(read(7, "dots").words(words), grad.dots.clone())
-        .write(grad.dkeys, 8, "dkeys", rows)
-        .write(grad.dvalues, 9, "dvalues", rows);
+    let mut launches = vec![(Lanes::Queries, queries)];
+    let sums = if textured(tuning) { &[Sums::Both][..] } else { &[Sums::Key, Sums::Value] };
+    for sums in sums {
+        let mut bound = common().with(read(7, "dots").words(words), grad.dots.clone());
+        if *sums != Sums::Value {
+            bound = bound.write(grad.dkeys, 8, "dkeys", rows);
+        }
+        if *sums != Sums::Key {
+            bound = bound.write(grad.dvalues, 9, "dvalues", rows);
+        }
+        launches.push((Lanes::Keys(*sums), bound));
+    }
     let mut recording = Recording::default();
-    for (lanes, bound) in [(Lanes::Queries, queries), (Lanes::Keys, keys)] {
+    for (lanes, bound) in launches {
         recording.extend(launch(lanes, grad.starts.bind(bound, 10, rows), heads, rows, tuning));
     }
     recording
@@ -80,14 +88,14 @@ fn launch(lanes: Lanes, bound: Bound, heads: Heads, rows: usize, tuning: &Tuning
         .f32("SCALE", 1.0 / (heads.dim as f64).sqrt());
     let (name, mode, heads) = match lanes {
         Lanes::Queries => ("attention_grad_queries", "read_write", heads.queries),
-        Lanes::Keys => ("attention_grad_keys", "read", heads.groups),
+        Lanes::Keys(_) => ("attention_grad_keys", "read", heads.groups),
     };
     let entry = Entry {
         kernel: "attention_grad",
         name,
         workgroup: walk.lanes,
         shared_bytes: walk.shared_bytes(),
-        loops: walk.loops(rows, if lanes == Lanes::Keys { sharing } else { 1 }),
+        loops: walk.loops(rows, if lanes == Lanes::Queries { 1 } else { sharing }),
     };
     let arrays = format!(
         "@group(0) @binding(5) var<storage, read> sums: array<f32>;     // [rows, HEADS]

@@ -9,7 +9,16 @@ pub(super) enum Lanes {
     /// A query a lane: keys and values pass by.
     Queries,
     /// A key a lane: queries and gradients of what came out pass by, those of each head that shares it.
-    Keys,
+    Keys(Sums),
+}
+
+/// What a lane with a key adds up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sums {
+    /// Gradients of the key and of the value: both are more than a GPU's registers have room for.
+    Both,
+    Key,
+    Value,
 }
 
 /// Bytes of workgroup memory for a block: what every device has.
@@ -40,19 +49,28 @@ impl Walk {
 
     /// Rounds of an invocation's loops over so many rows, so many heads each.
     pub fn loops(&self, rows: usize, heads: usize) -> u64 {
-        let block = 1 + self.block.div_ceil(TOGETHER) + (self.block * self.d4).div_ceil(self.lanes);
+        let block =
+            1 + self.block.div_ceil(TOGETHER) * (1 + self.d4) + (self.block * self.d4).div_ceil(self.lanes);
         (heads * (1 + rows.div_ceil(self.block) * block)) as u64
     }
 
     fn keys(&self) -> bool {
-        self.side == Lanes::Keys
+        self.side != Lanes::Queries
+    }
+
+    /// Whether products with the first of what passes by are added up, and with the second.
+    fn sums(&self) -> [bool; 2] {
+        match self.side {
+            Lanes::Queries => [true, false],
+            Lanes::Keys(sums) => [sums != Sums::Value, sums != Sums::Key],
+        }
     }
 
     /// What a lane has of its own, twice, and what passes by.
     fn names(&self) -> [&'static str; 4] {
         match self.side {
             Lanes::Queries => ["queries", "dout", "keys", "values"],
-            Lanes::Keys => ["keys", "values", "queries", "dout"],
+            Lanes::Keys(_) => ["keys", "values", "queries", "dout"],
         }
     }
 
@@ -96,20 +114,32 @@ impl Walk {
 
     /// What rows `0 …` of a block do to a lane's sums.
     fn meet(&self, count: usize) -> String {
+        let [first, second] = self.sums();
         let mut text: String =
             (0..count).map(|j| format!("    var s{j} = 0.0;\n    var d{j} = 0.0;\n")).collect();
         let [a, b, ..] = self.names();
         let own = self.places()[0];
-        for i in 0..self.d4 {
-            if !self.texel {
-                // Loaded again for each few rows, from the nearest cache: beside the sums, registers have no place.
-                text += &format!("    let a{i} = get_{a}(row, {own} + {i}u) * SCALE;\n");
-                text += &format!("    let b{i} = get_{b}(row, {own} + {i}u);\n");
-            }
+        let dots = |i: usize| {
+            let mut text = String::new();
             for j in 0..count {
                 text += &format!("    s{j} += dot(a{i}, {});\n", self.passing("x", j, i));
-                text += &format!("    d{j} += dot(b{i}, {});\n", self.passing("y", j, i));
+                if first {
+                    text += &format!("    d{j} += dot(b{i}, {});\n", self.passing("y", j, i));
+                }
             }
+            text
+        };
+        if self.texel {
+            (0..self.d4).for_each(|i| text += &dots(i));
+        } else {
+            // Loaded again for each few rows, one after the other: beside the sums, registers have no place. A bound that
+            // compilers know they write out, and load all of it at once; the cursor's third number is zero.
+            let pulled =
+                if first { format!("    let b0 = get_{b}(row, {own} + i);\n") } else { String::new() };
+            text += &format!(
+                "    for (var i = 0u; i < D4 + cursor.z; i++) {{\n    let a0 = get_{a}(row, {own} + i) * SCALE;\n{pulled}{}    }}\n",
+                dots(0).replace(" + 0u]", " + i]")
+            );
         }
         for j in 0..count {
             let at = self.at(j);
@@ -117,20 +147,24 @@ impl Walk {
                 Lanes::Queries => {
                     (format!("{at} <= row && {at} >= start"), "sum".to_string(), "along".to_string())
                 }
-                Lanes::Keys => {
+                Lanes::Keys(_) => {
                     let start = self.of_query("begin", j);
                     let seen = format!("{at} < cursor.x && row <= {at} && row >= {start}");
                     (seen, self.of_query("sum", j), self.of_query("along", j))
                 }
             };
             text += &format!("    let p{j} = select(0.0, exp1(s{j} - {sum}), {seen});\n");
-            text += &format!("    let e{j} = p{j} * (d{j} - {along});\n");
+            if first {
+                text += &format!("    let e{j} = p{j} * (d{j} - {along});\n");
+            }
         }
         let terms = |weight: &str, name: &str, i: usize| {
             (0..count).map(|j| format!(" + {weight}{j} * {}", self.passing(name, j, i))).collect::<String>()
         };
-        text += &self.each(|i| format!("    g{i} = g{i}{};", terms("e", "x", i)));
-        if self.keys() {
+        if first {
+            text += &self.each(|i| format!("    g{i} = g{i}{};", terms("e", "x", i)));
+        }
+        if second {
             text += &self.each(|i| format!("    h{i} = h{i}{};", terms("p", "y", i)));
         }
         text
@@ -200,6 +234,13 @@ impl Walk {
             false => String::new(),
         };
         let sums = self.each(|i| format!("  var g{i} = vec4f();"));
+        let both = |of_key: &dyn Fn(usize) -> String, of_value: &dyn Fn(usize) -> String| {
+            let [first, second] = self.sums();
+            let of = |asked: bool, line: &dyn Fn(usize) -> String| {
+                if asked { self.each(line) } else { String::new() }
+            };
+            of(first, of_key) + &of(second, of_value)
+        };
         let head = format!(
             "{shared}@compute @workgroup_size({lanes})
 fn {name}(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {{
@@ -230,9 +271,9 @@ fn {name}(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gro
                 put = self.each(|i| format!("    put_dqueries(row, own + {i}u, g{i} * SCALE);")),
             ),
             // Sequences begin one behind the other: behind the first that begins beyond the last key, no query sees any.
-            Lanes::Keys => format!(
+            Lanes::Keys(_) => format!(
                 "  let shared_ = group.y * D4;
-{kept}{sums}{more}  let from_ = first / {block}u;
+{kept}{begun}  let from_ = first / {block}u;
   for (var turn = 0u; turn < SHARING; turn++) {{
     let head = group.y * SHARING + turn;
     let own = head * D4;
@@ -241,13 +282,15 @@ fn {name}(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gro
 {pass}    }}
   }}
   if (first + lane < cursor.x) {{
-{put}{put_more}  }}
+{put}  }}
 }}
 ",
-                more = self.each(|i| format!("  var h{i} = vec4f();")),
+                begun = both(&|i| format!("  var g{i} = vec4f();"), &|i| format!("  var h{i} = vec4f();")),
                 pass = self.pass(),
-                put = self.each(|i| format!("    put_dkeys(row, shared_ + {i}u, g{i} * SCALE);")),
-                put_more = self.each(|i| format!("    put_dvalues(row, shared_ + {i}u, h{i});")),
+                put = both(
+                    &|i| format!("    put_dkeys(row, shared_ + {i}u, g{i} * SCALE);"),
+                    &|i| format!("    put_dvalues(row, shared_ + {i}u, h{i});")
+                ),
             ),
         };
         head + &body
