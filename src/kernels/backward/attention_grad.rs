@@ -50,21 +50,24 @@ pub fn record(grad: &AttentionGrad, heads: Heads, tuning: &Tuning) -> Recording 
             .with(Cursor::binding(0), grad.cursor.view())
             .read(grad.queries, 1, "queries", rows)
             .read(grad.keys, 2, "keys", rows)
-            .read(grad.values, 3, "values", rows)
             .read(grad.dout, 4, "dout", rows)
             .with(read(5, "sums").words(rows * heads.queries), grad.sums.clone())
     };
     let words = rows * heads.queries;
     let queries = common()
+        .read(grad.values, 3, "values", rows)
         .read(grad.out, 6, "out", rows)
         .with(write(7, "dots").words(words), grad.dots.clone())
         .write(grad.dqueries, 8, "dqueries", rows);
     let mut launches = vec![(Lanes::Queries, queries)];
     let sums = if textured(tuning) { &[Sums::Both][..] } else { &[Sums::Key, Sums::Value] };
     for sums in sums {
-        let mut bound = common().with(read(7, "dots").words(words), grad.dots.clone());
+        let mut bound = common();
         if *sums != Sums::Value {
-            bound = bound.write(grad.dkeys, 8, "dkeys", rows);
+            bound = bound
+                .read(grad.values, 3, "values", rows)
+                .with(read(7, "dots").words(words), grad.dots.clone())
+                .write(grad.dkeys, 8, "dkeys", rows);
         }
         if *sums != Sums::Key {
             bound = bound.write(grad.dvalues, 9, "dvalues", rows);
