@@ -1,8 +1,10 @@
 //! The kernels, in wings: each a shader and a host side of the same stem, and one line in [`KERNELS`].
 
+pub mod backward;
 mod case;
 mod given;
 mod lanes;
+pub mod layout;
 pub mod prompt;
 pub mod shared;
 pub mod tensor;
@@ -13,6 +15,9 @@ pub use case::{Bench, CANARIES, Case, Expect, KEPT, POISON, Values};
 pub use tuning::{Tuning, VARIANTS};
 
 use crate::gpu::{Access, Binding, Consts, Program, ProgramDesc};
+use backward::{
+    attention_grad, col_sums, cross_entropy_grad, embed_grad, rms_norm_grad, rope_grad, swiglu_grad,
+};
 use prompt::{prompt_eval, prompt_moments, prompt_sample, prompt_step, prompt_train, qk};
 use shared::{grad_reduce, masked_update, normal, roof};
 use tensor::{attention, cross_entropy, embed, matmul, matvec, rms_norm, rope, swiglu};
@@ -75,6 +80,33 @@ pub const KERNELS: &[Kernel] = &[
         cases: cross_entropy::cases,
         benches: cross_entropy::benches,
     },
+    Kernel {
+        wing: "backward",
+        stem: "rms_norm_grad",
+        cases: rms_norm_grad::cases,
+        benches: rms_norm_grad::benches,
+    },
+    Kernel { wing: "backward", stem: "rope_grad", cases: rope_grad::cases, benches: rope_grad::benches },
+    Kernel {
+        wing: "backward",
+        stem: "attention_grad",
+        cases: attention_grad::cases,
+        benches: attention_grad::benches,
+    },
+    Kernel {
+        wing: "backward",
+        stem: "swiglu_grad",
+        cases: swiglu_grad::cases,
+        benches: swiglu_grad::benches,
+    },
+    Kernel {
+        wing: "backward",
+        stem: "cross_entropy_grad",
+        cases: cross_entropy_grad::cases,
+        benches: cross_entropy_grad::benches,
+    },
+    Kernel { wing: "backward", stem: "embed_grad", cases: embed_grad::cases, benches: embed_grad::benches },
+    Kernel { wing: "backward", stem: "col_sums", cases: col_sums::cases, benches: col_sums::benches },
     Kernel { wing: "update", stem: "grad_norm", cases: grad_norm::cases, benches: grad_norm::benches },
     Kernel {
         wing: "update",

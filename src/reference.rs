@@ -2,6 +2,7 @@
 
 pub mod attention;
 pub mod grad_reduce;
+pub mod gradients;
 pub mod layers;
 pub mod masked_update;
 pub mod matmul;

@@ -122,7 +122,7 @@ fn the_optimizers_numbers_stand_where_the_shader_reads_them() {
     let found: Vec<(u32, &str)> =
         members.iter().map(|m| (m.offset, m.name.as_deref().unwrap_or(""))).collect();
     // The order of `masked_update::hyper`.
-    let names = ["momentum", "beta1", "beta2", "eps", "decay", "clip", "unused1", "unused2"];
+    let names = ["momentum", "beta1", "beta2", "eps", "decay", "clip", "rest1", "rest2"];
     let expected: Vec<(u32, &str)> = names.into_iter().enumerate().map(|(i, n)| (4 * i as u32, n)).collect();
     assert_eq!(found, expected);
 }

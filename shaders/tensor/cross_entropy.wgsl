@@ -33,11 +33,11 @@ fn cross_entropy(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_
   var sum = vec4f();
   for (var quad = lane; quad < quads; quad += WG) {
     let token = vec4u(4u * quad) + vec4u(0u, 1u, 2u, 3u);
-    sum += select(vec4f(), exp(get_logits(row, quad) - vec4f(most)), token < vec4u(chunk.y));
+    sum += select(vec4f(), exp4(get_logits(row, quad) - vec4f(most)), token < vec4u(chunk.y));
   }
   let own = sum_all(lane, (sum.x + sum.y) + (sum.z + sum.w));
   let logit = before.z + sum_all(lane, hit);
-  let all = before.y * exp(before.x - most) + own;
+  let all = before.y * exp1(before.x - most) + own;
   if (lane == 0u) {
     sums[row] = vec4f(most, all, logit, 0.0);
     if (chunk.w == 1u) { losses[row] = select(most + log(all) - logit, 0.0, target_ == NONE); }

@@ -1,7 +1,7 @@
 //! Matrices of parity cases, in the form that a variant takes.
 
 use super::case::{Case, KEPT, poisoned};
-use super::tensor::operand::{Operand, Panel, Rows, texels, textured};
+use super::layout::operand::{Operand, Panel, Rows, texels, textured};
 use crate::gpu::{Buffer, DType, Recording};
 use crate::kernels::Tuning;
 

@@ -2,13 +2,12 @@
 
 pub mod attention;
 pub mod cross_entropy;
-pub mod cursor;
 pub mod embed;
 pub mod matmul;
 pub mod matvec;
-pub mod operand;
 pub mod rms_norm;
 pub mod rope;
-pub mod starts;
 pub mod swiglu;
-pub mod weight;
+
+/// `exp4` and `exp1`, which are the same to a unit in the last place on every device.
+pub(in crate::kernels) const EXP: &str = include_str!("../../shaders/tensor/common/exp.wgsl");

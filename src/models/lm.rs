@@ -8,6 +8,7 @@ mod plan;
 mod runner;
 mod sample;
 pub mod table;
+pub mod train;
 mod weights;
 
 pub use forward::{Activations, Head};

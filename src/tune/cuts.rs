@@ -4,8 +4,8 @@ use crate::bench::{Parity, work};
 use crate::error::Result;
 use crate::gpu::Engine;
 use crate::kernels::Tuning;
+use crate::kernels::layout::operand::textured;
 use crate::kernels::tensor::matmul::{Cut, cases};
-use crate::kernels::tensor::operand::textured;
 
 /// m, n and k of the products that are timed: a small model's projections at a few hundred tokens, and larger ones.
 pub const SIZES: [[usize; 3]; 4] = [[512, 576, 576], [512, 1536, 576], [1024, 1024, 1024], [2048, 2048, 512]];

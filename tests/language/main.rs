@@ -6,6 +6,7 @@ mod common;
 mod kinds;
 #[path = "../common/tiny.rs"]
 mod tiny;
+mod train;
 
 use common::*;
 use floe::gpu;

@@ -2,6 +2,7 @@
 //! there, with the command that fetches it.
 
 mod model;
+mod train;
 
 use floe::gpu;
 use floe::kernels::Tuning;

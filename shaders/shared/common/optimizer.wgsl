@@ -1,6 +1,6 @@
 // The update of one element: SGD with momentum (RULE 0), Adam (1) or AdamW (2), as PyTorch defines them (docs/MATH.md).
 
-struct Hyper { momentum: f32, beta1: f32, beta2: f32, eps: f32, decay: f32, clip: f32, unused1: f32, unused2: f32 }
+struct Hyper { momentum: f32, beta1: f32, beta2: f32, eps: f32, decay: f32, clip: f32, rest1: f32, rest2: f32 }
 
 // What a gradient of this norm is multiplied by.
 fn clipped(own: Hyper, norm: f32) -> f32 {
@@ -16,7 +16,7 @@ fn updated(own: Hyper, now: vec4f, old: vec3f, clipped_g: f32) -> vec3f {
     let m = own.momentum * old.y + g;
     return vec3f(p - now.x * m, m, 0.0);
   }
-  let m = own.beta1 * old.y + (1.0 - own.beta1) * g;
-  let v = own.beta2 * old.z + (1.0 - own.beta2) * g * g;
+  let m = own.beta1 * old.y + own.rest1 * g;
+  let v = own.beta2 * old.z + own.rest2 * g * g;
   return vec3f(p - now.x * (m * now.z) / (sqrt(v * now.w) + own.eps), m, v);
 }

@@ -73,7 +73,9 @@ pub struct Buffers {
 
 /// The optimizer's numbers as the kernel reads them.
 pub fn hyper(o: &Optimizer) -> [f32; 8] {
-    [o.momentum, o.betas[0], o.betas[1], o.eps, o.weight_decay, o.clip, 0.0, 0.0].map(|x| x as f32)
+    // What a beta leaves of 1 in f32 would be off by 1e-5 of it for 0.999.
+    let rests = o.betas.map(|beta| 1.0 - beta);
+    [o.momentum, o.betas[0], o.betas[1], o.eps, o.weight_decay, o.clip, rests[0], rests[1]].map(|x| x as f32)
 }
 
 /// A step's numbers: learning rate, few-shot weight and Adam's two bias corrections, for step `t` from 0.

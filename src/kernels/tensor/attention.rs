@@ -7,12 +7,13 @@ mod tile;
 
 pub(in crate::kernels) use cases::{benches, cases};
 
-use super::cursor::Cursor;
-use super::operand::{Bound, Operand, textured};
+use super::EXP;
 use super::rope::{Cache, Heads};
-use super::starts::Starts;
-use crate::gpu::{Consts, Recording};
-use crate::kernels::{Entry, Tuning, program};
+use crate::gpu::{Buffer, Consts, Recording};
+use crate::kernels::layout::cursor::Cursor;
+use crate::kernels::layout::operand::{Bound, Operand, textured};
+use crate::kernels::layout::starts::Starts;
+use crate::kernels::{Entry, Tuning, program, write};
 
 /// What a launch takes and where it goes.
 pub struct Attention<'a> {
@@ -22,6 +23,8 @@ pub struct Attention<'a> {
     pub cache: &'a Cache,
     /// `[rows, H D]`.
     pub out: &'a Operand,
+    /// `[rows, H]`: takes the logarithms of the sums of exponentials of the scores, which a gradient asks for.
+    pub sums: Option<&'a Buffer>,
     /// Where each row's sequence begins.
     pub starts: &'a Starts,
     /// Rows and past.
@@ -46,7 +49,7 @@ const FEW: usize = 4;
 
 /// A launch.
 pub fn record(attention: &Attention, heads: Heads, tuning: &Tuning) -> Recording {
-    let Attention { queries, cache, out, starts, cursor, rows } = *attention;
+    let Attention { queries, cache, out, sums, starts, cursor, rows } = *attention;
     let form = match textured(tuning) {
         true => texel::form(heads, tuning.subgroup),
         false if rows <= FEW => one::form(heads),
@@ -59,9 +62,10 @@ pub fn record(attention: &Attention, heads: Heads, tuning: &Tuning) -> Recording
         .read(&cache.keys, 2, "keys", cached)
         .read(&cache.values, 3, "values", cached)
         .write(out, 4, "out", rows);
-    let bound = starts.bind(bound, 5, rows);
+    let bound = with_sums(starts.bind(bound, 5, rows), sums, rows * heads.queries);
     let consts = Consts::default()
         .u32("D4", heads.dim / 4)
+        .u32("HEADS", heads.queries)
         .u32("SHARING", heads.queries / heads.groups)
         .f32("SCALE", 1.0 / (heads.dim as f64).sqrt());
     let entry = Entry {
@@ -72,11 +76,22 @@ pub fn record(attention: &Attention, heads: Heads, tuning: &Tuning) -> Recording
         loops: (cached.div_ceil(form.keys) * form.keys.div_ceil(4).max(1)) as u64,
     };
     let shader = include_str!("../../../shaders/tensor/attention.wgsl");
-    let program = program(entry, &[&bound.text, shader, &form.text], consts, bound.bindings);
+    let program = program(entry, &[&bound.text, EXP, shader, &form.text], consts, bound.bindings);
     let groups = [rows.div_ceil(form.queries) as u32, heads.queries as u32];
     let mut recording = Recording::default();
     recording.launch(program, bound.resources, groups);
     recording
+}
+
+/// Declares `put_sum(row, head, value)`.
+fn with_sums(mut bound: Bound, sums: Option<&Buffer>, words: usize) -> Bound {
+    let Some(sums) = sums else {
+        bound.text += "fn put_sum(row: u32, head: u32, value: f32) {}\n";
+        return bound;
+    };
+    bound.text += "@group(0) @binding(6) var<storage, read_write> sums: array<f32>;   // [rows, HEADS]\n";
+    bound.text += "fn put_sum(row: u32, head: u32, value: f32) { sums[row * HEADS + head] = value; }\n";
+    bound.with(write(6, "sums").words(words), sums.clone())
 }
 
 /// Lines for every vec4 of a head.
@@ -106,6 +121,7 @@ fn attention(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) 
     let j0 = (from_ + block) * {keys}u;
 {block}  }}
   if (first + lane < cursor.x) {{
+    put_sum(row, group.y, most + log(sum));
 {put}  }}
 }}
 ",
@@ -119,9 +135,9 @@ fn softmax(keys: usize, j0: &str) -> String {
     let seen = each(keys, |j| format!("    let seen{j} = {j0} + {j}u <= place && {j0} + {j}u >= start;"));
     let most =
         (0..keys).fold("most".to_string(), |all, j| format!("max({all}, select(LEAST, s{j}, seen{j}))"));
-    let p = each(keys, |j| format!("    let p{j} = select(0.0, exp(s{j} - now), seen{j});"));
+    let p = each(keys, |j| format!("    let p{j} = select(0.0, exp1(s{j} - now), seen{j});"));
     let sum = (1..keys).fold("p0".to_string(), |all, j| format!("{all} + p{j}"));
     format!(
-        "{seen}    let now = {most};\n    let rescale = exp(most - now);\n    most = now;\n{p}    sum = sum * rescale + ({sum});\n"
+        "{seen}    let now = {most};\n    let rescale = exp1(most - now);\n    most = now;\n{p}    sum = sum * rescale + ({sum});\n"
     )
 }

@@ -4,13 +4,15 @@ mod cases;
 
 pub(in crate::kernels) use cases::{benches, cases};
 
-use super::cursor::Cursor;
+use super::EXP;
 use super::matmul::{self, Product};
-use super::operand::{Bound, Operand};
-use super::weight::Weight;
 use crate::gpu::{Buffer, Consts, Recording};
 use crate::kernels::lanes;
+use crate::kernels::layout::cursor::Cursor;
+use crate::kernels::layout::operand::{Bound, Operand};
+use crate::kernels::layout::weight::Weight;
 use crate::kernels::{Entry, Tuning, program, read, uniform, write};
+use std::ops::Range;
 
 /// Of a target: the row does not count, and its loss is 0.
 pub const NONE: u32 = u32::MAX;
@@ -23,12 +25,12 @@ pub struct Losses {
     pub losses: Buffer,
     /// `[rows, chunk]`: logits of a chunk.
     pub chunk: Operand,
-    /// `[rows, 4]`.
-    sums: Buffer,
+    /// `[rows, 4]`: largest logit, sum of exponentials over it, the target's logit.
+    pub(in crate::kernels) sums: Buffer,
 }
 
 /// Most tokens of a chunk: as many rows as a piece of a weight in a texture has.
-const CHUNK: usize = 8192;
+pub const CHUNK: usize = 8192;
 
 impl Losses {
     /// For so many rows and a head.
@@ -45,18 +47,24 @@ impl Losses {
 /// `-log softmax(h headᵀ)[target]` of every row.
 pub fn record(h: &Operand, head: &Weight, out: &Losses, cursor: &Cursor, tuning: &Tuning) -> Recording {
     let mut recording = Recording::default();
-    for piece in &head.pieces {
-        for from in (0..piece.rows.len()).step_by(CHUNK) {
-            let count = CHUNK.min(piece.rows.len() - from);
-            let operand = piece.operand.some(from, count);
-            let logits = out.chunk.narrow(count).first(h.rows());
-            let product = Product { cursor: Some(cursor), ..Product::nt(h, &operand, &logits) };
-            recording.extend(matmul::record(&product, tuning));
-            let first = piece.rows.start + from;
-            recording.extend(add(&logits, first, head.rows, out, cursor, tuning));
-        }
+    for (tokens, operand) in chunks(head) {
+        let logits = out.chunk.narrow(tokens.len()).first(h.rows());
+        let product = Product { cursor: Some(cursor), ..Product::nt(h, &operand, &logits) };
+        recording.extend(matmul::record(&product, tuning));
+        recording.extend(add(&logits, tokens.start, head.rows, out, cursor, tuning));
     }
     recording
+}
+
+/// The chunks of a head: which tokens, and their rows.
+pub(in crate::kernels) fn chunks(head: &Weight) -> impl Iterator<Item = (Range<usize>, Operand)> {
+    head.pieces.iter().flat_map(|piece| {
+        let start = piece.rows.start;
+        (0..piece.rows.len()).step_by(CHUNK).map(move |from| {
+            let count = CHUNK.min(piece.rows.len() - from);
+            (start + from..start + from + count, piece.operand.some(from, count))
+        })
+    })
 }
 
 /// Takes a chunk of logits, of tokens from `first` on, of `all`.
@@ -86,7 +94,7 @@ fn add(
         loops: 2 * CHUNK.div_ceil(4 * tuning.workgroup) as u64,
     };
     let shader = include_str!("../../../shaders/tensor/cross_entropy.wgsl");
-    let parts = [&bound.text, &lanes::text(tuning), shader];
+    let parts = [&bound.text, &lanes::text(tuning), EXP, shader];
     let program = program(entry, &parts, Consts::default(), bound.bindings);
     let mut recording = Recording::default();
     recording.launch(program, bound.resources, [rows as u32, 1]);

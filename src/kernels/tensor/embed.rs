@@ -4,10 +4,10 @@ mod cases;
 
 pub(in crate::kernels) use cases::{benches, cases};
 
-use super::cursor::Cursor;
-use super::operand::{Bound, Operand};
-use super::weight::Weight;
 use crate::gpu::{Buffer, Consts, Recording};
+use crate::kernels::layout::cursor::Cursor;
+use crate::kernels::layout::operand::{Bound, Operand};
+use crate::kernels::layout::weight::Weight;
 use crate::kernels::{Entry, Tuning, program, read};
 
 /// `x[row] = table[ids[row]]`: a launch a piece of the table. Ids are known to be in it: who uploads them looks.

@@ -8,10 +8,10 @@ mod tile;
 pub(in crate::kernels) use cases::{benches, cases};
 pub use tile::{Cut, TILES, Tile};
 
-use super::cursor::Cursor;
 use super::matvec;
-use super::operand::{Bound, Operand, textured};
 use crate::gpu::{Consts, Recording, View};
+use crate::kernels::layout::cursor::Cursor;
+use crate::kernels::layout::operand::{Bound, Operand, textured};
 use crate::kernels::{Tuning, read};
 pub use crate::reference::matmul::Form;
 
@@ -35,6 +35,8 @@ pub struct Product<'a> {
     pub plus: Plus<'a>,
     /// How many rows of `c` there are at the time, if not all.
     pub cursor: Option<&'a Cursor>,
+    /// How many rows of `a` and `b` there are, of [`Form::Tn`]: what stands behind them adds nothing.
+    pub depth: Option<&'a Cursor>,
 }
 
 /// A matrix `[m, n]` that a product is added to.
@@ -51,7 +53,7 @@ pub enum Plus<'a> {
 impl<'a> Product<'a> {
     /// `c = a bᵀ`: a linear layer without bias.
     pub fn nt(a: &'a Operand, b: &'a Operand, c: &'a Operand) -> Self {
-        Product { form: Form::Nt, a, b, c, bias: None, plus: Plus::Nothing, cursor: None }
+        Product { form: Form::Nt, a, b, c, bias: None, plus: Plus::Nothing, cursor: None, depth: None }
     }
 
     /// m, n and k.
@@ -78,24 +80,28 @@ impl<'a> Product<'a> {
             Operand::Panel(_) => 0,
         };
         let mut bound = Bound::default();
-        if let Some(cursor) = self.cursor {
+        if let Some(cursor) = self.cursor.or(self.depth) {
             bound = bound.with(Cursor::binding(0), cursor.view());
-            bound.text += "@group(0) @binding(0) var<uniform> cursor: vec4u;   // x: rows of C\n";
-            bound.text += "fn rows() -> u32 { return cursor.x; }\n";
-        } else {
-            bound.text += &format!("fn rows() -> u32 {{ return {m}u; }}\n");
+            bound.text +=
+                "@group(0) @binding(0) var<uniform> cursor: vec4u;   // x: rows of C, or of A and B\n";
         }
+        let rows = if self.cursor.is_some() { "cursor.x".to_string() } else { format!("{m}u") };
+        bound.text += &format!("fn rows() -> u32 {{ return {rows}; }}\n");
         let (a_rows, b_rows) = match self.form {
             Form::Nn => (m, k),
             Form::Nt => (m, b.rows()),
             Form::Tn => (k, k),
         };
-        bound = bound.read(a, 1, "a", reach(a, a_rows)).read(b, 2, "b", reach(b, b_rows));
+        let name = if self.depth.is_some() { "a_all" } else { "a" };
+        bound = bound.read(a, 1, name, reach(a, a_rows)).read(b, 2, "b", reach(b, b_rows));
+        if self.depth.is_some() {
+            assert!(self.form == Form::Tn && self.cursor.is_none(), "a depth of {:?}", self.form);
+            let there = "select(vec4f(), get_a_all(row, quad), row < cursor.x)";
+            bound.text += &format!("fn get_a(row: u32, quad: u32) -> vec4f {{ return {there}; }}\n");
+        }
         bound = bound.write(self.c, 3, "c", m);
         match (self.plus, self.c) {
-            (Plus::Nothing, _) => {
-                bound.text += "fn other_of(row: u32, quad: u32) -> vec4f { return vec4f(); }\n";
-            }
+            (Plus::Nothing, _) => bound = bound.plus(None, 5, m),
             (Plus::Itself, Operand::Rows(c)) => {
                 let at = format!("c[row * {}u + quad]", c.pitch / 4);
                 bound.text += &format!("fn other_of(row: u32, quad: u32) -> vec4f {{ return {at}; }}\n");
@@ -103,8 +109,7 @@ impl<'a> Product<'a> {
             (Plus::Itself, Operand::Panel(_)) => panic!("a texture is not added to"),
             (Plus::Other(other), _) => {
                 assert_eq!((other.rows() >= m, other.cols()), (true, self.c.cols()), "what is added");
-                bound = bound.read(other, 5, "other", m);
-                bound.text += "fn other_of(row: u32, quad: u32) -> vec4f { return get_other(row, quad); }\n";
+                bound = bound.plus(Some(other), 5, m);
             }
         }
         match self.bias {

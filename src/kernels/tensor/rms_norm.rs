@@ -4,10 +4,10 @@ mod cases;
 
 pub(in crate::kernels) use cases::{benches, cases};
 
-use super::cursor::Cursor;
-use super::operand::{Bound, Operand};
 use crate::gpu::{Consts, Recording, View};
 use crate::kernels::lanes;
+use crate::kernels::layout::cursor::Cursor;
+use crate::kernels::layout::operand::{Bound, Operand};
 use crate::kernels::{Entry, Tuning, program, read};
 
 /// What a launch takes and where it goes.

@@ -4,10 +4,10 @@ mod cases;
 
 pub(in crate::kernels) use cases::{benches, cases};
 
-use super::cursor::Cursor;
-use super::operand::{Bound, Operand};
-use super::starts::Starts;
 use crate::gpu::{Buffer, Consts, Recording};
+use crate::kernels::layout::cursor::Cursor;
+use crate::kernels::layout::operand::{Bound, Operand};
+use crate::kernels::layout::starts::Starts;
 use crate::kernels::{Entry, Tuning, program, read};
 
 /// Sizes of an attention: H query heads read G key/value heads of width D.

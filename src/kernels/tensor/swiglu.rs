@@ -4,9 +4,10 @@ mod cases;
 
 pub(in crate::kernels) use cases::{benches, cases};
 
-use super::cursor::Cursor;
-use super::operand::{Bound, Operand};
+use super::EXP;
 use crate::gpu::{Consts, Recording};
+use crate::kernels::layout::cursor::Cursor;
+use crate::kernels::layout::operand::{Bound, Operand};
 use crate::kernels::{Entry, Tuning, program};
 
 /// `act = silu(gate) ∘ up`, `[rows, F]` each.
@@ -21,7 +22,7 @@ pub fn record(gate: &Operand, up: &Operand, act: &Operand, cursor: &Cursor, tuni
         Entry { kernel: "swiglu", name: "swiglu", workgroup: tuning.workgroup, shared_bytes: 0, loops: 0 };
     let shader = include_str!("../../../shaders/tensor/swiglu.wgsl");
     let program =
-        program(entry, &[&bound.text, shader], Consts::default().u32("QUADS", quads), bound.bindings);
+        program(entry, &[&bound.text, EXP, shader], Consts::default().u32("QUADS", quads), bound.bindings);
     let mut recording = Recording::default();
     recording.launch(program, bound.resources, [tuning.groups(quads), rows as u32]);
     recording

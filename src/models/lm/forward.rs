@@ -3,17 +3,17 @@
 use super::weights::{Layer, Weights};
 use crate::gpu::{Buffer, Recording, View};
 use crate::kernels::Tuning;
+use crate::kernels::layout::cursor::Cursor;
+use crate::kernels::layout::operand::{Operand, Rows};
+use crate::kernels::layout::starts::Starts;
+use crate::kernels::layout::weight::Weight;
 use crate::kernels::tensor::attention::{self, Attention};
 use crate::kernels::tensor::cross_entropy::{self, Losses};
-use crate::kernels::tensor::cursor::Cursor;
 use crate::kernels::tensor::embed;
 use crate::kernels::tensor::matmul::{self, Plus, Product};
-use crate::kernels::tensor::operand::{Operand, Rows};
 use crate::kernels::tensor::rms_norm::{self, Normed};
 use crate::kernels::tensor::rope::{self, Cache, Heads, Rope};
-use crate::kernels::tensor::starts::Starts;
 use crate::kernels::tensor::swiglu;
-use crate::kernels::tensor::weight::Weight;
 use crate::pretrained::Decoder;
 
 /// What a pass leaves of a model's judgement.
@@ -28,6 +28,30 @@ pub enum Head {
     Losses(Losses),
 }
 
+/// What a layer reads and leaves, `[rows, …]` each.
+#[derive(Clone)]
+pub(super) struct Block {
+    /// What enters it, what leaves attention, and what leaves it: the residual stream.
+    pub x: Operand,
+    pub mid: Operand,
+    pub next: Operand,
+    /// The two normalised.
+    pub h: Operand,
+    pub h_mid: Operand,
+    pub q: Operand,
+    pub k: Operand,
+    pub v: Operand,
+    /// Turned by their positions.
+    pub queries: Operand,
+    pub cache: Cache,
+    pub out: Operand,
+    /// `[rows, H]`, for a gradient.
+    pub sums: Option<Buffer>,
+    pub gate: Operand,
+    pub up: Operand,
+    pub act: Operand,
+}
+
 /// Arrays that rows pass through, and the keys and values that they leave.
 pub struct Activations {
     /// `[rows]`.
@@ -39,22 +63,13 @@ pub struct Activations {
     /// Most rows of a pass.
     pub rows: usize,
     /// A layer's each.
-    cache: Vec<Cache>,
-    turns: Buffer,
-    /// `[rows, C]`: the residual stream, from one to the other.
-    x: [Operand; 2],
+    pub(super) blocks: Vec<Block>,
+    pub(super) turns: Buffer,
+    /// `[rows, C]`: the last layer's, normalised.
     h: Operand,
     /// `[1, C]`.
     last: Operand,
-    q: Operand,
-    k: Operand,
-    v: Operand,
-    queries: Operand,
-    out: Operand,
-    gate: Operand,
-    up: Operand,
-    act: Operand,
-    heads: Heads,
+    pub(super) heads: Heads,
 }
 
 /// Sizes of a decoder's attention.
@@ -63,42 +78,97 @@ pub(super) fn heads(decoder: &Decoder) -> Heads {
 }
 
 impl Activations {
-    /// Room for passes of so many rows, and for so many tokens in all.
+    /// Room for passes of so many rows, and for so many tokens in all: layers take turns with all but keys and values.
     pub fn new(decoder: &Decoder, rows: usize, tokens: usize, tuning: &Tuning) -> Self {
-        let heads = heads(decoder);
-        let (queries, shared) = (heads.queries * heads.dim, heads.groups * heads.dim);
-        let new = |cols: usize| Operand::new("activations", rows, cols, tuning);
+        let first = block(decoder, rows, tokens, tuning);
+        let layer = |i: usize| match i {
+            0 => first.clone(),
+            _ => Block { cache: Cache::new(tokens, heads(decoder), tuning), ..first.clone() },
+        };
+        let blocks = (0..decoder.layers).map(layer).collect();
+        Activations::of(decoder, blocks, (rows, tokens), Starts::One, tuning)
+    }
+
+    /// Room for sequences of so many rows in all, packed, each layer's kept for a backward pass.
+    pub(super) fn kept(decoder: &Decoder, rows: usize, tuning: &Tuning) -> Self {
+        let scratch = block(decoder, rows, rows, tuning);
+        let mut x = scratch.x.clone();
+        let layer = |_| {
+            let own = block(decoder, rows, rows, tuning);
+            let next = Operand::new("activations", rows, decoder.width, tuning);
+            let before = std::mem::replace(&mut x, next.clone());
+            // What is turned, or kept among the values, is not read again.
+            let [q, k, v] = [&scratch.q, &scratch.k, &scratch.v].map(Operand::clone);
+            let sums = Some(Buffer::words("activations", rows * decoder.heads));
+            let h_mid = Operand::new("activations", rows, decoder.width, tuning);
+            Block { x: before, next, q, k, v, sums, h_mid, ..own }
+        };
+        let blocks = (0..decoder.layers).map(layer).collect();
+        let starts = Starts::Packed(Buffer::words("starts", rows));
+        Activations::of(decoder, blocks, (rows, rows), starts, tuning)
+    }
+
+    fn of(
+        decoder: &Decoder,
+        blocks: Vec<Block>,
+        (rows, tokens): (usize, usize),
+        starts: Starts,
+        tuning: &Tuning,
+    ) -> Self {
+        let first = blocks.first().expect("a model has layers");
         Activations {
             ids: Buffer::words("ids", rows),
             cursor: Cursor::default(),
-            starts: Starts::One,
+            starts,
             rows,
-            cache: (0..decoder.layers).map(|_| Cache::new(tokens, heads, tuning)).collect(),
-            turns: Buffer::holding("turns", &rope::turns(tokens, heads.dim, decoder.theta)),
-            x: [new(decoder.width), new(decoder.width)],
-            h: new(decoder.width),
+            turns: Buffer::holding("turns", &rope::turns(tokens, decoder.head_dim, decoder.theta)),
+            h: first.h.clone(),
             last: Operand::new("activations", 1, decoder.width, tuning),
-            q: new(queries),
-            k: new(shared),
-            v: new(shared),
-            queries: new(queries),
-            out: new(queries),
-            gate: new(decoder.mlp),
-            up: new(decoder.mlp),
-            act: new(decoder.mlp),
-            heads,
+            heads: heads(decoder),
+            blocks,
         }
+    }
+
+    /// What leaves the last layer.
+    pub(super) fn end(&self) -> &Operand {
+        &self.blocks.last().expect("a model has layers").next
     }
 
     /// A pass of so many rows.
     pub fn record(&self, weights: &Weights, rows: usize, head: &Head, tuning: &Tuning) -> Recording {
         let pass = Pass { all: self, eps: weights.decoder.eps, rows, tuning };
-        let mut recording = embed::record(&weights.embedding, &self.ids, &pass.x(0), &self.cursor, tuning);
-        for (layer, cache) in weights.layers.iter().zip(&self.cache) {
-            pass.layer(layer, cache, &mut recording);
+        let x = self.blocks.first().expect("a model has layers").x.first(rows);
+        let mut recording = embed::record(&weights.embedding, &self.ids, &x, &self.cursor, tuning);
+        for (layer, block) in weights.layers.iter().zip(&self.blocks) {
+            pass.layer(layer, block, &mut recording);
         }
         pass.head(weights, head, &mut recording);
         recording
+    }
+}
+
+/// A layer's arrays, nothing of which is kept for a gradient.
+fn block(decoder: &Decoder, rows: usize, tokens: usize, tuning: &Tuning) -> Block {
+    let heads = heads(decoder);
+    let (queries, shared) = (heads.queries * heads.dim, heads.groups * heads.dim);
+    let new = |cols: usize| Operand::new("activations", rows, cols, tuning);
+    let (x, h) = (new(decoder.width), new(decoder.width));
+    Block {
+        mid: new(decoder.width),
+        next: x.clone(),
+        x,
+        h_mid: h.clone(),
+        h,
+        q: new(queries),
+        k: new(shared),
+        v: new(shared),
+        queries: new(queries),
+        cache: Cache::new(tokens, heads, tuning),
+        out: new(queries),
+        sums: None,
+        gate: new(decoder.mlp),
+        up: new(decoder.mlp),
+        act: new(decoder.mlp),
     }
 }
 
@@ -111,10 +181,6 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    fn x(&self, side: usize) -> Operand {
-        self.all.x[side].first(self.rows)
-    }
-
     fn rows(&self, operand: &Operand) -> Operand {
         operand.first(self.rows)
     }
@@ -144,56 +210,55 @@ impl Pass<'_> {
         }
     }
 
-    fn norm(&self, x: &Operand, weight: &View, recording: &mut Recording) -> Operand {
-        let h = self.rows(&self.all.h);
-        recording.extend(rms_norm::record(
-            &Normed { x, weight, eps: self.eps, h: &h, last: false },
-            &self.all.cursor,
-            self.tuning,
-        ));
+    fn norm(&self, x: &Operand, weight: &View, h: &Operand, recording: &mut Recording) -> Operand {
+        let h = self.rows(h);
+        let normed = Normed { x, weight, eps: self.eps, h: &h, last: false };
+        recording.extend(rms_norm::record(&normed, &self.all.cursor, self.tuning));
         h
     }
 
-    /// From `x[0]` by way of `x[1]` to `x[0]`.
-    fn layer(&self, layer: &Layer, cache: &Cache, recording: &mut Recording) {
+    fn layer(&self, layer: &Layer, block: &Block, recording: &mut Recording) {
         let (all, tuning) = (self.all, self.tuning);
-        let [q, k, v] = [&all.q, &all.k, &all.v].map(|operand| self.rows(operand));
-        let h = self.norm(&self.x(0), &layer.input_norm, recording);
+        let [x, mid, next] = [&block.x, &block.mid, &block.next].map(|operand| self.rows(operand));
+        let [q, k, v] = [&block.q, &block.k, &block.v].map(|operand| self.rows(operand));
+        let h = self.norm(&x, &layer.input_norm, &block.h, recording);
         for (linear, to) in [(&layer.q, &q), (&layer.k, &k), (&layer.v, &v)] {
             self.linear(&h, &linear.weight, linear.bias.as_ref(), None, to, recording);
         }
-        let (queries, out) = (self.rows(&all.queries), self.rows(&all.out));
-        let (turns, starts, cursor) = (&all.turns, &all.starts, &all.cursor);
+        let (queries, out) = (self.rows(&block.queries), self.rows(&block.out));
+        let (turns, starts, cursor, cache) = (&all.turns, &all.starts, &all.cursor, &block.cache);
         let turned = Rope { q: &q, k: &k, v: &v, turns, queries: &queries, cache, starts, cursor };
         recording.extend(rope::record(&turned, all.heads, tuning));
-        let seen = Attention { queries: &queries, cache, out: &out, starts, cursor, rows: self.rows };
+        let sums = block.sums.as_ref();
+        let seen = Attention { queries: &queries, cache, out: &out, sums, starts, cursor, rows: self.rows };
         recording.extend(attention::record(&seen, all.heads, tuning));
-        self.linear(&out, &layer.o, None, Some(&self.x(0)), &self.x(1), recording);
+        self.linear(&out, &layer.o, None, Some(&x), &mid, recording);
 
-        let h = self.norm(&self.x(1), &layer.post_norm, recording);
-        let [gate, up, act] = [&all.gate, &all.up, &all.act].map(|operand| self.rows(operand));
+        let h = self.norm(&mid, &layer.post_norm, &block.h_mid, recording);
+        let [gate, up, act] = [&block.gate, &block.up, &block.act].map(|operand| self.rows(operand));
         self.linear(&h, &layer.gate, None, None, &gate, recording);
         self.linear(&h, &layer.up, None, None, &up, recording);
         recording.extend(swiglu::record(&gate, &up, &act, cursor, tuning));
-        self.linear(&act, &layer.down, None, Some(&self.x(1)), &self.x(0), recording);
+        self.linear(&act, &layer.down, None, Some(&mid), &next, recording);
     }
 
     fn head(&self, weights: &Weights, head: &Head, recording: &mut Recording) {
+        let x = self.rows(self.all.end());
         match head {
             Head::None => {}
             Head::Last(logits) => {
-                let (x, weight, h) = (&self.x(0), &weights.norm, &self.all.last);
-                let normed = Normed { x, weight, eps: self.eps, h, last: true };
+                let (weight, h) = (&weights.norm, &self.all.last);
+                let normed = Normed { x: &x, weight, eps: self.eps, h, last: true };
                 recording.extend(rms_norm::record(&normed, &self.all.cursor, self.tuning));
                 self.linear(h, weights.head(), None, None, &Operand::Rows(logits.clone()), recording);
             }
             Head::All(logits) => {
-                let h = self.norm(&self.x(0), &weights.norm, recording);
+                let h = self.norm(&x, &weights.norm, &self.all.h, recording);
                 let logits = Operand::Rows(logits.clone()).first(self.rows);
                 self.linear(&h, weights.head(), None, None, &logits, recording);
             }
             Head::Losses(losses) => {
-                let h = self.norm(&self.x(0), &weights.norm, recording);
+                let h = self.norm(&x, &weights.norm, &self.all.h, recording);
                 let cursor = &self.all.cursor;
                 recording.extend(cross_entropy::record(&h, weights.head(), losses, cursor, self.tuning));
             }

@@ -5,8 +5,8 @@ use super::runner::Room;
 use super::weights::Weights;
 use crate::gpu::Ledger;
 use crate::kernels::Tuning;
+use crate::kernels::layout::operand::Rows;
 use crate::kernels::tensor::cross_entropy::Losses;
-use crate::kernels::tensor::operand::Rows;
 use crate::params::{Need, ParamTable, Spans};
 use crate::pretrained::Decoder;
 

@@ -5,8 +5,8 @@ use super::weights::Weights;
 use crate::error::Result;
 use crate::gpu::{Engine, Prepared, View};
 use crate::kernels::Tuning;
+use crate::kernels::layout::operand::Rows;
 use crate::kernels::tensor::cross_entropy::{Losses, NONE};
-use crate::kernels::tensor::operand::Rows;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 

@@ -3,8 +3,8 @@
 use crate::error::Result;
 use crate::gpu::{Buffer, DType, Engine, Recording, View};
 use crate::kernels::Tuning;
-use crate::kernels::tensor::operand::{Operand, PITCH, Rows, lay, texels};
-use crate::kernels::tensor::weight::{Piece, Weight, halves};
+use crate::kernels::layout::operand::{Operand, PITCH, Rows, lay, texels};
+use crate::kernels::layout::weight::{Piece, Weight, halves};
 use crate::pretrained::{Decoder, Pretrained};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -124,8 +124,32 @@ impl Weights {
         Ok(weights)
     }
 
+    /// A tensor as it is on the device, `[out, in]`.
+    ///
+    /// # Errors
+    /// A device failure.
+    ///
+    /// # Panics
+    /// If there is no such tensor, or it is kept in half precision.
+    pub fn read(&self, engine: &Engine, name: &str) -> Result<Vec<f32>> {
+        let found = self.targets().into_iter().find(|(own, _)| own == name);
+        match found.expect("a name of the table").1 {
+            Target::Vector(view) => engine.read(view),
+            Target::Matrix(weight) => {
+                let mut all = Vec::with_capacity(weight.rows * weight.cols);
+                for piece in &weight.pieces {
+                    let rows = rows_of(piece, engine)?;
+                    let words: Vec<f32> = engine.read(&rows.view)?;
+                    let row = |from: &[f32]| from[..weight.cols].to_vec();
+                    all.extend(words.chunks(rows.pitch).take(rows.rows).flat_map(row));
+                }
+                Ok(all)
+            }
+        }
+    }
+
     /// Where every tensor goes, by its name.
-    fn targets(&self) -> Vec<(String, Target<'_>)> {
+    pub(super) fn targets(&self) -> Vec<(String, Target<'_>)> {
         let mut all = vec![("model.embed_tokens.weight".to_string(), Target::Matrix(&self.embedding))];
         for (i, layer) in self.layers.iter().enumerate() {
             let mut put = |name: &str, target| all.push((format!("model.layers.{i}.{name}"), target));
@@ -148,9 +172,23 @@ impl Weights {
     }
 }
 
-enum Target<'a> {
+pub(super) enum Target<'a> {
     Matrix(&'a Weight),
     Vector(&'a View),
+}
+
+/// A piece's rows in a buffer: its own, or a copy.
+fn rows_of(piece: &Piece, engine: &Engine) -> Result<Rows> {
+    match &piece.operand {
+        Operand::Rows(rows) => Ok(rows.clone()),
+        Operand::Panel(panel) => {
+            let rows = Rows::new("weights read back", panel.rows, panel.cols);
+            let mut recording = Recording::default();
+            recording.read_texture(texels(&rows, panel, 0));
+            engine.submit(&recording, 1)?;
+            Ok(rows)
+        }
+    }
 }
 
 /// Streams a matrix to its pieces, some rows at a time.

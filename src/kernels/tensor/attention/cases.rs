@@ -5,10 +5,10 @@ use crate::gpu::{Buffer, Recording};
 use crate::kernels::Tuning;
 use crate::kernels::case::{Bench, Case, values, wide};
 use crate::kernels::given::{expect, input, output};
-use crate::kernels::tensor::cursor::Cursor;
-use crate::kernels::tensor::operand::Operand;
+use crate::kernels::layout::cursor::Cursor;
+use crate::kernels::layout::operand::Operand;
+use crate::kernels::layout::starts::Starts;
 use crate::kernels::tensor::rope::{Cache, Heads};
-use crate::kernels::tensor::starts::Starts;
 use crate::reference::attention::{Sizes, attention};
 
 fn case(heads: Heads, past: usize, rows: usize, starts: Option<&[usize]>, tuning: &Tuning) -> Case {
@@ -31,6 +31,7 @@ fn case(heads: Heads, past: usize, rows: usize, starts: Option<&[usize]>, tuning
         queries: &queries,
         cache: &cache,
         out: &out,
+        sums: None,
         starts: &starts.map_or(Starts::One, |_| Starts::Packed(Buffer::holding("starts", &held))),
         cursor: &Cursor::at(rows, past),
         rows,
@@ -64,6 +65,7 @@ pub fn benches(tuning: &Tuning) -> Vec<Bench> {
             queries: &Operand::new("queries", rows, width, tuning),
             cache: &Cache::new(past + rows, heads, tuning),
             out: &Operand::new("out", rows, width, tuning),
+            sums: None,
             starts: &Starts::One,
             cursor: &Cursor::at(rows, past),
             rows,

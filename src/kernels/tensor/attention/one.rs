@@ -26,8 +26,8 @@ pub(super) fn form(heads: Heads) -> Form {
   if (lane < {half}u) {{
     let other = found[lane];
     let now = max(most, other.x);
-    let mine = exp(most - now);
-    let theirs = exp(other.x - now);
+    let mine = exp1(most - now);
+    let theirs = exp1(other.x - now);
     most = now;
     sum = sum * mine + other.y * theirs;
 {take}  }}
@@ -58,6 +58,7 @@ fn attention(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) 
     var s0 = 0.0;
 {dots}{softmax}{sums}  }}
 {stages}  if (lane == 0u) {{
+    put_sum(row, group.y, most + log(sum));
 {put}  }}
 }}
 ",

@@ -5,9 +5,9 @@ use crate::gpu::{Buffer, Recording};
 use crate::kernels::Tuning;
 use crate::kernels::case::{Bench, Case, poisoned, values, wide};
 use crate::kernels::given::{expect, input, output};
-use crate::kernels::tensor::cursor::Cursor;
-use crate::kernels::tensor::operand::Operand;
-use crate::kernels::tensor::weight::{Weight, kept};
+use crate::kernels::layout::cursor::Cursor;
+use crate::kernels::layout::operand::Operand;
+use crate::kernels::layout::weight::{Weight, kept};
 use crate::reference::layers::cross_entropy;
 use crate::reference::matmul::{Form, matmul};
 

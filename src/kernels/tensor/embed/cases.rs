@@ -5,9 +5,9 @@ use crate::gpu::{Buffer, Recording};
 use crate::kernels::Tuning;
 use crate::kernels::case::{Bench, Case, values, wide};
 use crate::kernels::given::{expect, output};
-use crate::kernels::tensor::cursor::Cursor;
-use crate::kernels::tensor::operand::Operand;
-use crate::kernels::tensor::weight::{Weight, kept};
+use crate::kernels::layout::cursor::Cursor;
+use crate::kernels::layout::operand::Operand;
+use crate::kernels::layout::weight::{Weight, kept};
 
 fn case(words: usize, cols: usize, most_bytes: u64, tuning: &Tuning) -> Case {
     let table = kept(values(words * cols, 1.0, 1), tuning);

@@ -5,9 +5,9 @@ use crate::gpu::{Buffer, DType, Recording};
 use crate::kernels::Tuning;
 use crate::kernels::case::{Bench, Case, values, wide};
 use crate::kernels::given::{expect, held, input, output};
-use crate::kernels::tensor::cursor::Cursor;
-use crate::kernels::tensor::operand::{Operand, Rows};
-use crate::kernels::tensor::weight::halves;
+use crate::kernels::layout::cursor::Cursor;
+use crate::kernels::layout::operand::{Operand, Rows};
+use crate::kernels::layout::weight::halves;
 use crate::reference::matmul::matmul;
 use half::f16;
 
@@ -22,6 +22,8 @@ pub struct Extras {
     pub plus: bool,
     /// Rows fewer than there may be.
     pub fewer: usize,
+    /// Rows of `a` and `b` fewer than there may be.
+    pub shallow: usize,
     /// `a`, `b` are kept in half precision.
     pub half: [bool; 2],
 }
@@ -36,7 +38,12 @@ pub fn case(name: String, form: Form, [m, n, k]: [usize; 3], extras: Extras, tun
         }
     }
     let (was, bias) = (values(m * n, 1.0, 3), values(n, 1.0, 4));
-    let mut expected = matmul(form, &wide(&a), &wide(&b), [m, n, k]);
+    let there = k - extras.shallow;
+    let (some_a, some_b) = match form {
+        Form::Tn => (&a[..there * m], &b[..there * n]),
+        _ => (&a[..], &b[..]),
+    };
+    let mut expected = matmul(form, &wide(some_a), &wide(some_b), [m, n, there]);
     for (i, x) in expected.iter_mut().enumerate() {
         let bias = if extras.bias { bias[i % n] as f64 } else { 0.0 };
         let was = if extras.add || extras.plus { was[i] as f64 } else { 0.0 };
@@ -56,7 +63,7 @@ pub fn case(name: String, form: Form, [m, n, k]: [usize; 3], extras: Extras, tun
     };
     let other = input(&mut recording, "other", &was, n, tuning);
     let bias = Buffer::holding("bias", &[&bias[..], &[0.0; 3]].concat()).view(DType::F32);
-    let cursor = Cursor::at(m - extras.fewer, 7);
+    let (cursor, depth) = (Cursor::at(m - extras.fewer, 7), Cursor::at(there, 7));
     let product = Product {
         form,
         a: &a,
@@ -69,6 +76,7 @@ pub fn case(name: String, form: Form, [m, n, k]: [usize; 3], extras: Extras, tun
             _ => Plus::Nothing,
         },
         cursor: (extras.fewer > 0).then_some(&cursor),
+        depth: (extras.shallow > 0).then_some(&depth),
     };
     recording.extend(record(&product, tuning));
     expect(Case::new(name, recording), &c, &expected)
@@ -104,6 +112,16 @@ pub(in crate::kernels) fn cases(tuning: &Tuning) -> Vec<Case> {
         ("of fewer rows", Extras { bias: true, fewer: 5, ..none }),
     ] {
         all.push(case(format!("NT [23, 41, 44] {what}"), Form::Nt, [23, 41, 44], extras, tuning));
+    }
+    for shallow in [3, 40] {
+        let extras = Extras { shallow, ..none };
+        all.push(case(
+            format!("TN [70, 41, 92] of {shallow} rows fewer"),
+            Form::Tn,
+            [70, 41, 92],
+            extras,
+            tuning,
+        ));
     }
     if tuning.half {
         for (form, word) in FORMS {
@@ -187,7 +205,7 @@ pub(in crate::kernels) fn benches(tuning: &Tuning) -> Vec<Bench> {
     for (form, word) in FORMS {
         all.extend(sizes.iter().map(|size| timed(form, word, *size, tuning, "")));
     }
-    if !crate::kernels::tensor::operand::textured(tuning) && tuning.workgroup > 8 {
+    if !crate::kernels::layout::operand::textured(tuning) && tuning.workgroup > 8 {
         if tuning.matrices {
             all.push(timed(Form::Nt, "NT", [4096, 4096, 4096], tuning, " by matrices"));
         }

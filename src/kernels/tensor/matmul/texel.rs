@@ -4,7 +4,7 @@
 
 use super::{Form, Parts, Product};
 use crate::gpu::Recording;
-use crate::kernels::tensor::operand::{Operand, stride};
+use crate::kernels::layout::operand::{Operand, stride};
 use crate::kernels::{Entry, Tuning, program};
 use std::fmt::Write;
 

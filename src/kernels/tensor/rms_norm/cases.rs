@@ -5,8 +5,8 @@ use crate::gpu::{Buffer, DType, Recording};
 use crate::kernels::Tuning;
 use crate::kernels::case::{Bench, Case, values, wide};
 use crate::kernels::given::{expect, input, output};
-use crate::kernels::tensor::cursor::Cursor;
-use crate::kernels::tensor::operand::Operand;
+use crate::kernels::layout::cursor::Cursor;
+use crate::kernels::layout::operand::Operand;
 use crate::reference::layers::rms_norm;
 
 fn case(rows: usize, cols: usize, last: bool, tuning: &Tuning) -> Case {

@@ -5,9 +5,9 @@ use crate::gpu::{Buffer, Recording};
 use crate::kernels::Tuning;
 use crate::kernels::case::{Bench, Case, values, wide};
 use crate::kernels::given::{expect, input, output};
-use crate::kernels::tensor::cursor::Cursor;
-use crate::kernels::tensor::operand::Operand;
-use crate::kernels::tensor::starts::Starts;
+use crate::kernels::layout::cursor::Cursor;
+use crate::kernels::layout::operand::Operand;
+use crate::kernels::layout::starts::Starts;
 use crate::reference::layers::rope;
 
 const THETA: f64 = 1e4;

@@ -1,6 +1,6 @@
 //! A weight on the device, in as many pieces as the device's limits ask for.
 
-use super::operand::{Operand, Panel, Rows, texels, textured};
+use super::operand::{Operand, PITCH, Panel, Rows, texels, textured};
 use crate::gpu::{Buffer, DType, Recording};
 use crate::kernels::Tuning;
 use crate::kernels::given;
@@ -43,6 +43,8 @@ impl Weight {
             let dtype = if tuning.half { DType::F16 } else { DType::F32 };
             let most = (most_bytes / (dtype.bytes() * pitch as u64)) as usize;
             assert!(most > 0, "a row of {cols} in {most_bytes} bytes");
+            // Columns of what a piece gives begin where operands' may.
+            let most = if most > PITCH { most / PITCH * PITCH } else { most };
             let piece = |from: usize| {
                 let count = most.min(rows - from);
                 let words = (count * pitch) as u64 * dtype.bytes() / 4;
@@ -62,7 +64,7 @@ impl Weight {
 }
 
 /// Weights of a case as the variant keeps them.
-pub(super) fn kept(data: Vec<f32>, tuning: &Tuning) -> Vec<f32> {
+pub(in crate::kernels) fn kept(data: Vec<f32>, tuning: &Tuning) -> Vec<f32> {
     match tuning.half {
         true => data.into_iter().map(|x| f16::from_f32(x).to_f32()).collect(),
         false => data,
@@ -76,7 +78,7 @@ pub fn halves(data: &[f32]) -> Vec<u16> {
 
 impl Weight {
     /// The same of numbers `[rows, cols]`, for cases: buffers that hold them, or textures that the recording fills.
-    pub(super) fn holding(&self, data: &[f32], recording: &mut Recording) -> Weight {
+    pub(in crate::kernels) fn holding(&self, data: &[f32], recording: &mut Recording) -> Weight {
         let piece = |piece: &Piece| {
             let own = &data[piece.rows.start * self.cols..piece.rows.end * self.cols];
             let operand = match &piece.operand {

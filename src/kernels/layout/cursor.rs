@@ -19,11 +19,11 @@ impl Cursor {
         Cursor(Buffer::holding("cursor", &[rows as u32, past as u32, 0, 0]))
     }
 
-    pub(super) fn binding(index: u32) -> Binding {
+    pub(in crate::kernels) fn binding(index: u32) -> Binding {
         uniform(index, "cursor").words(4)
     }
 
-    pub(super) fn view(&self) -> View {
+    pub(in crate::kernels) fn view(&self) -> View {
         self.0.view(DType::U32)
     }
 }

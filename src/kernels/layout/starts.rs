@@ -16,7 +16,7 @@ pub enum Starts {
 
 impl Starts {
     /// Declares `start_of(row)`.
-    pub(super) fn bind(&self, mut bound: Bound, index: u32, rows: usize) -> Bound {
+    pub(in crate::kernels) fn bind(&self, mut bound: Bound, index: u32, rows: usize) -> Bound {
         match self {
             Starts::One => {
                 bound.text += "fn start_of(row: u32) -> u32 { return 0u; }\n";

@@ -59,7 +59,7 @@ impl Rows {
     }
 
     /// Words that a kernel reaches of `rows` rows.
-    pub(super) fn words(&self, rows: usize) -> usize {
+    pub(in crate::kernels) fn words(&self, rows: usize) -> usize {
         (rows.max(1) - 1) * self.pitch + self.cols.next_multiple_of(4)
     }
 }
@@ -219,7 +219,13 @@ impl Operand {
     }
 
     /// The text that declares it at a binding, with `get_<name>(row, quad)` or `put_<name>(row, quad, value)`.
-    pub(super) fn declare(&self, index: u32, name: &'static str, writes: bool, reach: usize) -> Declared {
+    pub(in crate::kernels) fn declare(
+        &self,
+        index: u32,
+        name: &'static str,
+        writes: bool,
+        reach: usize,
+    ) -> Declared {
         let (mode, access) = match (self, writes) {
             (Operand::Rows(_), true) => ("read_write", Access::ReadWrite),
             (Operand::Rows(_), false) => ("read", Access::Read),
@@ -276,7 +282,7 @@ pub fn texels(rows: &Rows, panel: &Panel, from: usize) -> TexelRows {
 }
 
 /// A binding as text, host side and what is bound.
-pub(super) struct Declared {
+pub(in crate::kernels) struct Declared {
     pub text: String,
     pub binding: Binding,
     pub resource: Resource,
@@ -284,7 +290,7 @@ pub(super) struct Declared {
 
 /// Declared bindings and others, in the order of a launch.
 #[derive(Default)]
-pub(super) struct Bound {
+pub(in crate::kernels) struct Bound {
     pub text: String,
     pub bindings: Vec<Binding>,
     pub resources: Vec<Resource>,
@@ -304,6 +310,17 @@ impl Bound {
 
     pub fn write(self, operand: &Operand, index: u32, name: &'static str, reach: usize) -> Self {
         self.declared(operand.declare(index, name, true, reach))
+    }
+
+    /// What is added to what comes out, by `other_of(row, quad)`.
+    pub fn plus(mut self, other: Option<&Operand>, index: u32, reach: usize) -> Self {
+        let mut value = "vec4f()";
+        if let Some(other) = other {
+            self = self.read(other, index, "other", reach);
+            value = "get_other(row, quad)";
+        }
+        self.text += &format!("fn other_of(row: u32, quad: u32) -> vec4f {{ return {value}; }}\n");
+        self
     }
 
     /// A binding whose declaration stands in the shader.
