@@ -26,19 +26,7 @@ pub fn swiglu(gate: &[f64], up: &[f64], dact: &[f64]) -> [Vec<f64>; 2] {
 
 /// Of [`rope`](super::layers::rope): turned back.
 pub fn rope(dx: &[f64], positions: &[usize], dim: usize, theta: f64) -> Vec<f64> {
-    let cols = dx.len() / positions.len();
-    let mut out = dx.to_vec();
-    for (row, position) in out.chunks_mut(cols).zip(positions) {
-        for head in row.chunks_mut(dim) {
-            for i in 0..dim / 2 {
-                let angle = *position as f64 * theta.powf(-2.0 * i as f64 / dim as f64);
-                let (low, high) = (head[i], head[i + dim / 2]);
-                head[i] = low * angle.cos() + high * angle.sin();
-                head[i + dim / 2] = high * angle.cos() - low * angle.sin();
-            }
-        }
-    }
-    out
+    super::layers::turned(dx, positions, dim, theta, -1.0)
 }
 
 /// What [`attention`] gives.

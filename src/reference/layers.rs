@@ -16,12 +16,17 @@ pub fn swiglu(gate: &[f64], up: &[f64]) -> Vec<f64> {
 
 /// Each head of width `dim` of a row turned by the row's position: (x_i, x_{i + dim/2}) by position · theta^(−2i/dim).
 pub fn rope(x: &[f64], positions: &[usize], dim: usize, theta: f64) -> Vec<f64> {
+    turned(x, positions, dim, theta, 1.0)
+}
+
+/// The same by so many times the angles.
+pub(super) fn turned(x: &[f64], positions: &[usize], dim: usize, theta: f64, times: f64) -> Vec<f64> {
     let cols = x.len() / positions.len();
     let mut out = x.to_vec();
     for (row, position) in out.chunks_mut(cols).zip(positions) {
         for head in row.chunks_mut(dim) {
             for i in 0..dim / 2 {
-                let angle = *position as f64 * theta.powf(-2.0 * i as f64 / dim as f64);
+                let angle = times * *position as f64 * theta.powf(-2.0 * i as f64 / dim as f64);
                 let (low, high) = (head[i], head[i + dim / 2]);
                 head[i] = low * angle.cos() - high * angle.sin();
                 head[i + dim / 2] = high * angle.cos() + low * angle.sin();

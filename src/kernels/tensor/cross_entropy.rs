@@ -1,6 +1,6 @@
 //! `cross_entropy`: losses of tokens, a chunk of the vocabulary at a time: logits of a chunk are all that is stored.
 
-mod cases;
+pub(in crate::kernels) mod cases;
 
 pub(in crate::kernels) use cases::{benches, cases};
 

@@ -15,6 +15,10 @@ use crate::kernels::layout::operand::{Bound, Operand, textured};
 use crate::kernels::{Tuning, read};
 pub use crate::reference::matmul::Form;
 
+/// Most terms of a weight's gradient that are added up in one launch: rounding grows with them, and lines of memory that are
+/// far apart. A multiple of every block.
+const LONG: usize = 1024;
+
 /// Most rows of a product that are taken one by one.
 const FEW: usize = 4;
 
@@ -37,6 +41,8 @@ pub struct Product<'a> {
     pub cursor: Option<&'a Cursor>,
     /// How many rows of `a` and `b` there are, of [`Form::Tn`]: what stands behind them adds nothing.
     pub depth: Option<&'a Cursor>,
+    /// From which row of `a` and `b` to which, of [`Form::Tn`], if not all are taken.
+    pub part: Option<[usize; 2]>,
 }
 
 /// A matrix `[m, n]` that a product is added to.
@@ -53,10 +59,20 @@ pub enum Plus<'a> {
 impl<'a> Product<'a> {
     /// `c = a bᵀ`: a linear layer without bias.
     pub fn nt(a: &'a Operand, b: &'a Operand, c: &'a Operand) -> Self {
-        Product { form: Form::Nt, a, b, c, bias: None, plus: Plus::Nothing, cursor: None, depth: None }
+        Product {
+            form: Form::Nt,
+            a,
+            b,
+            c,
+            bias: None,
+            plus: Plus::Nothing,
+            cursor: None,
+            depth: None,
+            part: None,
+        }
     }
 
-    /// m, n and k.
+    /// m, n and k, all of it.
     fn sizes(&self) -> [usize; 3] {
         let (a, b) = ([self.a.rows(), self.a.cols()], [self.b.rows(), self.b.cols()]);
         let ([m, k], [n, other]) = match self.form {
@@ -70,7 +86,23 @@ impl<'a> Product<'a> {
             self.c.cols()
         );
         assert!(self.c.rows() <= m, "{} rows of {m}", self.c.rows());
-        [self.c.rows(), n, k]
+        [self.c.rows(), n, self.part.map_or(k, |[from, to]| to - from)]
+    }
+
+    /// The same as parts of at most [`LONG`] of its sum, each added to what the ones before it left, in their order.
+    fn parts(&self) -> Vec<Product<'a>> {
+        let [.., k] = self.sizes();
+        if self.form != Form::Tn || k < 2 * LONG || !matches!(self.c, Operand::Rows(_)) {
+            return vec![*self];
+        }
+        let part = |from: usize| {
+            let part = Some([from, k.min(from + LONG)]);
+            match from {
+                0 => Product { part, ..*self },
+                _ => Product { part, plus: Plus::Itself, bias: None, ..*self },
+            }
+        };
+        (0..k).step_by(LONG).map(part).collect()
     }
 
     /// What both forms share: bindings 0 and 3 to 5, and the functions that `finish` calls.
@@ -92,12 +124,20 @@ impl<'a> Product<'a> {
             Form::Nt => (m, b.rows()),
             Form::Tn => (k, k),
         };
-        let name = if self.depth.is_some() { "a_all" } else { "a" };
-        bound = bound.read(a, 1, name, reach(a, a_rows)).read(b, 2, "b", reach(b, b_rows));
-        if self.depth.is_some() {
+        let wrapped = self.depth.is_some() || self.part.is_some();
+        let [a_name, b_name] = if wrapped { ["a_all", "b_all"] } else { ["a", "b"] };
+        let from = self.part.map_or(0, |[from, _]| from);
+        bound = bound.read(a, 1, a_name, reach(a, from + a_rows)).read(b, 2, b_name, reach(b, from + b_rows));
+        if wrapped {
             assert!(self.form == Form::Tn && self.cursor.is_none(), "a depth of {:?}", self.form);
-            let there = "select(vec4f(), get_a_all(row, quad), row < cursor.x)";
-            bound.text += &format!("fn get_a(row: u32, quad: u32) -> vec4f {{ return {there}; }}\n");
+            let there =
+                if self.depth.is_some() { format!("row + {from}u < cursor.x") } else { "true".into() };
+            for (side, value) in [
+                ("a", format!("select(vec4f(), get_a_all(row + {from}u, quad), {there})")),
+                ("b", format!("get_b_all(row + {from}u, quad)")),
+            ] {
+                bound.text += &format!("fn get_{side}(row: u32, quad: u32) -> vec4f {{ return {value}; }}\n");
+            }
         }
         bound = bound.write(self.c, 3, "c", m);
         match (self.plus, self.c) {
@@ -160,6 +200,12 @@ impl Parts {
 /// # Panics
 /// If the sizes don't fit each other.
 pub fn record(product: &Product, tuning: &Tuning) -> Recording {
+    let mut recording = Recording::default();
+    product.parts().iter().for_each(|part| recording.extend(whole(part, tuning)));
+    recording
+}
+
+fn whole(product: &Product, tuning: &Tuning) -> Recording {
     if textured(tuning) {
         texel::record(product, tuning)
     } else if product.form == Form::Nt && product.c.rows() <= FEW {

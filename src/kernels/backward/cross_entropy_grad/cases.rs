@@ -66,7 +66,7 @@ fn case([rows, cols, words]: [usize; 3], trained: bool, add: bool, tuning: &Tuni
     let case = Case::new(name, recording);
     let case = case.f32(&losses.losses, layers::cross_entropy(&logits, &targets));
     let case = expect(case, found, &dh);
-    let case = case.f32(&losses.sums, sums_of(&logits, &targets));
+    let case = case.f32(&losses.sums, cross_entropy::cases::sums(&logits, &targets));
     // What a chunk leaves: the last one, over whatever is behind its columns.
     let (last, first) = (words - (words - 1) / CHUNK * CHUNK, (words - 1) / CHUNK * CHUNK);
     let case =
@@ -80,16 +80,6 @@ fn case([rows, cols, words]: [usize; 3], trained: bool, add: bool, tuning: &Tuni
     pieces
         .iter()
         .fold(case, |case, (own, rows)| expect_rows(case, rows, &dhead[own.start * cols..own.end * cols]))
-}
-
-/// Largest logit, sum of exponentials over it, the target's logit.
-fn sums_of(logits: &[f64], targets: &[Option<usize>]) -> Vec<f64> {
-    let cols = logits.len() / targets.len();
-    let row = |(row, target): (&[f64], &Option<usize>)| {
-        let most = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        [most, row.iter().map(|x| (x - most).exp()).sum(), target.map_or(0.0, |t| row[t]), 0.0]
-    };
-    logits.chunks(cols).zip(targets).flat_map(row).collect()
 }
 
 pub fn cases(tuning: &Tuning) -> Vec<Case> {

@@ -36,7 +36,7 @@ fn case(rows: usize, cols: usize, words: usize, scale: f64, tuning: &Tuning) -> 
 }
 
 /// Largest logit, sum of exponentials over it, the target's logit.
-fn sums(logits: &[f64], targets: &[Option<usize>]) -> Vec<f64> {
+pub(in crate::kernels) fn sums(logits: &[f64], targets: &[Option<usize>]) -> Vec<f64> {
     let cols = logits.len() / targets.len();
     let row = |(row, target): (&[f64], &Option<usize>)| {
         let most = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);

@@ -77,6 +77,7 @@ pub fn case(name: String, form: Form, [m, n, k]: [usize; 3], extras: Extras, tun
         },
         cursor: (extras.fewer > 0).then_some(&cursor),
         depth: (extras.shallow > 0).then_some(&depth),
+        ..Product::nt(&a, &b, &c)
     };
     recording.extend(record(&product, tuning));
     expect(Case::new(name, recording), &c, &expected)
@@ -122,6 +123,11 @@ pub(in crate::kernels) fn cases(tuning: &Tuning) -> Vec<Case> {
             extras,
             tuning,
         ));
+    }
+    // In parts, each added to the ones before.
+    for extras in [Extras { add: true, ..none }, Extras { add: true, shallow: 1500, ..none }] {
+        let name = format!("TN [20, 37, 2500] in parts, {} rows fewer", extras.shallow);
+        all.push(case(name, Form::Tn, [20, 37, 2500], extras, tuning));
     }
     if tuning.half {
         for (form, word) in FORMS {
