@@ -1,7 +1,7 @@
 //! Arguments that several commands share.
 
 use super::mend::of_flag;
-use crate::check;
+use crate::check::{self, Row};
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
 use crate::gpu::{self, Engine};
@@ -196,15 +196,16 @@ fn prove(engine: &Engine, tuning: &Tuning) -> Result<()> {
         return Ok(());
     }
     let kernel = KERNELS.iter().find(|kernel| kernel.stem == "matmul").expect("a registered kernel");
-    let rows = check::of(kernel, engine, tuning)?;
+    trusted(&check::of(kernel, engine, tuning)?, tuning.name, &engine.adapter().name)
+}
+
+/// Refuses a variant one of whose products is red.
+fn trusted(rows: &[Row], variant: &str, adapter: &str) -> Result<()> {
     match rows.iter().find(|row| !row.passes()) {
         None => Ok(()),
         Some(red) => Err(Error::Parity(format!(
-            "variant `{}` is not taken on {}: its products are wrong there (matmul: {}: {}); leave --variant out",
-            tuning.name,
-            engine.adapter().name,
-            red.case,
-            red.failure
+            "variant `{variant}` is not taken on {adapter}: its products are wrong there (matmul: {}: {}); leave --variant out",
+            red.case, red.failure
         ))),
     }
 }
@@ -230,4 +231,24 @@ pub fn state_beside(checkpoint: &Path) -> Result<PathBuf> {
         return Ok(beside);
     };
     Err(Error::Usage(format!("--out {}: {wrong}", checkpoint.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variant_with_a_wrong_product_is_not_taken() {
+        let row = |failure: &str| Row {
+            kernel: "matmul",
+            case: "NT [5, 3, 4]".into(),
+            distance: failure.is_empty().then_some(crate::compare::Distance { rms: 0.0, max: 0.0 }),
+            failure: failure.into(),
+        };
+        assert!(trusted(&[row("")], "gpu-matrix", "a card").is_ok());
+        let refused = trusted(&[row(""), row("`c` is off")], "gpu-matrix", "a card").unwrap_err().to_string();
+        for part in ["gpu-matrix", "a card", "NT [5, 3, 4]: `c` is off", "leave --variant out"] {
+            assert!(refused.contains(part), "{part}: {refused}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::case::{Case, KEPT, poisoned};
 use super::layout::operand::{Operand, Panel, Rows, texels, textured};
+use super::layout::starts::Starts;
 use crate::gpu::{Buffer, DType, Recording};
 use crate::kernels::Tuning;
 
@@ -27,6 +28,12 @@ pub fn input(
     let panel = Panel::new(label, rows.rows, cols);
     recording.fill_texture(texels(&rows, &panel, 0));
     Operand::Panel(panel)
+}
+
+/// Where rows' sequences begin, packed if given.
+pub fn starts(firsts: Option<&[usize]>) -> Starts {
+    let held = |firsts: &[usize]| firsts.iter().map(|&n| n as u32).collect::<Vec<_>>();
+    firsts.map_or(Starts::One, |firsts| Starts::Packed(Buffer::holding("starts", &held(firsts))))
 }
 
 /// A matrix in a buffer full of poison.

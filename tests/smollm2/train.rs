@@ -12,6 +12,8 @@ use floe::pretrained::Pretrained;
 use serde_json::Value;
 use std::rc::Rc;
 
+const ATTENTION: [&str; 4] = ["*.q_proj.weight", "*.k_proj.weight", "*.v_proj.weight", "*.o_proj.weight"];
+
 fn reference() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/smollm2_finetune.json");
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
@@ -46,9 +48,8 @@ fn learner(patterns: &[&str], lr: f64) -> (Engine, Learner) {
 
 #[test]
 fn gradients_are_pytorchs() {
-    let (reference, attention) =
-        (reference(), ["*.q_proj.weight", "*.k_proj.weight", "*.v_proj.weight", "*.o_proj.weight"]);
-    let (engine, mut learner) = learner(&attention, 1e-4);
+    let reference = reference();
+    let (engine, mut learner) = learner(&ATTENTION, 1e-4);
     let loss = learner.loss(&engine, &batch(&reference, 0)).unwrap();
     let expected = reference["loss"].as_f64().unwrap();
     assert!((loss - expected).abs() < 1e-4, "{loss} {expected}");
@@ -99,6 +100,5 @@ fn value_projections_learn_as_in_pytorch() {
 
 #[test]
 fn attention_learns_as_in_pytorch() {
-    let attention = ["*.q_proj.weight", "*.k_proj.weight", "*.v_proj.weight", "*.o_proj.weight"];
-    run("qkvo_1e-4_30_1", &attention, 1e-4);
+    run("qkvo_1e-4_30_1", &ATTENTION, 1e-4);
 }

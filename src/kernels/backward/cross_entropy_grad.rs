@@ -6,7 +6,7 @@ pub(in crate::kernels) use cases::{benches, cases};
 
 use crate::gpu::{Buffer, Consts, Recording};
 use crate::kernels::layout::cursor::Cursor;
-use crate::kernels::layout::operand::{Bound, Operand, Rows};
+use crate::kernels::layout::operand::{Bound, Operand, Rows, other};
 use crate::kernels::layout::weight::Weight;
 use crate::kernels::tensor::EXP;
 use crate::kernels::tensor::cross_entropy::{Losses, chunks};
@@ -30,7 +30,7 @@ pub struct LossGrad<'a> {
     /// `[rows, chunk]`: logits of a chunk take turns with their gradient.
     pub dlogits: &'a Operand,
     /// `[rows, C]`: sums over chunks go from one to the other.
-    pub dh: [&'a Operand; 2],
+    pub dh: &'a [Operand; 2],
     /// Pieces of the head's gradient, by tokens, and whether they are added to; none where it is not trained.
     pub dhead: Option<(&'a [Tokens], bool)>,
 }
@@ -46,8 +46,7 @@ impl<'a> LossGrad<'a> {
             recording.extend(matmul::record(&product, tuning));
             let dlogits = self.dlogits.narrow(tokens.len()).first(rows);
             recording.extend(self.chunk(&logits, &dlogits, tokens.start, cursor, tuning));
-            let to =
-                if sums.is_some_and(|sums| std::ptr::eq(sums, self.dh[0])) { self.dh[1] } else { self.dh[0] };
+            let to = other(self.dh, sums);
             let plus = sums.map_or(Plus::Nothing, Plus::Other);
             let product =
                 Product { form: Form::Nn, plus, cursor: Some(cursor), ..Product::nt(&dlogits, &weight, to) };

@@ -270,6 +270,12 @@ impl Operand {
     }
 }
 
+/// The one of two that a sum so far does not stand in: a texture can't be read and written at once.
+pub fn other<'a>(two: &'a [Operand; 2], sum: Option<&Operand>) -> &'a Operand {
+    let first = sum.is_some_and(|sum| std::ptr::eq(sum, &two[0]));
+    &two[usize::from(first)]
+}
+
 /// A copy of rows to a panel, from one of its rows on, or back.
 pub fn texels(rows: &Rows, panel: &Panel, from: usize) -> TexelRows {
     TexelRows {

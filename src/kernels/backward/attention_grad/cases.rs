@@ -4,7 +4,7 @@ use super::{AttentionGrad, record};
 use crate::gpu::{Buffer, Recording};
 use crate::kernels::Tuning;
 use crate::kernels::case::{Bench, Case, poisoned, values, wide};
-use crate::kernels::given::{expect, input, output};
+use crate::kernels::given::{self, expect, input, output};
 use crate::kernels::layout::cursor::Cursor;
 use crate::kernels::layout::operand::Operand;
 use crate::kernels::layout::starts::Starts;
@@ -31,8 +31,8 @@ fn case(heads: Heads, rows: usize, starts: Option<&[usize]>, tuning: &Tuning) ->
     let [out, dqueries] = ["out", "dqueries"].map(|label| output(label, rows, width, tuning));
     let [dkeys, dvalues] = ["dkeys", "dvalues"].map(|label| output(label, rows, shared, tuning));
     let [sums, dots] = ["sums", "dots"].map(|label| poisoned(label, rows * heads.queries));
-    let held: Vec<u32> = firsts.iter().map(|&n| n as u32).collect();
-    let starts = &starts.map_or(Starts::One, |_| Starts::Packed(Buffer::holding("starts", &held)));
+    let packed = starts.map_or("", |_| ", packed");
+    let starts = &given::starts(starts);
     let cursor = &Cursor::at(rows, 0);
     let taken =
         Attention { queries: &queries, cache: &cache, out: &out, sums: Some(&sums), starts, cursor, rows };
@@ -52,7 +52,6 @@ fn case(heads: Heads, rows: usize, starts: Option<&[usize]>, tuning: &Tuning) ->
         cursor,
     };
     recording.extend(record(&grad, heads, tuning));
-    let packed = if held.iter().any(|&n| n > 0) { ", packed" } else { "" };
     let case = Case::new(format!("{rows} rows of {heads:?}{packed}"), recording);
     let case = case.f32(&sums, wanted.sums).f32(&dots, wanted.dots);
     let case = expect(expect(case, &out, &came), &dqueries, &wanted.queries);

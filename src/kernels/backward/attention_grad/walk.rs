@@ -36,6 +36,11 @@ pub(super) struct Walk {
     block: usize,
 }
 
+/// Vec4 `at` of row `j` of an array of a block in workgroup memory.
+fn shared(name: &str, j: usize, at: &str) -> String {
+    format!("block_{name}[(j + {j}u) * D4 + {at}]")
+}
+
 impl Walk {
     pub fn new(side: Lanes, d4: usize, texel: bool, tuning: &Tuning) -> Self {
         let lanes = if texel { tuning.subgroup } else { tuning.workgroup };
@@ -49,8 +54,9 @@ impl Walk {
 
     /// Rounds of an invocation's loops over so many rows, so many heads each.
     pub fn loops(&self, rows: usize, heads: usize) -> u64 {
-        let block =
-            1 + self.block.div_ceil(TOGETHER) * (1 + self.d4) + (self.block * self.d4).div_ceil(self.lanes);
+        let within =
+            self.block.div_ceil(TOGETHER) * (1 + self.d4) + (self.block * self.d4).div_ceil(self.lanes);
+        let block = if self.texel { 1 } else { 1 + within };
         (heads * (1 + rows.div_ceil(self.block) * block)) as u64
     }
 
@@ -85,13 +91,11 @@ impl Walk {
 
     /// Vec4 `i` of the block's row `j`, of the first or second array that passes by.
     fn passing(&self, name: &str, j: usize, i: usize) -> String {
-        match self.texel {
-            true => {
-                let flat = j * self.d4 + i;
-                format!("subgroupBroadcast({name}{}, {}u)", flat / self.lanes, flat % self.lanes)
-            }
-            false => format!("block_{name}[(j + {j}u) * D4 + {i}u]"),
+        if !self.texel {
+            return shared(name, j, &format!("{i}u"));
         }
+        let flat = j * self.d4 + i;
+        format!("subgroupBroadcast({name}{}, {}u)", flat / self.lanes, flat % self.lanes)
     }
 
     /// The block's row `j`, counted as rows are.
@@ -119,18 +123,19 @@ impl Walk {
             (0..count).map(|j| format!("    var s{j} = 0.0;\n    var d{j} = 0.0;\n")).collect();
         let [a, b, ..] = self.names();
         let own = self.places()[0];
-        let dots = |i: usize| {
+        // Of a lane's vec4 `i`, with what `with` says of an array and a row.
+        let dots = |i: usize, with: &dyn Fn(&str, usize) -> String| {
             let mut text = String::new();
             for j in 0..count {
-                text += &format!("    s{j} += dot(a{i}, {});\n", self.passing("x", j, i));
+                text += &format!("    s{j} += dot(a{i}, {});\n", with("x", j));
                 if first {
-                    text += &format!("    d{j} += dot(b{i}, {});\n", self.passing("y", j, i));
+                    text += &format!("    d{j} += dot(b{i}, {});\n", with("y", j));
                 }
             }
             text
         };
         if self.texel {
-            (0..self.d4).for_each(|i| text += &dots(i));
+            (0..self.d4).for_each(|i| text += &dots(i, &|name, j| self.passing(name, j, i)));
         } else {
             // Loaded again for each few rows, one after the other: beside the sums, registers have no place. A bound that
             // compilers know they write out, and load all of it at once; the cursor's third number is zero.
@@ -138,7 +143,7 @@ impl Walk {
                 if first { format!("    let b0 = get_{b}(row, {own} + i);\n") } else { String::new() };
             text += &format!(
                 "    for (var i = 0u; i < D4 + cursor.z; i++) {{\n    let a0 = get_{a}(row, {own} + i) * SCALE;\n{pulled}{}    }}\n",
-                dots(0).replace(" + 0u]", " + i]")
+                dots(0, &|name, j| shared(name, j, "i"))
             );
         }
         for j in 0..count {

@@ -56,7 +56,7 @@ fn case([rows, cols, words]: [usize; 3], trained: bool, add: bool, tuning: &Tuni
         losses: &losses,
         weights: &Buffer::holding("weights", &weights),
         dlogits: &slopes,
-        dh: sums.each_ref(),
+        dh: &sums,
         dhead: trained.then_some((&pieces, add)),
     };
     let (behind, found) = grad.record(&cursor, tuning);
@@ -102,7 +102,7 @@ pub fn benches(tuning: &Tuning) -> Vec<Bench> {
         losses: &losses,
         weights: &Buffer::words("weights", rows),
         dlogits: &slopes,
-        dh: sums.each_ref(),
+        dh: &sums,
         dhead: None,
     };
     let (recording, _) = grad.record(&Cursor::at(rows, 0), tuning);

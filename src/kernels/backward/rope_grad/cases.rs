@@ -4,7 +4,7 @@ use super::{RopeGrad, record};
 use crate::gpu::{Buffer, Recording};
 use crate::kernels::Tuning;
 use crate::kernels::case::{Bench, Case, values, wide};
-use crate::kernels::given::{expect, input, output};
+use crate::kernels::given::{self, expect, input, output};
 use crate::kernels::layout::cursor::Cursor;
 use crate::kernels::layout::operand::Operand;
 use crate::kernels::layout::starts::Starts;
@@ -18,7 +18,6 @@ fn case(heads: Heads, rows: usize, starts: Option<&[usize]>, tuning: &Tuning) ->
     let (dqueries, dkeys) = (values(rows * width, 1.0, 1), values(rows * shared, 1.0, 2));
     let positions: Vec<usize> = (0..rows).map(|t| t - starts.map_or(0, |s| s[t])).collect();
     let back = |x: &[f32]| rope(&wide(x), &positions, heads.dim, THETA);
-    let held = starts.map(|s| s.iter().map(|&n| n as u32).collect::<Vec<_>>());
     let mut recording = Recording::default();
     let (dq, dk) = (output("dq", rows, width, tuning), output("dk", rows, shared, tuning));
     let grad = RopeGrad {
@@ -27,7 +26,7 @@ fn case(heads: Heads, rows: usize, starts: Option<&[usize]>, tuning: &Tuning) ->
         turns: &Buffer::holding("turns", &turns(rows, heads.dim, THETA)),
         dq: &dq,
         dk: &dk,
-        starts: &held.map_or(Starts::One, |s| Starts::Packed(Buffer::holding("starts", &s))),
+        starts: &given::starts(starts),
         cursor: &Cursor::at(rows, 0),
     };
     recording.extend(record(&grad, heads, tuning));

@@ -1,10 +1,10 @@
 //! Parity cases and benches of `attention`.
 
 use super::{Attention, record};
-use crate::gpu::{Buffer, Recording};
+use crate::gpu::Recording;
 use crate::kernels::Tuning;
 use crate::kernels::case::{Bench, Case, values, wide};
-use crate::kernels::given::{expect, input, output};
+use crate::kernels::given::{self, expect, input, output};
 use crate::kernels::layout::cursor::Cursor;
 use crate::kernels::layout::operand::Operand;
 use crate::kernels::layout::starts::Starts;
@@ -25,14 +25,13 @@ fn case(heads: Heads, past: usize, rows: usize, starts: Option<&[usize]>, tuning
         values: input(&mut recording, "values", &v, shared, tuning),
     };
     let out = output("out", rows, width, tuning);
-    let held: Vec<u32> = firsts.iter().map(|&n| n as u32).collect();
     let packed = starts.map_or("", |_| ", packed");
     let taken = Attention {
         queries: &queries,
         cache: &cache,
         out: &out,
         sums: None,
-        starts: &starts.map_or(Starts::One, |_| Starts::Packed(Buffer::holding("starts", &held))),
+        starts: &given::starts(starts),
         cursor: &Cursor::at(rows, past),
         rows,
     };

@@ -4,7 +4,7 @@ use super::{Cache, Heads, Rope, record, turns};
 use crate::gpu::{Buffer, Recording};
 use crate::kernels::Tuning;
 use crate::kernels::case::{Bench, Case, values, wide};
-use crate::kernels::given::{expect, input, output};
+use crate::kernels::given::{self, expect, input, output};
 use crate::kernels::layout::cursor::Cursor;
 use crate::kernels::layout::operand::Operand;
 use crate::kernels::layout::starts::Starts;
@@ -20,7 +20,6 @@ fn case(heads: Heads, rows: usize, starts: Option<&[usize]>, tuning: &Tuning) ->
     let cache =
         Cache { keys: output("keys", rows, shared, tuning), values: output("values", rows, shared, tuning) };
     let queries = output("queries", rows, wide_, tuning);
-    let held_starts: Option<Vec<u32>> = starts.map(|s| s.iter().map(|&n| n as u32).collect());
     let mut recording = Recording::default();
     let taken = Rope {
         q: &input(&mut recording, "q", &q, wide_, tuning),
@@ -29,7 +28,7 @@ fn case(heads: Heads, rows: usize, starts: Option<&[usize]>, tuning: &Tuning) ->
         turns: &Buffer::holding("turns", &turns(rows, heads.dim, THETA)),
         queries: &queries,
         cache: &cache,
-        starts: &held_starts.map_or(Starts::One, |s| Starts::Packed(Buffer::holding("starts", &s))),
+        starts: &given::starts(starts),
         cursor: &Cursor::at(rows, 0),
     };
     recording.extend(record(&taken, heads, tuning));

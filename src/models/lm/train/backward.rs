@@ -4,7 +4,7 @@ use super::super::forward::{Activations, Block};
 use super::super::weights::{Layer, Weights};
 use super::grads::{Grads, Rectangle};
 use super::picked::Picked;
-use crate::gpu::{Buffer, Recording};
+use crate::gpu::{Buffer, Recording, View};
 use crate::kernels::Tuning;
 use crate::kernels::backward::attention_grad::{self, AttentionGrad};
 use crate::kernels::backward::col_sums::{self, Terms};
@@ -12,7 +12,7 @@ use crate::kernels::backward::embed_grad::{self, Taken};
 use crate::kernels::backward::rms_norm_grad::{self, NormGrad};
 use crate::kernels::backward::rope_grad::{self, RopeGrad};
 use crate::kernels::backward::swiglu_grad;
-use crate::kernels::layout::operand::Operand;
+use crate::kernels::layout::operand::{Operand, other};
 use crate::kernels::layout::weight::Weight;
 use crate::kernels::tensor::matmul::{self, Form, Plus, Product};
 
@@ -95,8 +95,7 @@ impl<'a> Backward<'a> {
         let Some(lowest) = lowest else { return recording };
         for layer in (lowest..self.weights.layers.len()).rev() {
             let below = embedded || layer > lowest;
-            let to =
-                if std::ptr::eq(at, &self.scratch.d[0]) { &self.scratch.d[1] } else { &self.scratch.d[0] };
+            let to = other(&self.scratch.d, Some(at));
             let one = LayerGrad { all: self, at: layer, add, below };
             one.record(at, to, &mut recording);
             at = to;
@@ -226,7 +225,7 @@ impl LayerGrad<'_> {
         let mut sum: Option<&Operand> = None;
         for (dy, weight) in terms {
             for piece in &weight.pieces {
-                let next = if sum.is_some_and(|sum| std::ptr::eq(sum, &to[0])) { &to[1] } else { &to[0] };
+                let next = other(to, sum);
                 let dy = dy.columns(piece.rows.start, piece.rows.len());
                 let product = Product {
                     form: Form::Nn,
@@ -261,7 +260,7 @@ impl LayerGrad<'_> {
     fn norm(
         &self,
         tensor: &str,
-        (x, weight): (&Operand, &crate::gpu::View),
+        (x, weight): (&Operand, &View),
         dy: &Operand,
         (plus, dx): (&Operand, &Operand),
         recording: &mut Recording,

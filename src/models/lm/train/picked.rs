@@ -108,7 +108,7 @@ impl Picked {
             losses: &self.losses,
             weights: &self.weights,
             dlogits: &self.dlogits,
-            dh: self.dh.each_ref(),
+            dh: &self.dh,
             dhead: grads.head().map(|pieces| (pieces, add)),
         };
         let (mut recording, dh) = grad.record(&self.cursor, tuning);
