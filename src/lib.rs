@@ -94,6 +94,7 @@ pub mod compiler;
 #[path = "compiler/none.rs"]
 pub mod compiler;
 pub mod config;
+mod document;
 pub mod error;
 pub mod escape;
 pub mod eval;
@@ -119,6 +120,7 @@ pub mod report;
 pub mod rows;
 pub mod store;
 pub mod tasks;
+pub mod text;
 pub mod theory;
 pub mod train;
 pub mod tune;

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::models::lm::{Room, Sampler};
 use crate::pretrained::template::{Tokens, render};
-use crate::pretrained::{Message, Pretrained, Tokenizer};
+use crate::pretrained::{Message, Tokenizer};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -118,12 +118,7 @@ fn chat(args: &Args, loaded: &Loaded) -> Result<String> {
     let message = |role: &str, content: &str| Message { role: role.into(), content: content.into() };
     let mut messages: Vec<Message> = args.system.iter().map(|text| message("system", text)).collect();
     messages.push(message("user", &args.prompt));
-    render(&args.model, template, &messages, &tokens(&loaded.model, &loaded.tokenizer))
-}
-
-fn tokens(model: &Pretrained, tokenizer: &Tokenizer) -> Tokens {
-    let text = |id: Option<u32>| id.and_then(|id| tokenizer.token(id)).unwrap_or_default();
-    Tokens { start: text(model.start()), end: text(model.ends().first().copied()) }
+    render(&args.model, template, &messages, &Tokens::of(&loaded.model, &loaded.tokenizer))
 }
 
 /// Tokens as text, when their bytes are whole characters.

@@ -1,5 +1,6 @@
 //! Language models as their users meet them, on tiny random ones: logits of every kind of file against f64, and the commands.
 
+mod adapter;
 mod bad;
 #[path = "../common/mod.rs"]
 mod common;

@@ -33,6 +33,8 @@ pub struct Product<'a> {
     pub b: &'a Operand,
     /// `[m, n]`.
     pub c: &'a Operand,
+    /// What the product alone is multiplied by.
+    pub scale: f32,
     /// `[n]`, with zeros up to a vec4: added to each row.
     pub bias: Option<&'a View>,
     /// What is added, such as the residual.
@@ -64,6 +66,7 @@ impl<'a> Product<'a> {
             a,
             b,
             c,
+            scale: 1.0,
             bias: None,
             plus: Plus::Nothing,
             cursor: None,
@@ -152,6 +155,9 @@ impl<'a> Product<'a> {
                 bound = bound.plus(Some(other), 5, m);
             }
         }
+        let scaled =
+            if self.scale == 1.0 { "value".to_string() } else { format!("value * {:?}f", self.scale) };
+        bound.text += &format!("fn scaled(value: vec4f) -> vec4f {{ return {scaled}; }}\n");
         match self.bias {
             None => bound.text += "fn bias_of(quad: u32) -> vec4f { return vec4f(); }\n",
             Some(bias) => {

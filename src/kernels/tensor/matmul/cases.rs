@@ -24,6 +24,8 @@ pub struct Extras {
     pub fewer: usize,
     /// Rows of `a` and `b` fewer than there may be.
     pub shallow: usize,
+    /// What the product is multiplied by, less 1.
+    pub more: f32,
     /// `a`, `b` are kept in half precision.
     pub half: [bool; 2],
 }
@@ -47,7 +49,7 @@ pub fn case(name: String, form: Form, [m, n, k]: [usize; 3], extras: Extras, tun
     for (i, x) in expected.iter_mut().enumerate() {
         let bias = if extras.bias { bias[i % n] as f64 } else { 0.0 };
         let was = if extras.add || extras.plus { was[i] as f64 } else { 0.0 };
-        *x += bias + was;
+        *x = *x * (1.0 + f64::from(extras.more)) + bias + was;
     }
     expected.truncate((m - extras.fewer) * n);
     let mut recording = Recording::default();
@@ -77,6 +79,7 @@ pub fn case(name: String, form: Form, [m, n, k]: [usize; 3], extras: Extras, tun
         },
         cursor: (extras.fewer > 0).then_some(&cursor),
         depth: (extras.shallow > 0).then_some(&depth),
+        scale: 1.0 + extras.more,
         ..Product::nt(&a, &b, &c)
     };
     recording.extend(record(&product, tuning));
@@ -110,6 +113,7 @@ pub(in crate::kernels) fn cases(tuning: &Tuning) -> Vec<Case> {
         ("with a bias", Extras { bias: true, ..none }),
         ("added up", Extras { add: true, ..none }),
         ("plus another, with a bias", Extras { bias: true, plus: true, ..none }),
+        ("times a number, plus another", Extras { more: 1.5, bias: true, plus: true, ..none }),
         ("of fewer rows", Extras { bias: true, fewer: 5, ..none }),
     ] {
         all.push(case(format!("NT [23, 41, 44] {what}"), Form::Nt, [23, 41, 44], extras, tuning));
