@@ -99,6 +99,7 @@ pub mod error;
 pub mod escape;
 pub mod eval;
 mod findings;
+pub mod finetune;
 pub mod fingerprint;
 pub mod gpu;
 pub mod interrupt;

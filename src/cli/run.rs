@@ -1,10 +1,13 @@
 //! `floe run`
 
+mod text;
+
 use super::places::Places;
 use super::progress::Show;
 use super::source::{Device, Source};
 use super::{print, table};
 use crate::error::{Error, Result};
+use crate::config::{self, Asked};
 use crate::job::{Machine, family, open, run};
 use crate::profile;
 use crate::store::rundir::{self, Open, RunDir};
@@ -35,7 +38,10 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<()> {
-    let config = args.source.load()?;
+    let config = match config::load_any(&args.source.source, &args.source.sets)? {
+        Asked::Prompts(config) => *config,
+        Asked::Text(config) => return text::run(*config, args),
+    };
     let going_on = args.resume || args.extend;
     let out = directory(args.out, &args.source, going_on, "run")?;
     let experiment = open::open(config)?;

@@ -113,6 +113,8 @@ pub struct TextFinetune {
     pub accumulate: usize,
     /// Layers' activations are computed a second time in the backward pass instead of kept.
     pub recompute: bool,
+    /// GB of the device's memory that a method may take; 0 for what is there.
+    pub memory_gb: f64,
     /// Which weights a method ends with.
     pub keep: Keep,
     /// Rule, learning rate, clipping.
@@ -280,6 +282,7 @@ impl Default for TextFinetune {
             batch: 4,
             accumulate: 1,
             recompute: false,
+            memory_gb: 0.0,
             keep: Keep::Best,
             optimizer: optimizer(),
             groups: Vec::new(),

@@ -33,6 +33,7 @@ impl TextConfig {
             let message = format!("is {batch}, of {context} tokens each; a pass takes {MOST_TOKENS} at most");
             return fail("finetune.batch", message);
         }
+        not_negative("finetune.memory_gb", finetune.memory_gb)?;
         finetune.optimizer.check("finetune.optimizer")?;
         warms_up("finetune.optimizer.warmup", &finetune.optimizer, finetune.steps)?;
         for (i, group) in finetune.groups.iter().enumerate() {

@@ -8,6 +8,7 @@ use crate::kernels::layout::cursor::Cursor;
 use crate::kernels::layout::operand::Operand;
 use crate::kernels::layout::weight::Weight;
 use crate::kernels::tensor::dropout::{self, Dropped, draw};
+use crate::pretrained::PeftAdapter;
 use crate::params::{Axis, Init, Param, ParamTable, mask};
 use crate::random::rng::{Stream, key};
 use crate::random::splitmix::SplitMix64;
@@ -156,6 +157,22 @@ impl Weights {
                 false => vec![0.0; param.len()],
             };
             self.write(engine, &param.name, &data)?;
+        }
+        Ok(())
+    }
+
+    /// Puts a published adapter beside the weights.
+    ///
+    /// # Errors
+    /// What [`PeftAdapter::pair`] gives; a device failure.
+    pub fn load_adapter(&mut self, published: &PeftAdapter, engine: &Engine, tuning: &Tuning) -> Result<()> {
+        let PeftAdapter { rank, scale, weights, .. } = published;
+        let adapter = Adapter { rank: *rank, scale: *scale, weights: weights.clone() };
+        self.adapt(&adapter, engine.adapter().storage_bytes, tuning);
+        for name in weights {
+            let [a, b] = published.pair(name)?;
+            self.write(engine, &format!("{}.lora_A.weight", module(name)), &a)?;
+            self.write(engine, &format!("{}.lora_B.weight", module(name)), &b)?;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! anything is trained, and makes a weight's gradient where something of it is.
 
 mod backward;
+mod flops;
 mod grads;
 mod picked;
 mod update;
@@ -161,6 +162,11 @@ pub fn plan(weights: &Weights, training: &Training, tuning: &Tuning) -> Result<M
     Ok(MemoryPlan::of(&all.memory()))
 }
 
+/// Σ weight · nats.
+fn weighted(losses: &[f32], batch: &Batch) -> f64 {
+    losses.iter().zip(&batch.counted).map(|(loss, own)| f64::from(*loss) * f64::from(own.weight)).sum()
+}
+
 /// What is trained of a model, by which rule.
 pub struct Learner {
     weights: Rc<Weights>,
@@ -211,10 +217,7 @@ impl Learner {
     /// # Panics
     /// If the batch is empty, larger than the room, or a token is beyond the vocabulary.
     pub fn loss(&mut self, engine: &Engine, batch: &Batch) -> Result<f64> {
-        if let Some(chance) = &self.parts.activations.chance {
-            chance.rest(engine)?;
-        }
-        self.pass(engine, batch)
+        Ok(weighted(&self.losses(engine, batch)?, batch))
     }
 
     /// [`Learner::loss`] with what dropout leaves out in the draw of that number.
@@ -228,10 +231,24 @@ impl Learner {
         if let Some(chance) = &self.parts.activations.chance {
             chance.put(engine, draw, seed)?;
         }
+        Ok(weighted(&self.pass(engine, batch)?, batch))
+    }
+
+    /// Nats of each token that counts. Nothing is left out by chance.
+    ///
+    /// # Errors
+    /// A device failure.
+    ///
+    /// # Panics
+    /// As [`Learner::loss`].
+    pub fn losses(&mut self, engine: &Engine, batch: &Batch) -> Result<Vec<f32>> {
+        if let Some(chance) = &self.parts.activations.chance {
+            chance.rest(engine)?;
+        }
         self.pass(engine, batch)
     }
 
-    fn pass(&mut self, engine: &Engine, batch: &Batch) -> Result<f64> {
+    fn pass(&mut self, engine: &Engine, batch: &Batch) -> Result<Vec<f32>> {
         let (rows, words) = (batch.ids.len(), self.weights.decoder.vocabulary);
         assert!(rows > 0 && rows <= self.room.rows, "{rows} rows of {}", self.room.rows);
         assert!(
@@ -250,12 +267,7 @@ impl Learner {
         engine.write(&taken.order, &order)?;
         picked.put(engine, batch, self.room)?;
         engine.run(&self.forward)?;
-        let losses: Vec<f32> = engine.read(picked.losses(batch.counted.len()))?;
-        Ok(losses
-            .iter()
-            .zip(&batch.counted)
-            .map(|(loss, own)| f64::from(*loss) * f64::from(own.weight))
-            .sum())
+        engine.read(picked.losses(batch.counted.len()))
     }
 
     /// The gradient of the last loss, written, or added to the one that is there.
@@ -286,6 +298,11 @@ impl Learner {
         self.parts.stepped.put(engine, step, factor)?;
         engine.run(&self.update)?;
         self.parts.stepped.norm(engine)
+    }
+
+    /// Multiply-adds, twice, of a batch's forward and backward pass.
+    pub fn flops(&self, batch: &Batch) -> f64 {
+        flops::of(&self.weights, &self.parts.grads, self.parts.activations.recompute, batch)
     }
 
     /// The moments, a part at a time, in an order that what is trained decides.
