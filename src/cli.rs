@@ -9,6 +9,7 @@ mod generate;
 mod init;
 mod language;
 mod mend;
+mod merge;
 mod model;
 mod places;
 mod presets;
@@ -47,6 +48,7 @@ enum Command {
     Eval(eval::Args),
     Report(report::Args),
     Model(model::Args),
+    Merge(merge::Args),
     Generate(generate::Args),
     Devices(devices::Args),
     Check(check::Args),
@@ -68,7 +70,7 @@ impl Command {
             | Command::Generate(_)
             | Command::Probe(_) => true,
             Command::Presets(_) | Command::Init(_) | Command::Report(_) => false,
-            Command::Model(_) | Command::Devices(_) => false,
+            Command::Model(_) | Command::Merge(_) | Command::Devices(_) => false,
         }
     }
 }
@@ -100,6 +102,7 @@ pub fn main() -> Result<()> {
         Command::Eval(args) => eval::run(args),
         Command::Report(args) => report::run(args),
         Command::Model(args) => model::run(args),
+        Command::Merge(args) => merge::run(args),
         Command::Generate(args) => generate::run(args),
         Command::Devices(args) => devices::run(args),
         Command::Check(args) => check::run(args),

@@ -16,6 +16,9 @@ use std::time::Instant;
 pub struct Args {
     /// A .gguf file, or a Hugging Face directory
     model: PathBuf,
+    /// A LoRA adapter of that model, as PEFT and floe write it
+    #[arg(long, value_name = "DIR")]
+    adapter: Option<PathBuf>,
     /// The text that it goes on with
     #[arg(long, value_name = "TEXT")]
     prompt: String,
@@ -61,7 +64,7 @@ const PASS: usize = 256;
 
 pub fn run(args: Args) -> Result<()> {
     let began = Instant::now();
-    let loaded = Loaded::open(&args.model, &args.device)?;
+    let loaded = Loaded::open(&args.model, args.adapter.as_deref(), &args.device)?;
     let text = match args.chat {
         true => chat(&args, &loaded)?,
         false => args.prompt.clone(),

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::gpu::Engine;
 use crate::kernels::Tuning;
 use crate::models::lm::{MemoryPlan, Room, Runner, Weights, inference};
-use crate::pretrained::{Pretrained, Tokenizer};
+use crate::pretrained::{PeftAdapter, Pretrained, Tokenizer};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -47,15 +47,18 @@ pub struct Loaded {
     pub tokenizer: Tokenizer,
     pub engine: Engine,
     pub tuning: Tuning,
+    /// What is added to the weights.
+    pub adapter: Option<PeftAdapter>,
 }
 
 impl Loaded {
     /// Opens a model and a device; no weight is read yet.
-    pub fn open(path: &Path, device: &Device) -> Result<Self> {
+    pub fn open(path: &Path, adapter: Option<&Path>, device: &Device) -> Result<Self> {
         let model = Pretrained::open(path)?;
         let tokenizer = model.tokenizer()?;
+        let adapter = adapter.map(|path| PeftAdapter::open(path, &model)).transpose()?;
         let (engine, tuning) = device.open()?;
-        Ok(Loaded { model, tokenizer, engine, tuning })
+        Ok(Loaded { model, tokenizer, engine, tuning, adapter })
     }
 
     /// Weights on the device, and room for logits, or for losses. What it will hold is planned, and said, before any of it is
@@ -68,8 +71,17 @@ impl Loaded {
             megabytes(plan.bytes()),
             grouped(room.tokens as u64)
         );
-        let weights = Weights::load(&self.model, &self.engine, &self.tuning)?;
+        let weights = self.weights()?;
         Ok(Runner::new(Rc::new(weights), room, &self.tuning))
+    }
+
+    /// All weights on the device, with the adapter beside them.
+    pub fn weights(&self) -> Result<Weights> {
+        let mut weights = Weights::load(&self.model, &self.engine, &self.tuning)?;
+        if let Some(adapter) = &self.adapter {
+            weights.load_adapter(adapter, &self.engine, &self.tuning)?;
+        }
+        Ok(weights)
     }
 
     /// Holds that so many tokens are no more than the model was made for.

@@ -1,6 +1,6 @@
 //! `floe run`
 
-mod text;
+pub(super) mod text;
 
 use super::places::Places;
 use super::progress::Show;
