@@ -125,6 +125,7 @@ pub mod text;
 pub mod theory;
 pub mod train;
 pub mod tune;
+pub mod units;
 
 pub use config::Config;
 pub use error::{Error, Kind, Result};

@@ -1,6 +1,7 @@
 //! `floe model`
 
-use super::language::{grouped, megabytes, planned};
+use super::language::planned;
+use crate::units::{grouped, megabytes};
 use super::source::Device;
 use super::{print, table};
 use crate::error::{Error, Result, shown};

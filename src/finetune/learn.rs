@@ -58,7 +58,11 @@ impl Learning<'_> {
                 return Err(Error::Interrupted(place));
             }
             if step.is_multiple_of(config.eval.every) {
-                self.validate(learner, &mut at, told)?;
+                let judged = self.validate(learner, &mut at, told);
+                if let Err(Error::Interrupted(_)) = judged {
+                    self.save(learner, &at, true)?;
+                }
+                judged?;
             }
             let clock = Instant::now();
             let (mut loss, mut tokens) = (0.0, 0);
@@ -93,7 +97,11 @@ impl Learning<'_> {
             told.progress.speed(format!("{speed:.0} tokens/s{roof}"));
             told.progress.step(at.step, self.method.steps, &line);
         }
-        self.validate(learner, &mut at, told)?;
+        let judged = self.validate(learner, &mut at, told);
+        if let Err(Error::Interrupted(_)) = judged {
+            self.save(learner, &at, true)?;
+        }
+        judged?;
         Ok(Learned { at, flops })
     }
 

@@ -6,6 +6,7 @@ use crate::gpu::Engine;
 use crate::kernels::Tuning;
 use crate::models::lm::train::{Training, plan};
 use crate::models::lm::{MemoryPlan, Weights};
+use crate::units::megabytes;
 
 /// Weights, adapter, gradients, moments and activations, by label.
 ///
@@ -43,7 +44,6 @@ pub fn fits(experiment: &Experiment, method: &Method, plan: &MemoryPlan, engine:
     if need <= most {
         return Ok(());
     }
-    let gb = |bytes: u64| format!("{:.2} GB", bytes as f64 * 1e-9);
     let config = &experiment.config;
     let mut keys = vec![
         format!("finetune.batch = {}", config.finetune.batch),
@@ -56,12 +56,12 @@ pub fn fits(experiment: &Experiment, method: &Method, plan: &MemoryPlan, engine:
         keys.push(format!("what methods.{} trains", method.name));
         keys.push("finetune.optimizer.rule (sgd keeps one moment)".into());
     }
-    let largest = plan.rows.first().map_or(String::new(), |(label, bytes)| format!(", {} of it {label}", gb(*bytes)));
+    let largest = plan.rows.first().map_or(String::new(), |(label, bytes)| format!(", {} of it {label}", megabytes(*bytes)));
     Err(Error::Usage(format!(
         "method `{}` takes {} of device memory{largest}; {what} {}; what lowers it: {}",
         method.name,
-        gb(need),
-        gb(most),
+        megabytes(need),
+        megabytes(most),
         keys.join(", ")
     )))
 }

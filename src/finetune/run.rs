@@ -17,6 +17,7 @@ use crate::store::metrics::MetricsLog;
 use crate::store::records::{PhaseInfo, RunInfo};
 use crate::store::rundir::RunDir;
 use crate::train::{Progress, Told};
+use crate::units::{grouped, megabytes};
 use log::info;
 use std::path::Path;
 use std::rc::Rc;
@@ -93,10 +94,10 @@ fn described(record: &Methods) -> String {
     let mut line = format!(
         "{} of {} parameters on {} sequences of {} tokens ({} count), {} to validate on",
         model.name,
-        model.parameters,
-        data.train.sequences,
-        data.train.tokens,
-        data.train.counted,
+        grouped(model.parameters),
+        grouped(data.train.sequences as u64),
+        grouped(data.train.tokens as u64),
+        grouped(data.train.counted as u64),
         data.validation.sequences
     );
     for (count, what) in [(data.dropped, "too long and left out"), (data.cut, "too long and cut")] {
@@ -172,7 +173,7 @@ impl Run<'_> {
         let table = crate::models::lm::train::trainable(&weights);
         let coverage = Coverage::of(&table, &trained);
         info!("{}: {}", method.name, said(method, &coverage, experiment));
-        info!("{}: {} planned: {}", method.name, gb(plan.bytes()), parts(&plan));
+        info!("{}: {} planned: {}", method.name, megabytes(plan.bytes()), parts(&plan));
         let samples = match &record.before {
             None => Some(self.samples(&weights)?),
             Some(_) => None,
@@ -234,7 +235,7 @@ impl Run<'_> {
             Trains::Adapter { adapter, .. } => moved::of_adapter(&experiment.model, &weights, adapter, engine)?,
         };
         let written = self.write(method, &weights, &trained)?;
-        info!("{}: {}; {} held at most; written to {}", method.name, judged(record, &after), gb(held), self.dir.root().join(&written).display());
+        info!("{}: {}; {} held at most; written to {}", method.name, judged(record, &after), megabytes(held), self.dir.root().join(&written).display());
         Ok(MethodFacts {
             name: method.name.clone(),
             trains: method.words(),
@@ -395,15 +396,8 @@ fn judged(record: &Methods, after: &Judged) -> String {
     }
 }
 
-fn gb(bytes: u64) -> String {
-    match bytes {
-        0..1_000_000_000 => format!("{:.0} MB", bytes as f64 * 1e-6),
-        _ => format!("{:.2} GB", bytes as f64 * 1e-9),
-    }
-}
-
 /// The parts of a plan that matter.
 fn parts(plan: &MemoryPlan) -> String {
     let large = plan.rows.iter().filter(|(_, bytes)| bytes * 100 > plan.bytes());
-    large.map(|(label, bytes)| format!("{label} {}", gb(*bytes))).collect::<Vec<_>>().join(", ")
+    large.map(|(label, bytes)| format!("{label} {}", megabytes(*bytes))).collect::<Vec<_>>().join(", ")
 }

@@ -13,6 +13,9 @@ fn place(sequence: &Sequence) -> f64 {
 
 /// Sequences to train on, and about `share` of them to validate on: one at least, if there are two that differ.
 pub fn split(all: Vec<Sequence>, share: f64) -> (Vec<Sequence>, Vec<Sequence>) {
+    if all.is_empty() {
+        return (all, Vec::new());
+    }
     let places: Vec<f64> = all.iter().map(place).collect();
     let (least, most) = places.iter().fold((f64::INFINITY, 0.0f64), |(a, b), x| (a.min(*x), b.max(*x)));
     // All alike stay to be trained on.

@@ -1,6 +1,7 @@
 //! `floe eval MODEL --text FILE…`
 
-use super::super::language::{Loaded, grouped};
+use super::super::language::Loaded;
+use crate::units::grouped;
 use super::super::places::Places;
 use super::super::source::Device;
 use super::super::{print, table};
