@@ -274,11 +274,24 @@ impl Pass<'_> {
         c: &Operand,
         recording: &mut Recording,
     ) {
-        for piece in &weight.pieces {
+        self.sum((a, weight, bias), None, other, c, recording);
+    }
+
+    /// The same, plus a second product by a weight of the same pieces.
+    fn sum(
+        &self,
+        (a, weight, bias): (&Operand, &Weight, Option<&View>),
+        also: Option<(&Operand, &Weight)>,
+        other: Option<&Operand>,
+        c: &Operand,
+        recording: &mut Recording,
+    ) {
+        for (i, piece) in weight.pieces.iter().enumerate() {
             let (from, count) = (piece.rows.start, piece.rows.len());
             let (c, other) = (c.columns(from, count), other.map(|other| other.columns(from, count)));
             let bias = bias.map(|bias| bias.slice(from..from + count.next_multiple_of(4)));
             let product = Product {
+                also: also.map(|(a, weight)| [a, &weight.pieces[i].operand]),
                 bias: bias.as_ref(),
                 plus: other.as_ref().map_or(Plus::Nothing, Plus::Other),
                 // A product of one row alone has nothing to ask.
@@ -309,9 +322,12 @@ impl Pass<'_> {
         let (weight, bias) = (&linear.weight, linear.bias.as_ref());
         let Some(low) = &linear.low else { return self.linear(x, weight, bias, other, y, recording) };
         let u = self.rows(self.all.blocks[layer].low[which].as_ref().expect("an adapter's"));
-        let added = self.rows(&self.all.adapted.out[&weight.rows]);
         let read = self.all.read_by_adapter(x, [layer, which], recording, self.tuning);
         self.down(&read, low, &u, recording);
+        if matmul::takes_two(self.tuning) && low.b.pieces.len() == weight.pieces.len() {
+            return self.sum((x, weight, bias), Some((&u, &low.b)), other, y, recording);
+        }
+        let added = self.rows(&self.all.adapted.out[&weight.rows]);
         self.linear(&u, &low.b, None, other, &added, recording);
         self.linear(x, weight, bias, Some(&added), y, recording);
     }

@@ -241,11 +241,20 @@ impl LayerGrad<'_> {
         let mut sum: Option<&'b Operand> = None;
         for (dy, which) in terms {
             let linear = &layer.linears[*which];
-            for piece in &linear.weight.pieces {
+            let last = linear.weight.pieces.len() - 1;
+            // In the launch of the last piece, where that can be.
+            let low = linear.low.as_ref();
+            let joined = low.filter(|low| {
+                let one = low.a.pieces.len() == 1 && self.all.activations.chance.is_none();
+                one && matmul::takes_two(self.all.tuning)
+            });
+            for (i, piece) in linear.weight.pieces.iter().enumerate() {
                 let dy = dy.columns(piece.rows.start, piece.rows.len());
-                sum = Some(self.back(&dy, &piece.operand, sum, to, recording));
+                let also = joined.filter(|_| i == last);
+                let also = also.map(|low| [self.between(low, *which), &low.a.pieces[0].operand]);
+                sum = Some(self.back(&dy, &piece.operand, also, (sum, to), recording));
             }
-            if let Some(low) = &linear.low {
+            if let Some(low) = low.filter(|_| joined.is_none()) {
                 sum = Some(self.low_input(low, *which, sum, to, recording));
             }
         }
@@ -257,13 +266,14 @@ impl LayerGrad<'_> {
         &self,
         dy: &Operand,
         w: &Operand,
-        sum: Option<&Operand>,
-        to: &'b [Operand; 2],
+        also: Option<[&Operand; 2]>,
+        (sum, to): (Option<&Operand>, &'b [Operand; 2]),
         recording: &mut Recording,
     ) -> &'b Operand {
         let next = other(to, sum);
         let product = Product {
             form: Form::Nn,
+            also,
             plus: sum.map_or(Plus::Nothing, Plus::Other),
             cursor: Some(&self.all.activations.cursor),
             ..Product::nt(dy, w, next)
@@ -287,7 +297,7 @@ impl LayerGrad<'_> {
         let Some(chance) = &activations.chance else {
             for piece in &low.a.pieces {
                 let du = du.columns(piece.rows.start, piece.rows.len());
-                sum = Some(self.back(&du, &piece.operand, sum, to, recording));
+                sum = Some(self.back(&du, &piece.operand, None, (sum, to), recording));
             }
             return sum.expect("an adapter has rows");
         };
