@@ -5,13 +5,16 @@ mod experiment;
 pub mod files;
 mod learn;
 mod moved;
+mod note;
 mod plan;
+mod prove;
 mod roof;
 mod run;
 mod sample;
 pub mod slopes;
 mod state;
 mod validate;
+mod write;
 
 pub use experiment::{Experiment, Method, Trains};
 pub use plan::planned;

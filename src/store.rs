@@ -2,6 +2,7 @@
 
 pub mod atomic;
 pub mod checkpoint;
+pub mod events;
 pub mod methods;
 pub mod metrics;
 pub mod records;

@@ -1,8 +1,8 @@
 //! The presets: each loads, names and explains every key, and reads back the same.
 
 use floe::config::{
-    Asked, Config, Loss, PRESETS, QueryKey, Rule, Schedule, Task, TextConfig, load, load_any, preset, resolve_language,
-    resolve_text,
+    Asked, Config, Loss, PRESETS, QueryKey, Rule, Schedule, Task, TextConfig, load, load_any, preset,
+    resolve_language, resolve_text,
 };
 use std::path::PathBuf;
 
@@ -62,7 +62,9 @@ fn presets_load_and_name_every_key() {
 fn the_preset_of_language_models_is_at_the_defaults_and_names_every_key() {
     let text = preset("finetune").unwrap().toml;
     let asked = || sets(&["model.from=m", "task.train=[\"a.txt\"]"]);
-    let Asked::Text(config) = load_any("finetune", &asked()).unwrap() else { panic!("an experiment on text") };
+    let Asked::Text(config) = load_any("finetune", &asked()).unwrap() else {
+        panic!("an experiment on text")
+    };
     let written = config.to_toml().unwrap();
     assert_eq!(resolve_language("a.toml", &written, &[]).unwrap(), *config);
     let mut keys = keys_of(&written);
@@ -94,7 +96,9 @@ fn presets_explain_every_key() {
         for line in head.lines() {
             if line.starts_with('[') {
                 section = line;
-            } else if line.contains(" = ") && !line.starts_with('#') && section != "[finetune.optimizer]"
+            } else if line.contains(" = ")
+                && !line.starts_with('#')
+                && section != "[finetune.optimizer]"
                 && !together.iter().any(|own| line.starts_with(own))
             {
                 assert!(above.starts_with('#'), "{}: no comment above `{line}`", preset.name);

@@ -1,7 +1,5 @@
 //! `floe check`
 
-mod model;
-
 use super::mend::of_flag;
 use super::print;
 use super::source::Device;
@@ -32,7 +30,7 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<()> {
     if let Some(model) = &args.model {
-        return model::run(model, &args.train, args.directions as usize, &args.device);
+        return super::language::check::run(model, &args.train, args.directions as usize, &args.device);
     }
     // What is wrong here is to be shown, not refused.
     let (engine, tuning, _) = args.device.open_unproved(None)?;

@@ -1,7 +1,6 @@
 //! `floe eval`
 
-mod text;
-
+use super::language::eval as text;
 use super::places::Places;
 use super::print;
 use super::source::{Borrowed, Device};

@@ -1,7 +1,6 @@
 //! `floe finetune`
 
-mod language;
-
+use super::language::finetune as language;
 use super::places::Places;
 use super::print;
 use super::progress::Show;
@@ -25,7 +24,12 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Checkpoint to start from; the experiment is the one it was made in, unless --config names another
-    #[arg(long, value_name = "FILE.safetensors", required_unless_present = "model", conflicts_with = "model")]
+    #[arg(
+        long,
+        value_name = "FILE.safetensors",
+        required_unless_present = "model",
+        conflicts_with = "model"
+    )]
     from: Option<PathBuf>,
     #[command(flatten)]
     language: language::Args,
@@ -72,8 +76,12 @@ fn parse_loss(text: &str) -> std::result::Result<Loss, String> {
 
 pub fn run(args: Args) -> Result<()> {
     let Some(from) = &args.from else {
-        let asked =
-            language::Asked { train: &args.train, borrowed: &args.borrowed, out: &args.out, again: args.again };
+        let asked = language::Asked {
+            train: &args.train,
+            borrowed: &args.borrowed,
+            out: &args.out,
+            again: args.again,
+        };
         return language::run(&args.language, &asked, &args.device);
     };
     let places = Places::default().read("--from", from).write("--out", &args.out);

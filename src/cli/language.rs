@@ -1,12 +1,21 @@
-//! What the commands of language models share.
+//! Commands of language models, and what they share.
+
+pub mod check;
+pub mod eval;
+pub mod finetune;
+pub mod generate;
+pub mod merge;
+pub mod model;
+pub mod probe;
+pub mod run;
 
 use super::source::Device;
 use crate::error::{Error, Result};
 use crate::gpu::Engine;
 use crate::kernels::Tuning;
 use crate::models::lm::{MemoryPlan, Room, Runner, Weights, inference};
-use crate::units::{grouped, megabytes};
 use crate::pretrained::{PeftAdapter, Pretrained, Tokenizer};
+use crate::units::{grouped, megabytes};
 use std::path::Path;
 use std::rc::Rc;
 

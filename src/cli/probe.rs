@@ -1,7 +1,6 @@
 //! `floe probe`: prompts, predictions, loss and gradients of a checkpoint, for an outside check (tests/interop).
 
-mod text;
-
+use super::language::probe as probe_text;
 use super::places::Places;
 use super::print;
 use super::source::{Borrowed, Device};
@@ -43,7 +42,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     let out = match (args.out, args.text, args.to) {
         (_, Some(text), Some(out)) => {
-            return text::run(&text::Asked {
+            return probe_text::run(&probe_text::Asked {
                 model: &args.model,
                 adapter: args.adapter.as_deref(),
                 text: &text,

@@ -34,8 +34,7 @@ impl Show {
     fn begin(&mut self, done: u64, steps: u64, line: &Line) -> &mut Phase {
         if self.phase.as_ref().is_none_or(|p| p.method != line.method) {
             let bar = if self.terminal { ProgressBar::new(steps) } else { ProgressBar::hidden() };
-            let style =
-                "{prefix:<12} {wide_bar:.cyan/238} {pos:>6}/{len}  {msg}  {eta:>4} left";
+            let style = "{prefix:<12} {wide_bar:.cyan/238} {pos:>6}/{len}  {msg}  {eta:>4} left";
             if let Ok(style) = ProgressStyle::with_template(style) {
                 bar.set_style(style);
             }

@@ -72,7 +72,12 @@ pub fn capacity(all: &[Sequence], most: Option<usize>, batch: usize) -> Capacity
 }
 
 /// Batches of sequences as they stand, of at most so many rows each, each with the weight 1 a token.
-pub fn in_order(all: &[Sequence], room: Capacity, most: Option<usize>, rows: usize) -> Vec<(Batch, Vec<usize>)> {
+pub fn in_order(
+    all: &[Sequence],
+    room: Capacity,
+    most: Option<usize>,
+    rows: usize,
+) -> Vec<(Batch, Vec<usize>)> {
     let mut found: Vec<(Batch, Vec<usize>)> = Vec::new();
     let chosen = Rows::unshuffled(&lengths(all), most).into_iter().take(rows).flatten();
     for one in chosen {
@@ -127,11 +132,19 @@ mod tests {
             let mut batches = Batches::new(&all, most, [batch, 1], 1);
             for step in 0..40 {
                 let pass = batches.of(step).remove(0);
-                assert!(pass.ids.len() <= room.rows && pass.counted.len() <= room.counted, "{most:?} {batch}");
-                assert!(pass.counted.iter().all(|own| pass.ids.get(own.row as usize + 1) == Some(&own.target)));
+                assert!(
+                    pass.ids.len() <= room.rows && pass.counted.len() <= room.counted,
+                    "{most:?} {batch}"
+                );
+                assert!(
+                    pass.counted.iter().all(|own| pass.ids.get(own.row as usize + 1) == Some(&own.target))
+                );
             }
             let judged = in_order(&all, room, most, usize::MAX);
-            assert_eq!(judged.iter().flat_map(|(_, counts)| counts).sum::<usize>(), all.iter().map(Sequence::counts).sum());
+            assert_eq!(
+                judged.iter().flat_map(|(_, counts)| counts).sum::<usize>(),
+                all.iter().map(Sequence::counts).sum()
+            );
         }
     }
 }

@@ -71,7 +71,8 @@ impl Experiment {
         let tokenizer = model.tokenizer()?;
         let most = model.decoder().context;
         if config.task.context > most {
-            let message = format!("`task.context` is {}, more than the model's context of {most}", config.task.context);
+            let message =
+                format!("`task.context` is {}, more than the model's context of {most}", config.task.context);
             return Err(Error::config("configuration", message));
         }
         let parameters = table(model.decoder());
@@ -152,7 +153,12 @@ fn resolve(method: &TextMethod, config: &TextConfig, parameters: &ParamTable) ->
             Trains::Mask { patterns: method.train.clone(), groups }
         }
     };
-    Ok(Method { name: method.name.clone(), steps: method.steps.unwrap_or(config.finetune.steps), trains, optimizer })
+    Ok(Method {
+        name: method.name.clone(),
+        steps: method.steps.unwrap_or(config.finetune.steps),
+        trains,
+        optimizer,
+    })
 }
 
 /// What is trained, by groups: the last one that names an element has it.
@@ -202,7 +208,12 @@ impl Method {
             Trains::Adapter { lora, adapter } => {
                 let kind = if lora.rslora { "rsLoRA" } else { "LoRA" };
                 let maps = adapter.weights.len();
-                format!("{kind} of rank {}, alpha {}, on {} ({maps} of the linear maps)", lora.rank, lora.alpha, lora.targets.join(" "))
+                format!(
+                    "{kind} of rank {}, alpha {}, on {} ({maps} of the linear maps)",
+                    lora.rank,
+                    lora.alpha,
+                    lora.targets.join(" ")
+                )
             }
         }
     }
@@ -220,7 +231,8 @@ impl Method {
 pub fn projections(adapter: &Adapter, layers: usize) -> Option<Vec<String>> {
     let mut found = Vec::new();
     for name in PROJECTIONS {
-        let there = (0..layers).filter(|i| adapter.weights.contains(&format!("model.layers.{i}.{name}.weight")));
+        let there =
+            (0..layers).filter(|i| adapter.weights.contains(&format!("model.layers.{i}.{name}.weight")));
         match there.count() {
             0 => {}
             n if n == layers => found.push(name.split_once('.').expect("in a part").1.to_string()),

@@ -50,7 +50,8 @@ impl Whole {
         let under_way = parent.join(format!(".{}.floe-tmp", name.to_string_lossy()));
         // Left by a process that was killed.
         let _ = std::fs::remove_dir_all(&under_way);
-        std::fs::create_dir(&under_way).map_err(|e| Error::file(&under_way, format!("can't be created: {e}")))?;
+        std::fs::create_dir(&under_way)
+            .map_err(|e| Error::file(&under_way, format!("can't be created: {e}")))?;
         Ok(Whole { path: path.to_path_buf(), under_way })
     }
 
@@ -72,7 +73,13 @@ impl Drop for Whole {
 /// # Errors
 /// The directory is there; a number that is not finite, or that `dtype` has no room for; what `give` gives; a file that can't be
 /// written.
-pub fn model(path: &Path, base: &Pretrained, tokenizer: &Tokenizer, dtype: Written, give: &mut Give) -> Result<()> {
+pub fn model(
+    path: &Path,
+    base: &Pretrained,
+    tokenizer: &Tokenizer,
+    dtype: Written,
+    give: &mut Give,
+) -> Result<()> {
     let whole = Whole::begin(path)?;
     let into = &whole.under_way;
     let mut tensors = base.decoder().tensors();
@@ -212,7 +219,12 @@ fn copy(from: &Path, into: &Path) -> Result<()> {
 ///
 /// # Errors
 /// As [`model`].
-pub fn adapter(path: &Path, base: &Pretrained, (lora, adapter): (&Lora, &Adapter), give: &mut Give) -> Result<()> {
+pub fn adapter(
+    path: &Path,
+    base: &Pretrained,
+    (lora, adapter): (&Lora, &Adapter),
+    give: &mut Give,
+) -> Result<()> {
     let whole = Whole::begin(path)?;
     let into = &whole.under_way;
     let shapes: BTreeMap<String, Vec<usize>> = base.decoder().tensors().into_iter().collect();
@@ -230,7 +242,8 @@ pub fn adapter(path: &Path, base: &Pretrained, (lora, adapter): (&Lora, &Adapter
         dtype: Dtype::F32,
     };
     stream(&into.join(TENSORS), &outline, &BTreeMap::new(), |i, sink| give(&tensors[i].1, sink))?;
-    let modules = || adapter.weights.iter().map(|name| name.trim_end_matches(".weight").to_string()).collect();
+    let modules =
+        || adapter.weights.iter().map(|name| name.trim_end_matches(".weight").to_string()).collect();
     let targets: Vec<String> = projections(adapter, base.decoder().layers).unwrap_or_else(modules);
     let config = json!({
         "peft_type": "LORA",

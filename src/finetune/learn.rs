@@ -44,7 +44,8 @@ impl Learning<'_> {
         let (config, engine) = (&self.experiment.config, self.machine.engine);
         let finetune = &config.finetune;
         let each = [finetune.batch, finetune.accumulate];
-        let mut batches = Batches::new(&self.experiment.texts.train, self.experiment.row(), each, config.seed);
+        let mut batches =
+            Batches::new(&self.experiment.texts.train, self.experiment.row(), each, config.seed);
         let (began, first) = (at.step, at.clone());
         let mut flops = 0.0;
         while at.step < self.method.steps {

@@ -46,7 +46,12 @@ pub fn of_mask(
 ///
 /// # Errors
 /// As [`of_mask`].
-pub fn of_adapter(model: &Pretrained, weights: &Weights, adapter: &Adapter, engine: &Engine) -> Result<Vec<Moved>> {
+pub fn of_adapter(
+    model: &Pretrained,
+    weights: &Weights,
+    adapter: &Adapter,
+    engine: &Engine,
+) -> Result<Vec<Moved>> {
     let mut found = Vec::new();
     for name in &adapter.weights {
         let read = |letter: &str| weights.read(engine, &format!("{}.lora_{letter}.weight", module(name)));
@@ -56,13 +61,18 @@ pub fn of_adapter(model: &Pretrained, weights: &Weights, adapter: &Adapter, engi
         let mut sum = 0.0;
         for i in 0..r {
             for j in 0..r {
-                let aa: f64 = (0..cols).map(|k| f64::from(a[i * cols + k]) * f64::from(a[j * cols + k])).sum();
+                let aa: f64 =
+                    (0..cols).map(|k| f64::from(a[i * cols + k]) * f64::from(a[j * cols + k])).sum();
                 let bb: f64 = b.chunks(r).map(|row| f64::from(row[i]) * f64::from(row[j])).sum();
                 sum += aa * bb;
             }
         }
         let size: f64 = published(model, name)?.iter().map(|x| square(f64::from(*x))).sum();
-        found.push(Moved { tensor: name.clone(), norm: adapter.scale * sum.max(0.0).sqrt(), before: size.sqrt() });
+        found.push(Moved {
+            tensor: name.clone(),
+            norm: adapter.scale * sum.max(0.0).sqrt(),
+            before: size.sqrt(),
+        });
     }
     Ok(found)
 }

@@ -12,7 +12,12 @@ use crate::units::megabytes;
 ///
 /// # Errors
 /// A variant that can't be trained with; groups that share a vec4.
-pub fn planned(experiment: &Experiment, method: &Method, most_bytes: u64, tuning: &Tuning) -> Result<MemoryPlan> {
+pub fn planned(
+    experiment: &Experiment,
+    method: &Method,
+    most_bytes: u64,
+    tuning: &Tuning,
+) -> Result<MemoryPlan> {
     let mut weights = Weights::new(experiment.model.decoder(), most_bytes, tuning);
     if let Trains::Adapter { adapter, .. } = &method.trains {
         weights.adapt(adapter, most_bytes, tuning);
@@ -56,7 +61,10 @@ pub fn fits(experiment: &Experiment, method: &Method, plan: &MemoryPlan, engine:
         keys.push(format!("what methods.{} trains", method.name));
         keys.push("finetune.optimizer.rule (sgd keeps one moment)".into());
     }
-    let largest = plan.rows.first().map_or(String::new(), |(label, bytes)| format!(", {} of it {label}", megabytes(*bytes)));
+    let largest = plan
+        .rows
+        .first()
+        .map_or(String::new(), |(label, bytes)| format!(", {} of it {label}", megabytes(*bytes)));
     Err(Error::Usage(format!(
         "method `{}` takes {} of device memory{largest}; {what} {}; what lowers it: {}",
         method.name,

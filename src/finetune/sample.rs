@@ -1,6 +1,7 @@
 //! What a model goes on with.
 
-use crate::error::Result;
+use super::Experiment;
+use crate::error::{Error, Result};
 use crate::gpu::Engine;
 use crate::interrupt;
 use crate::kernels::Tuning;
@@ -11,6 +12,44 @@ use std::rc::Rc;
 
 /// Most tokens that are taken at a time.
 const PASS: usize = 64;
+
+/// Tokens of a sequence to validate on that a sample goes on behind, where nobody says.
+const PROMPT: usize = 24;
+
+/// What samples go on behind: what was asked for, or how sequences to validate on begin.
+pub fn prompts(experiment: &Experiment) -> Result<Vec<Vec<u32>>> {
+    let asked = &experiment.config.eval.samples;
+    if experiment.config.eval.sample_tokens == 0 {
+        return Ok(Vec::new());
+    }
+    if !asked.is_empty() {
+        let start = experiment.model.start();
+        let encode = |text: &String| {
+            let ids = experiment.tokenizer.encode(text)?;
+            let start = start.filter(|start| ids.first() != Some(start));
+            Ok(start.into_iter().chain(ids).collect::<Vec<u32>>())
+        };
+        let all = asked.iter().map(encode).collect::<Result<Vec<_>>>()?;
+        return match all.iter().position(Vec::is_empty) {
+            Some(_) => {
+                Err(Error::config("eval.samples", "has an empty text in it; give words to go on behind"))
+            }
+            None => Ok(all),
+        };
+    }
+    let begin = |sequence: &crate::text::Sequence| {
+        let counted = sequence.counted.first().map_or(1, |range| range.start);
+        // A question as far as its answer, a text a little way.
+        let length = if counted > 1 { counted } else { PROMPT.min(sequence.ids.len()) };
+        sequence.ids[..length].to_vec()
+    };
+    let from = if experiment.texts.validation.is_empty() {
+        &experiment.texts.train
+    } else {
+        &experiment.texts.validation
+    };
+    Ok(from.iter().take(2).map(begin).collect())
+}
 
 /// The likeliest tokens behind each prompt, so many of them, or fewer where the model ends.
 ///

@@ -87,12 +87,15 @@ pub fn check(
     let start = learner.loss(engine, batch)?;
     learner.backward(engine, false)?;
     if !start.is_finite() {
-        return Err(Error::unfit(format!("the loss of the model on this adapter is {start}: nothing can be trained")));
+        return Err(Error::unfit(format!(
+            "the loss of the model on this adapter is {start}: nothing can be trained"
+        )));
     }
     for (number, group) in groups.iter().enumerate() {
         let params: Vec<Param> =
             group.tensors.iter().map(|name| learner.table().get(name).expect("its own").clone()).collect();
-        let gradients = params.iter().map(|p| learner.gradient(engine, &p.name)).collect::<Result<Vec<_>>>()?;
+        let gradients =
+            params.iter().map(|p| learner.gradient(engine, &p.name)).collect::<Result<Vec<_>>>()?;
         for direction in 0..directions.along + directions.random {
             interrupt::check(|| "the check of the gradient".into())?;
             let along = direction < directions.along;
@@ -118,7 +121,15 @@ pub fn check(
                 }
                 moving.push(Moving { name: param.name.clone(), before, along: d });
             }
-            found.push(measure(learner, engine, batch, (&group.name, along), moving, (slope, squares), start)?);
+            found.push(measure(
+                learner,
+                engine,
+                batch,
+                (&group.name, along),
+                moving,
+                (slope, squares),
+                start,
+            )?);
             // Losses of elsewhere have been written over what the gradient was made of.
         }
     }

@@ -48,7 +48,8 @@ pub fn save(
         dtype: Dtype::F32,
     };
     let mut metadata: BTreeMap<String, String> = identity.metadata().collect();
-    let (best, best_step) = at.best.map_or_else(Default::default, |(x, step)| (x.to_string(), step.to_string()));
+    let (best, best_step) =
+        at.best.map_or_else(Default::default, |(x, step)| (x.to_string(), step.to_string()));
     for (key, value) in [
         ("phase", "finetune".to_string()),
         ("method", method.name.clone()),
@@ -115,7 +116,10 @@ pub fn load(
         return Err(Error::file(path, message));
     }
     let wrong = |name: &str, elements: usize| {
-        Error::file(path, format!("has no tensor `{name}` of {elements} numbers: it is of another trained set"))
+        Error::file(
+            path,
+            format!("has no tensor `{name}` of {elements} numbers: it is of another trained set"),
+        )
     };
     let data = |name: &str, elements: usize| {
         let entry = reader.tensor(name).filter(|entry| entry.shape.iter().product::<usize>() == elements);

@@ -35,10 +35,13 @@ impl PeftAdapter {
     pub fn open(path: &Path, model: &Pretrained) -> Result<Self> {
         let at = path.join(CONFIG);
         if !at.exists() {
-            return Err(Error::file(path, format!("has no {CONFIG}; give a directory that PEFT or floe has written")));
+            return Err(Error::file(
+                path,
+                format!("has no {CONFIG}; give a directory that PEFT or floe has written"),
+            ));
         }
-        let text =
-            bounded::text(&at, bounded::SMALL).map_err(|e| Error::file(&at, format!("can't be read: {e}")))?;
+        let text = bounded::text(&at, bounded::SMALL)
+            .map_err(|e| Error::file(&at, format!("can't be read: {e}")))?;
         let config: Value = serde_json::from_str(&text)
             .map_err(|e| Error::file(&at, format!("is no JSON: {}", shown(&e.to_string()))))?;
         let (rank, scale) = numbers(&config).map_err(|why| Error::file(&at, why))?;
@@ -92,10 +95,15 @@ fn numbers(config: &Value) -> std::result::Result<(usize, f64), String> {
         Value::Array(list) => !list.is_empty(),
         other => !other.is_null(),
     };
-    if let Some(name) = ["rank_pattern", "alpha_pattern", "modules_to_save", "trainable_token_indices"].into_iter().find(|name| filled(name)) {
+    if let Some(name) = ["rank_pattern", "alpha_pattern", "modules_to_save", "trainable_token_indices"]
+        .into_iter()
+        .find(|name| filled(name))
+    {
         return Err(format!("has `{name}`, which floe doesn't compute"));
     }
-    let rank = config["r"].as_u64().filter(|r| (1..=1024).contains(r)).ok_or("has no rank `r` from 1 to 1024")? as usize;
+    let rank =
+        config["r"].as_u64().filter(|r| (1..=1024).contains(r)).ok_or("has no rank `r` from 1 to 1024")?
+            as usize;
     let alpha = config["lora_alpha"].as_f64().filter(|alpha| alpha.is_finite() && *alpha > 0.0);
     let alpha = alpha.ok_or("has no `lora_alpha` above 0")?;
     let root = config["use_rslora"].as_bool().unwrap_or(false);
@@ -132,7 +140,10 @@ fn weights(reader: &Reader, rank: usize, decoder: &Decoder) -> std::result::Resu
             match found {
                 None => return Err(format!("has no lora_{letter} of `{}`", shown(name))),
                 Some(found) if **found != wanted => {
-                    let what = format!("lora_{letter} of `{}` is {found:?} where {wanted:?} is computed with", shown(name));
+                    let what = format!(
+                        "lora_{letter} of `{}` is {found:?} where {wanted:?} is computed with",
+                        shown(name)
+                    );
                     return Err(format!("{what}: it is of another model, or of another rank"));
                 }
                 Some(_) => {}

@@ -62,7 +62,9 @@ impl Tokenizer {
     /// # Errors
     /// What can't be written so.
     pub fn to_json(&self) -> Result<String> {
-        self.inner.to_string(true).map_err(|e| Error::file(&self.path, format!("can't be written as JSON: {e}")))
+        self.inner
+            .to_string(true)
+            .map_err(|e| Error::file(&self.path, format!("can't be written as JSON: {e}")))
     }
 
     /// A token as the vocabulary has it.

@@ -45,8 +45,9 @@ pub struct RunDir {
 }
 
 /// What a run, a sweep or a report writes at a directory's top.
-pub const FILES: [&str; 12] = [
+pub const FILES: [&str; 13] = [
     METHODS,
+    "methods.csv",
     CONFIG,
     SWEEP,
     RUN_INFO,

@@ -12,19 +12,54 @@ fn experiments_that_can_not_be_run() {
     let cases: [(&str, &str, &[&str]); 22] = [
         ("", "", &["`methods` is empty", "[[methods]]"]),
         ("", "[[methods]]\nname = \"a\"\n", &["`methods.a.train` is empty", "or give a lora"]),
-        ("", "[[methods]]\nname = \"a\"\ntrain = [\"*.w_proj\"]\n", &["method `a`", "`*.w_proj`", "no parameter is called that"]),
-        ("", "[[methods]]\nname = \"a\"\ntrain = [\"*.v_proj.weight\", \"!*\"]\n", &["method `a`", "nothing is left to train"]),
-        ("", "[[methods]]\nname = \"a\"\nlora = { targets = [\"w_proj\"] }\n", &["method `a`", "lora target `w_proj`", "q_proj, k_proj"]),
-        ("", "[[methods]]\nname = \"a\"\ntrain = [\"*\"]\nlora = { rank = 2 }\n", &["`methods.a.train`", "beside a lora"]),
+        (
+            "",
+            "[[methods]]\nname = \"a\"\ntrain = [\"*.w_proj\"]\n",
+            &["method `a`", "`*.w_proj`", "no parameter is called that"],
+        ),
+        (
+            "",
+            "[[methods]]\nname = \"a\"\ntrain = [\"*.v_proj.weight\", \"!*\"]\n",
+            &["method `a`", "nothing is left to train"],
+        ),
+        (
+            "",
+            "[[methods]]\nname = \"a\"\nlora = { targets = [\"w_proj\"] }\n",
+            &["method `a`", "lora target `w_proj`", "q_proj, k_proj"],
+        ),
+        (
+            "",
+            "[[methods]]\nname = \"a\"\ntrain = [\"*\"]\nlora = { rank = 2 }\n",
+            &["`methods.a.train`", "beside a lora"],
+        ),
         ("", "[[methods]]\nname = \"a\"\nlora = { rank = 0 }\n", &["`methods.a.lora.rank` is 0"]),
         ("", "[[methods]]\nname = \"a\"\nlora = { dropout = 1.0 }\n", &["`methods.a.lora.dropout` is 1"]),
-        ("", "[[methods]]\nname = \"a\"\nlora = { rnak = 2 }\n", &["no key `methods.a.lora.rnak`", "did you mean", "rank"]),
-        ("", "[[methods]]\nname = \"a\"\ntrain = [\"*\"]\nlr = 1e39\n", &["`methods.a.lr`", "single precision"]),
+        (
+            "",
+            "[[methods]]\nname = \"a\"\nlora = { rnak = 2 }\n",
+            &["no key `methods.a.lora.rnak`", "did you mean", "rank"],
+        ),
+        (
+            "",
+            "[[methods]]\nname = \"a\"\ntrain = [\"*\"]\nlr = 1e39\n",
+            &["`methods.a.lr`", "single precision"],
+        ),
         ("", "[[methods]]\nname = \"a/b\"\ntrain = [\"*\"]\n", &["methods", "cannot be in it"]),
         ("steps = 0", values, &["`finetune.steps` is 0"]),
         ("batch = 4000000000", values, &["`finetune.batch` is 4000000000"]),
         ("optimiser = 1", values, &["no key `finetune.optimiser`", "finetune.optimizer"]),
-        ("memory_gb = 0.0001", values, &["method `values` takes", "of device memory", "finetune.memory_gb allows", "finetune.batch = 3", "task.context = 24", "finetune.recompute"]),
+        (
+            "memory_gb = 0.0001",
+            values,
+            &[
+                "method `values` takes",
+                "of device memory",
+                "finetune.memory_gb allows",
+                "finetune.batch = 3",
+                "task.context = 24",
+                "finetune.recompute",
+            ],
+        ),
         ("groups = [{ of = [\"*norm*\"] }]", values, &["changes nothing"]),
         ("groups = [{ of = [\"*.x\"], lr = 0.1 }]", values, &["method `values`", "finetune.groups", "`*.x`"]),
         ("keep = \"worst\"", values, &["`finetune.keep`", "best", "last"]),
@@ -114,8 +149,14 @@ fn adapters_of_other_models_and_torn_ones() {
     refused(&config("rank_pattern", json!({ "q_proj": 2 })), &["`rank_pattern`"]);
     refused(&config("bias", json!("all")), &["`bias` is `all`"]);
     refused(&|dir| std::fs::write(dir.join("adapter_config.json"), "{").unwrap(), &["is no JSON"]);
-    refused(&|dir| std::fs::remove_file(dir.join("adapter_config.json")).unwrap(), &["has no adapter_config.json"]);
-    refused(&|dir| std::fs::remove_file(dir.join("adapter_model.safetensors")).unwrap(), &["has no adapter_model"]);
+    refused(
+        &|dir| std::fs::remove_file(dir.join("adapter_config.json")).unwrap(),
+        &["has no adapter_config.json"],
+    );
+    refused(
+        &|dir| std::fs::remove_file(dir.join("adapter_model.safetensors")).unwrap(),
+        &["has no adapter_model"],
+    );
     refused(
         &|dir| {
             let path = dir.join("adapter_model.safetensors");
@@ -126,7 +167,8 @@ fn adapters_of_other_models_and_torn_ones() {
     );
     refused(
         &|dir| {
-            std::fs::copy(given.model.join("model.safetensors"), dir.join("adapter_model.safetensors")).unwrap();
+            std::fs::copy(given.model.join("model.safetensors"), dir.join("adapter_model.safetensors"))
+                .unwrap();
         },
         &["is none of a LoRA's"],
     );

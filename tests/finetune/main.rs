@@ -27,7 +27,8 @@ pub fn given(architecture: &'static str) -> Given {
     let dir = tempfile::tempdir().unwrap();
     let model = Tiny::new(architecture).hub(&dir.path().join("model"), 1, "F32");
     let text = dir.path().join("notes.txt");
-    let words = ["the other weather", "then there is the theatre", "her mother and the others", "a thing to be"];
+    let words =
+        ["the other weather", "then there is the theatre", "her mother and the others", "a thing to be"];
     let all: Vec<&str> = (0..120).map(|i| words[i * i % 7 % 4]).collect();
     std::fs::write(&text, all.join(". ")).unwrap();
     Given { dir, model, text }
@@ -88,7 +89,11 @@ fn kept(run: &Path) -> Vec<(String, Vec<u8>)> {
         "adapters/low/adapter_model.safetensors",
         "adapters/low/adapter_config.json",
     ];
-    names.map(|name| (name.to_string(), std::fs::read(run.join(name)).unwrap_or_else(|e| panic!("{name}: {e}")))).into()
+    names
+        .map(|name| {
+            (name.to_string(), std::fs::read(run.join(name)).unwrap_or_else(|e| panic!("{name}: {e}")))
+        })
+        .into()
 }
 
 #[test]
@@ -120,7 +125,11 @@ fn a_run_trains_what_it_names_and_writes_what_others_open() {
     let start = record.before.unwrap();
     for method in &record.methods {
         let (before, after) = (start.loss.unwrap(), method.after.loss.unwrap());
-        assert!(after.mean < before.mean && after.tokens == before.tokens, "{} {before:?} {after:?}", method.name);
+        assert!(
+            after.mean < before.mean && after.tokens == before.tokens,
+            "{} {before:?} {after:?}",
+            method.name
+        );
         assert_eq!(method.after.samples.len(), 2);
         assert!(method.check.iter().all(|slope| slope.agrees()) && !method.check.is_empty());
         let planned: u64 = method.planned.iter().map(|(_, bytes)| bytes).sum();
@@ -130,12 +139,14 @@ fn a_run_trains_what_it_names_and_writes_what_others_open() {
     }
     assert_eq!(record.methods[0].moved.len(), 2);
     assert_eq!(record.methods[0].coverage.as_ref().unwrap().trained, 640);
-    let info: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(run.join("run.json")).unwrap()).unwrap();
+    let info: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(run.join("run.json")).unwrap()).unwrap();
     assert_eq!(info["phases"][0]["coverage"]["matched"], 2);
     assert_eq!(info["task"]["gradient_checks"]["low"][0]["direction"], "along the gradient");
     // What was written is a model, and says the same as the adapter merged.
     succeed("generate", &[&text(run.join("models/values")), "--prompt", "the", "--max-tokens", "3"]);
-    let (model, adapter, merged) = (text(&given.model), text(run.join("adapters/low")), text(given.path("merged")));
+    let (model, adapter, merged) =
+        (text(&given.model), text(run.join("adapters/low")), text(given.path("merged")));
     succeed("merge", &[&model, "--adapter", &adapter, "--out", &merged]);
     let probes = [vec![model.as_str(), "--adapter", &adapter], vec![merged.as_str()]].map(|which| {
         let out = text(given.path("probe.safetensors"));
@@ -145,8 +156,39 @@ fn a_run_trains_what_it_names_and_writes_what_others_open() {
     });
     let off = probes[0].iter().zip(&probes[1]).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(off < 2e-4, "{off}");
-    let names: Vec<String> = names(&run);
-    assert!(!names.iter().any(|name| name.contains("tmp")), "{names:?}");
+    let there: Vec<String> = names(&run);
+    assert!(!there.iter().any(|name| name.contains("tmp")), "{there:?}");
+    for name in ["values", "low"] {
+        let events =
+            std::fs::read(run.join(format!("tensorboard/{name}/events.out.tfevents.0.floe"))).unwrap();
+        let holds = |tag: &[u8]| events.windows(tag.len()).any(|own| own == tag);
+        assert!(
+            holds(b"brain.Event:2")
+                && holds(b"training/loss")
+                && holds(b"validation/loss")
+                && holds(b"training/lr")
+        );
+    }
+    let csv = std::fs::read_to_string(run.join("methods.csv")).unwrap();
+    assert!(csv.lines().count() == 3 && csv.contains("\nvalues,*.v_proj.weight,640,18820,"), "{csv}");
+    let page = std::fs::read_to_string(run.join("report.html")).unwrap();
+    for part in [
+        "What came out",
+        "<b>values</b> lowered the loss",
+        "What moved",
+        "Before and after",
+        "Can it be trusted",
+        "models&#x2f;values",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert_eq!(
+        names(&run.join("figures")),
+        ["loss-low.svg", "loss-values.svg", "moved-low.svg", "moved-values.svg"]
+    );
+    std::fs::remove_file(run.join("report.html")).unwrap();
+    succeed("report", &[text(&run)]);
+    assert_eq!(std::fs::read_to_string(run.join("report.html")).unwrap(), page);
     // Nothing is left to go on with, and a second run does not write over the first.
     assert!(std::fs::read_dir(run.join("checkpoints")).unwrap().next().is_none());
     say("run", &[text(&toml), "--out".into(), text(&run)]).refuses(2, &["holds a run already"]);
@@ -162,9 +204,16 @@ fn a_run_that_was_broken_off_goes_on_to_the_same_bits() {
     let (whole, cut) = (given.path("whole"), given.path("cut"));
     succeed("run", &[text(&toml), "--out".into(), text(&whole)]);
     // In the middle of the first method, and of the second; the third time it ends.
-    for (resume, signal, state) in [(false, "INT", "values.state"), (true, "KILL", "low.state"), (true, "", "")] {
+    for (resume, signal, state) in
+        [(false, "INT", "values.state"), (true, "KILL", "low.state"), (true, "", "")]
+    {
         let mut command = Command::new(env!("CARGO_BIN_EXE_floe"));
-        command.env("FLOE_CACHE_DIR", no_cache()).env_remove("RUST_LOG").args(["run", &text(&toml), "--out", &text(&cut)]);
+        command.env("FLOE_CACHE_DIR", no_cache()).env_remove("RUST_LOG").args([
+            "run",
+            &text(&toml),
+            "--out",
+            &text(&cut),
+        ]);
         command.args(resume.then_some("--resume")).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         if !signal.is_empty() {
@@ -189,7 +238,9 @@ fn a_run_that_was_broken_off_goes_on_to_the_same_bits() {
         }
     }
     assert_eq!(kept(&cut), kept(&whole));
-    let judged = |run: &Path| record(run).methods.into_iter().map(|m| (m.after, m.kept_step, m.tokens)).collect::<Vec<_>>();
+    let judged = |run: &Path| {
+        record(run).methods.into_iter().map(|m| (m.after, m.kept_step, m.tokens)).collect::<Vec<_>>()
+    };
     assert_eq!(judged(&cut), judged(&whole));
 }
 
@@ -206,7 +257,8 @@ fn recomputed_layers_and_passes_in_parts_come_to_the_same() {
     let (plain, facts) = run("plain", "", &[]);
     let (again, less) = run("again", "recompute = true", &[]);
     assert_eq!(plain, again);
-    let planned = |facts: &floe::store::methods::MethodFacts| facts.planned.iter().map(|(_, bytes)| bytes).sum::<u64>();
+    let planned =
+        |facts: &floe::store::methods::MethodFacts| facts.planned.iter().map(|(_, bytes)| bytes).sum::<u64>();
     assert!(planned(&less) < planned(&facts) && less.flops > facts.flops);
     // A batch of three at once, or one by one.
     let (parts, _) = run("parts", "accumulate = 3", &["finetune.batch=1"]);
@@ -255,12 +307,20 @@ fn one_command_fine_tunes_on_a_text() {
     for (name, more, there) in [
         ("values", vec![], "models/finetuned/model.safetensors"),
         ("attention", vec!["--train", "*.self_attn.*"], "models/finetuned/config.json"),
-        ("lora", vec!["--lora", "v_proj", "--rank", "2", "--lr", "0.01"], "adapters/finetuned/adapter_config.json"),
+        (
+            "lora",
+            vec!["--lora", "v_proj", "--rank", "2", "--lr", "0.01"],
+            "adapters/finetuned/adapter_config.json",
+        ),
     ] {
         let out = text(given.path(name));
         let args = [&["--model", &model, "--text", &notes, "--out", &out], &small[..], &more[..]].concat();
         let said = succeed("finetune", &args);
-        assert!(said.out.contains("report.html") && Path::new(&out).join(there).exists(), "{name}: {}", said.out);
+        assert!(
+            said.out.contains("report.html") && Path::new(&out).join(there).exists(),
+            "{name}: {}",
+            said.out
+        );
     }
     let said = say("finetune", &["--model", &model, "--out", "x"]);
     assert!(said.code == 2 && said.err.contains("--text"), "{}", said.err);
@@ -273,7 +333,8 @@ fn the_gradient_of_a_model_is_checked_on_this_adapter() {
     let said = succeed("check", &["--model", &model]);
     assert!(said.out.contains("slopes are the gradient's") && !said.out.contains("RED"), "{}", said.out);
     assert!(said.out.contains("model.layers.*.self_attn.q_proj.bias") && said.out.contains("at random"));
-    let some = succeed("check", &["--model", &model, "--train", "model.layers.1.self_attn.v_proj.weight[row=11]"]);
+    let some =
+        succeed("check", &["--model", &model, "--train", "model.layers.1.self_attn.v_proj.weight[row=11]"]);
     assert!(some.out.contains("all 4 slopes"), "{}", some.out);
     say("check", &["--model", &model, "--train", "*.w_proj"]).refuses(2, &["--train", "w_proj"]);
 }

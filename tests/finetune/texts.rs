@@ -67,7 +67,8 @@ fn answers_count_with_what_ends_them() {
     assert_eq!(texts.counts.examples, 2);
     // Another field, and another name's file of the same kind.
     let named = given.write("named.json", "{\"q\": \"x\", \"a\": \"y\"}\n{\"q\": \"z\", \"a\": \"w\"}\n");
-    let texts = read(&given.model, &[named], |task| (task.prompt, task.completion) = ("q".into(), "a".into()));
+    let texts =
+        read(&given.model, &[named], |task| (task.prompt, task.completion) = ("q".into(), "a".into()));
     assert_eq!(texts.unwrap().counts.examples, 2);
 }
 
@@ -84,9 +85,13 @@ fn texts_are_cut_and_end() {
     // A last token alone foretells nothing.
     assert_eq!(marked(&given.model, &all(&texts)[0]), "a[bcdefghij]");
     assert_eq!(all(&texts).len(), 1);
-    let long = given.write("long.jsonl", "{\"prompt\": \"abc\", \"completion\": \"defgh\"}\n{\"prompt\": \"a\", \"completion\": \"b\"}");
+    let long = given.write(
+        "long.jsonl",
+        "{\"prompt\": \"abc\", \"completion\": \"defgh\"}\n{\"prompt\": \"a\", \"completion\": \"b\"}",
+    );
     let with = |long_: Long| {
-        read(&given.model, std::slice::from_ref(&long), |task| (task.long, task.context) = (long_, 5)).map(|texts| (all(&texts), texts.counts))
+        read(&given.model, std::slice::from_ref(&long), |task| (task.long, task.context) = (long_, 5))
+            .map(|texts| (all(&texts), texts.counts))
     };
     let (dropped, counts) = with(Long::Drop).unwrap();
     assert_eq!((dropped.len(), counts.dropped, counts.cut), (1, 1, 0));
@@ -94,17 +99,25 @@ fn texts_are_cut_and_end() {
     assert_eq!((cut.len(), counts.dropped, counts.cut), (2, 0, 1));
     assert!(cut.iter().any(|own| marked(&given.model, own) == "abc[de]"));
     let refused = with(Long::Refuse).unwrap_err();
-    assert!(refused.contains("long.jsonl") && refused.contains("line 1") && refused.contains("task.context = 5"), "{refused}");
+    assert!(
+        refused.contains("long.jsonl") && refused.contains("line 1") && refused.contains("task.context = 5"),
+        "{refused}"
+    );
 }
 
 #[test]
 fn what_is_kept_back_is_never_trained_on() {
     let given = given("llama");
-    let texts = read(&given.model, std::slice::from_ref(&given.text), |task| (task.holdout, task.context) = (0.2, 12)).unwrap();
+    let texts = read(&given.model, std::slice::from_ref(&given.text), |task| {
+        (task.holdout, task.context) = (0.2, 12)
+    })
+    .unwrap();
     assert!(!texts.validation.is_empty());
     assert!(texts.validation.iter().all(|own| !texts.train.contains(own)));
     let own = given.write("v.txt", "quite another text, to validate on");
-    let texts = read(&given.model, std::slice::from_ref(&given.text), |task| task.validation = vec![own.clone()]).unwrap();
+    let texts =
+        read(&given.model, std::slice::from_ref(&given.text), |task| task.validation = vec![own.clone()])
+            .unwrap();
     assert!(marked(&given.model, &texts.validation[0]).starts_with("q[uite"));
     assert_eq!(texts.read.files.len(), 2);
     assert_eq!(id_of("<|im_end|>"), 263);
@@ -115,14 +128,26 @@ fn a_line_that_is_wrong_is_named() {
     let given = given("llama");
     let good = "{\"text\": \"abc\"}\n";
     let cases: [(&str, &str, &[&str]); 16] = [
-        ("a.jsonl", "{\"text\": \"a\"}\n{\"txet\": \"b\"}\n", &["line 2", "no field `text`", "txet", "task.field"]),
+        (
+            "a.jsonl",
+            "{\"text\": \"a\"}\n{\"txet\": \"b\"}\n",
+            &["line 2", "no field `text`", "txet", "task.field"],
+        ),
         ("a.jsonl", "{\"text\": \"a\"}\n\n{\"text\": 3}\n", &["line 3", "`text` is no text"]),
         ("a.jsonl", "{\"text\": \"  \"}\n", &["line 1", "`text` is empty"]),
         ("a.jsonl", "{\"text\": \"a\"}\n{\"text\": \n", &["line 2", "is no JSON at column"]),
         ("a.jsonl", "{\"text\": \"a\"}\n[1]\n", &["line 2", "no object"]),
         ("a.json", "[\n{\"text\": \"a\"}\n]\n", &["line 1", "several lines", "an object a line"]),
-        ("a.jsonl", "{\"x\": 1}\n", &["line 1", "no field `text`, none `prompt` with `completion`", "task.messages"]),
-        ("a.jsonl", "{\"prompt\": \"a\", \"completion\": \"b\"}\n{\"prompt\": \"a\"}\n", &["line 2", "no field `completion`"]),
+        (
+            "a.jsonl",
+            "{\"x\": 1}\n",
+            &["line 1", "no field `text`, none `prompt` with `completion`", "task.messages"],
+        ),
+        (
+            "a.jsonl",
+            "{\"prompt\": \"a\", \"completion\": \"b\"}\n{\"prompt\": \"a\"}\n",
+            &["line 2", "no field `completion`"],
+        ),
         ("a.jsonl", "{\"messages\": []}\n", &["line 1", "no list of messages"]),
         ("a.jsonl", "{\"messages\": [{\"role\": \"user\"}]}\n", &["line 1", "message 1", "`content`"]),
         (
@@ -150,7 +175,9 @@ fn a_line_that_is_wrong_is_named() {
     let bytes = given.path("d.txt");
     std::fs::write(&bytes, b"\xff\xfe\x00").unwrap();
     assert!(read(&given.model, &[bytes], |_| {}).unwrap_err().contains("is not UTF-8"));
-    assert!(read(&given.model, &[given.path("none.txt")], |_| {}).unwrap_err().contains("there is no such file"));
+    assert!(
+        read(&given.model, &[given.path("none.txt")], |_| {}).unwrap_err().contains("there is no such file")
+    );
     // Asked for by name, a kind is not guessed.
     let odd = given.write("e.data", "{\"text\": \"abc\"}\n");
     assert_eq!(read(&given.model, &[odd], |task| task.format = Format::Jsonl).unwrap().counts.examples, 1);

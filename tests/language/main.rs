@@ -141,7 +141,8 @@ fn a_model_says_what_it_is() {
             "to generate, 96 tokens",
             "trains 320 of",
             "model.layers.0 to model.layers.1 160 of",
-            "to train it by AdamW, a pass of 96 tokens", "moments",
+            "to train it by AdamW, a pass of 96 tokens",
+            "moments",
         ];
         parts.iter().for_each(|part| assert!(said.out.contains(part), "{part}: {}", said.out));
     }

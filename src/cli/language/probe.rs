@@ -1,9 +1,9 @@
 //! `floe probe MODEL --text TEXT`
 
-use super::super::language::Loaded;
 use super::super::places::Places;
 use super::super::print;
 use super::super::source::Device;
+use super::Loaded;
 use crate::error::{Error, Result};
 use crate::models::lm::Room;
 use crate::models::lm::train::{self, Batch, Capacity, Learner, Training};

@@ -1,8 +1,8 @@
 //! `floe finetune --model MODEL --text FILE…`
 
-use super::super::run::text::into;
+use super::super::finetune::Again;
 use super::super::source::{Borrowed, Device};
-use super::Again;
+use super::run::into;
 use crate::config::{self, PRESETS};
 use crate::error::{Error, Result};
 use crate::store::rundir::Open;

@@ -1,8 +1,8 @@
 //! `floe generate`
 
-use super::language::Loaded;
-use super::print;
-use super::source::Device;
+use super::super::print;
+use super::super::source::Device;
+use super::Loaded;
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::models::lm::{Room, Sampler};

@@ -1,12 +1,12 @@
 //! `floe check --model MODEL`
 
-use super::super::language::Loaded;
 use super::super::source::Device;
 use super::super::{print, table};
+use super::Loaded;
 use crate::error::{Error, Result};
 use crate::finetune::slopes::{self, Directions};
-use crate::models::lm::train::{Batch, Capacity, Learner, Training};
 use crate::models::lm::table::table as parameters;
+use crate::models::lm::train::{Batch, Capacity, Learner, Training};
 use crate::optim::Optimizer;
 use crate::params::mask;
 use crate::random::splitmix::SplitMix64;
@@ -56,7 +56,9 @@ pub fn run(model: &Path, train: &[String], directions: usize, device: &Device) -
 }
 
 fn shown(all: &[Slope]) -> Vec<Vec<String>> {
-    let header = ["", "parameters", "direction", "gradient", "slope", "off by", "f32 tells"].map(String::from).to_vec();
+    let header = ["", "parameters", "direction", "gradient", "slope", "off by", "f32 tells"]
+        .map(String::from)
+        .to_vec();
     let row = |own: &Slope| {
         let mark = if own.agrees() { "ok" } else { "RED" };
         vec![

@@ -3,8 +3,8 @@
 use super::super::places::Places;
 use super::super::print;
 use super::super::progress::Show;
+use super::super::run::{Args, again, directory};
 use super::super::source::Device;
-use super::{Args, again, directory};
 use crate::config::TextConfig;
 use crate::error::{Error, Result};
 use crate::finetune::{self, Experiment};

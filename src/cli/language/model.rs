@@ -1,9 +1,8 @@
 //! `floe model`
 
-use super::language::planned;
-use crate::units::{grouped, megabytes};
-use super::source::Device;
-use super::{print, table};
+use super::super::source::Device;
+use super::super::{print, table};
+use super::planned;
 use crate::error::{Error, Result, shown};
 use crate::models::lm::train::{self, Capacity, Training};
 use crate::models::lm::{self, Room, Weights};
@@ -11,6 +10,7 @@ use crate::optim::{Optimizer, Rule};
 use crate::params::Coverage;
 use crate::params::mask;
 use crate::pretrained::{Pretrained, Stored};
+use crate::units::{grouped, megabytes};
 use std::path::PathBuf;
 
 /// What a language model is: sizes, parameters by layer and shape, and the memory that it asks for

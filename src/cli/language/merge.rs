@@ -1,7 +1,7 @@
 //! `floe merge`
 
-use super::places::Places;
-use super::print;
+use super::super::places::Places;
+use super::super::print;
 use crate::config::Written;
 use crate::error::{Error, Result};
 use crate::finetune::files;

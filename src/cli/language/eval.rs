@@ -1,15 +1,15 @@
 //! `floe eval MODEL --text FILE…`
 
-use super::super::language::Loaded;
-use crate::units::grouped;
 use super::super::places::Places;
 use super::super::source::Device;
 use super::super::{print, table};
+use super::Loaded;
 use crate::bounded;
 use crate::error::{Error, Result};
 use crate::eval::text::{Score, Windows, score};
 use crate::models::lm::Room;
 use crate::store::atomic::{atomic_write, check_writable};
+use crate::units::grouped;
 use std::path::{Path, PathBuf};
 
 /// Most bytes of a text.
