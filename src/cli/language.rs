@@ -21,7 +21,11 @@ use std::rc::Rc;
 
 /// A plan as rows of a table.
 pub fn planned(title: &str, plan: &MemoryPlan) -> Vec<Vec<String>> {
-    let rows = plan.rows.iter().map(|(label, bytes)| vec![label.clone(), megabytes(*bytes)]);
+    let (large, small): (Vec<_>, Vec<_>) =
+        plan.rows.iter().partition(|(_, bytes)| bytes * 100 >= plan.bytes());
+    let rest: u64 = small.iter().map(|(_, bytes)| bytes).sum();
+    let rest = (rest > 0).then(|| vec!["the rest".to_string(), megabytes(rest)]);
+    let rows = large.into_iter().map(|(label, bytes)| vec![label.clone(), megabytes(*bytes)]).chain(rest);
     let header = vec![title.to_string(), String::new()];
     let all = vec!["all".to_string(), megabytes(plan.bytes())];
     std::iter::once(header).chain(rows).chain([all]).collect()

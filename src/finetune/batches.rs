@@ -143,7 +143,7 @@ mod tests {
             let judged = in_order(&all, room, most, usize::MAX);
             assert_eq!(
                 judged.iter().flat_map(|(_, counts)| counts).sum::<usize>(),
-                all.iter().map(Sequence::counts).sum()
+                all.iter().map(Sequence::counts).sum::<usize>()
             );
         }
     }

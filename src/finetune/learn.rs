@@ -8,6 +8,7 @@ use crate::interrupt;
 use crate::job::Machine;
 use crate::models::lm::train::Learner;
 use crate::params::Spans;
+use crate::store::methods::Loss;
 use crate::store::metrics::{Line, Parts};
 use crate::train::Told;
 use std::path::PathBuf;
@@ -25,6 +26,8 @@ pub struct Learning<'a> {
     pub best: PathBuf,
     /// FLOP/s of the adapter at best; 0 where it is not known.
     pub roof: f64,
+    /// The validation loss before the first step, where it is known.
+    pub start: Option<Loss>,
 }
 
 /// What came of it.
@@ -33,6 +36,8 @@ pub struct Learned {
     pub at: At,
     /// Multiply-adds, twice, of what was trained now.
     pub flops: f64,
+    /// The validation loss after the last step.
+    pub end: Option<Loss>,
 }
 
 impl Learning<'_> {
@@ -102,14 +107,16 @@ impl Learning<'_> {
         if let Err(Error::Interrupted(_)) = judged {
             self.save(learner, &at, true)?;
         }
-        judged?;
-        Ok(Learned { at, flops })
+        Ok(Learned { end: judged?, at, flops })
     }
 
     /// Judges what was kept back, and keeps the weights that judge it best.
-    fn validate(&self, learner: &mut Learner, at: &mut At, told: &mut Told) -> Result<()> {
-        let found = validate::loss(self.experiment, learner, self.experiment.room(), self.machine.engine)?;
-        let Some(found) = found else { return Ok(()) };
+    fn validate(&self, learner: &mut Learner, at: &mut At, told: &mut Told) -> Result<Option<Loss>> {
+        let found = match self.start.filter(|_| at.step == 0) {
+            Some(known) => Some(known),
+            None => validate::loss(self.experiment, learner, self.experiment.room(), self.machine.engine)?,
+        };
+        let Some(found) = found else { return Ok(None) };
         if !found.mean.is_finite() {
             let (method, step) = (self.method.name.clone(), at.step.saturating_sub(1));
             let lr = self.method.optimizer.lr_at(step, self.method.steps) as f32;
@@ -122,7 +129,7 @@ impl Learning<'_> {
             at.best = Some((found.mean, at.step));
             self.save(learner, at, false)?;
         }
-        Ok(())
+        Ok(Some(found))
     }
 
     fn line(&self, phase: &str, step: u64, loss: f64, grad_norm: f32, lr: f64) -> Line {

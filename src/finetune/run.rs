@@ -161,6 +161,7 @@ impl Run<'_> {
             state: state_path,
             best: best(self.dir, &method.name),
             roof: self.measured()?,
+            start: record.before.as_ref().and_then(|judged| judged.loss),
         };
         let finished = |name: &str| record.methods.iter().any(|own| own.name == name);
         let log = MetricsLog::open(&self.dir.metrics(), |line| {
@@ -168,15 +169,15 @@ impl Run<'_> {
         })?;
         let mut log = log.with_events(&self.dir.root().join("tensorboard"))?;
         let learned = learning.run(&mut learner, at, &mut Told { log: &mut log, progress })?;
-        let mut kept_step = method.steps;
+        let (mut kept_step, mut loss) = (method.steps, learned.end);
         if let (Keep::Best, Some((_, step))) = (finetune.keep, learned.at.best)
             && step < method.steps
         {
             let from = (&learner, &trained);
             state::load(&learning.best, method, from, &experiment.identity, false, engine)?;
             kept_step = step;
+            loss = validate::loss(experiment, &mut learner, experiment.room(), engine)?;
         }
-        let loss = validate::loss(experiment, &mut learner, experiment.room(), engine)?;
         let held = engine.ledger().peak();
         let weights = learner.weights().clone();
         drop(learner);

@@ -41,7 +41,7 @@ pub fn write(dir: &Path) -> Result<()> {
 /// Reads the run in `dir` and draws its page, writing nothing.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn draw(dir: &Path) -> Result<Drawn> {
     let data = read(dir)?;
     let losses = figures::losses(&data.lines, &data.record);
@@ -182,7 +182,7 @@ fn row(record: &Methods, method: &MethodFacts) -> Value {
         steps => grouped(method.steps),
         kept => if method.kept_step < method.steps { format!("kept: before step {}", method.kept_step) } else { String::new() },
         speed => grouped(speed.round() as u64),
-        roof => words::roof(method),
+        roof => words::roof(record, method),
         time => duration(method.train_s),
         written => method.written.clone(),
     }

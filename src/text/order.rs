@@ -85,7 +85,7 @@ mod tests {
         let lengths: Vec<usize> = (0..50).map(|i| 3 + i * 7 % 11).collect();
         for most in [None, Some(13), Some(40)] {
             let mut rows = Rows::new(lengths.clone(), most, 5);
-            let (mut epochs, mut row) = (vec![Vec::new(); 3], 0);
+            let (mut epochs, mut row) = (vec![Vec::<usize>::new(); 3], 0);
             loop {
                 let (own, epoch) = rows.at(row);
                 if epoch == 3 {

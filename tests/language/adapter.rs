@@ -66,8 +66,10 @@ fn wide(data: &[f32]) -> Vec<f64> {
     data.iter().map(|x| f64::from(*x)).collect()
 }
 
-/// Each adapted weight's name, with A, B and the sizes.
-fn pairs(made: &Made) -> Vec<(String, Vec<f64>, Vec<f64>, [usize; 2])> {
+/// An adapted weight's name, A, B and the sizes.
+type Pair = (String, Vec<f64>, Vec<f64>, [usize; 2]);
+
+fn pairs(made: &Made) -> Vec<Pair> {
     let table = made.learner.table();
     let read = |name: &str| wide(&made.learner.weights().read(&made.engine, name).unwrap());
     let a = table.params.iter().filter(|param| param.name.ends_with("lora_A.weight"));

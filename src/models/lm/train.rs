@@ -55,7 +55,7 @@ impl Batch {
     /// If `first` is 0: nothing foretells the first token.
     pub fn push(&mut self, ids: &[u32], first: usize) {
         assert!(first > 0, "a first token has none before it");
-        self.add(ids, &[first..ids.len()]);
+        self.add(ids, std::slice::from_ref(&(first..ids.len())));
     }
 
     /// Adds a sequence of which the tokens at these places count.
