@@ -122,6 +122,7 @@ pub mod rows;
 pub mod store;
 pub mod tasks;
 pub mod text;
+pub mod tfevents;
 pub mod theory;
 pub mod train;
 pub mod tune;

@@ -242,7 +242,9 @@ pub(super) fn check_kind(kind: &Node) -> Result<&str, Complaint> {
             let written: Vec<&str> = KINDS.into_iter().filter(|kind| *kind != OWN).collect();
             let near = kind.as_str().and_then(|k| closest(k, &written));
             let hint = near.map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default();
-            let message = format!("`task.kind` is \"{}\", not {given}{hint}", written.join("\" or \""));
+            let (last, first) = written.split_last().expect("some kinds");
+            let first = first.join("\", \"");
+            let message = format!("`task.kind` is \"{first}\" or \"{last}\", not {given}{hint}");
             Err(Complaint { at: kind.at, message })
         }
     }

@@ -211,6 +211,9 @@ fn a_target_that_is_no_linear_map_is_named() {
         let told = told(target);
         assert!(told.contains("lora target") && told.contains("q_proj, k_proj, v_proj"), "{target}: {told}");
     }
+    let both = ["v_proj".to_string(), "*norm*".to_string()];
+    let told = reached(&both, &table).unwrap_err().to_string();
+    assert!(told.contains("lora target `*norm*`"), "{told}");
     let names = |target: &str| reached(&[target.to_string()], &table).unwrap();
     assert_eq!(names("v_proj").len(), 2);
     assert_eq!(names("model.layers.0.*").len(), 7);

@@ -17,6 +17,7 @@ pub const ROOMS: &[&[(&str, &[&str])]] = &[
         ("plot", &[]),
         ("random", &[]),
         ("rows", &["error"]),
+        ("tfevents", &[]),
         ("units", &[]),
     ],
     &[("optim", &[]), ("prompt", &["random"]), ("params", &["error", "random"]), ("findings", &["plot"])],
@@ -40,7 +41,7 @@ pub const ROOMS: &[&[(&str, &[&str])]] = &[
         ("theory", &["config", "error", "interrupt", "linalg", "random"]),
         // What others publish: read, never written.
         ("pretrained", &["bounded", "error", "store"]),
-        ("store", &["bounded", "error", "fingerprint", "lock", "params", "rows"]),
+        ("store", &["bounded", "error", "fingerprint", "lock", "params", "rows", "tfevents"]),
         ("text", &["bounded", "config", "error", "fingerprint", "interrupt", "pretrained", "random"]),
         // Neither kernels nor models: a task is a law.
         ("tasks", &["config", "error", "escape", "fingerprint", "interrupt", "linalg", "prompt", "random"]),

@@ -92,11 +92,15 @@ pub fn reached(targets: &[String], table: &ParamTable) -> Result<Vec<String>> {
         let pattern = if target.contains(['.', '*']) { target.clone() } else { format!("*.{target}.weight") };
         let found =
             mask::resolve(&[pattern], table).map_err(|_| wrong("names no linear map of a layer".into()))?;
+        let mut reaches = false;
         for param in &table.params {
             let own = found.within(param.place());
             match (own.is_empty(), own.len() == param.len()) {
                 (true, _) => {}
-                (_, true) if adaptable(&param.name) => drop(all.insert(param.offset)),
+                (_, true) if adaptable(&param.name) => {
+                    reaches = true;
+                    all.insert(param.offset);
+                }
                 // A pattern may name biases and norms beside.
                 (_, true) if target.contains('*') => {}
                 (_, true) => {
@@ -105,7 +109,7 @@ pub fn reached(targets: &[String], table: &ParamTable) -> Result<Vec<String>> {
                 (_, false) => return Err(wrong("names a part of a weight; adapters take whole ones".into())),
             }
         }
-        if all.is_empty() {
+        if !reaches {
             return Err(wrong("names no linear map of a layer".into()));
         }
     }
