@@ -5,11 +5,9 @@ mod check;
 mod devices;
 mod eval;
 mod finetune;
-mod generate;
 mod init;
 mod language;
 mod mend;
-mod model;
 mod places;
 mod presets;
 mod pretrain;
@@ -46,8 +44,9 @@ enum Command {
     Finetune(finetune::Args),
     Eval(eval::Args),
     Report(report::Args),
-    Model(model::Args),
-    Generate(generate::Args),
+    Model(language::model::Args),
+    Merge(language::merge::Args),
+    Generate(language::generate::Args),
     Devices(devices::Args),
     Check(check::Args),
     Bench(bench::Args),
@@ -68,7 +67,7 @@ impl Command {
             | Command::Generate(_)
             | Command::Probe(_) => true,
             Command::Presets(_) | Command::Init(_) | Command::Report(_) => false,
-            Command::Model(_) | Command::Devices(_) => false,
+            Command::Model(_) | Command::Merge(_) | Command::Devices(_) => false,
         }
     }
 }
@@ -99,8 +98,9 @@ pub fn main() -> Result<()> {
         Command::Finetune(args) => finetune::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Report(args) => report::run(args),
-        Command::Model(args) => model::run(args),
-        Command::Generate(args) => generate::run(args),
+        Command::Model(args) => language::model::run(args),
+        Command::Merge(args) => language::merge::run(args),
+        Command::Generate(args) => language::generate::run(args),
         Command::Devices(args) => devices::run(args),
         Command::Check(args) => check::run(args),
         Command::Bench(args) => bench::run(args),

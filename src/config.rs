@@ -9,26 +9,27 @@ mod load;
 mod presets;
 mod schema;
 mod settings;
-mod slips;
 mod source;
 mod sweep;
 mod task;
-mod tree;
+mod text;
 mod validate;
-mod values;
-mod words;
 
 pub use crate::optim::{Optimizer, Rule, Schedule};
 pub use crate::prompt::{Loss, Model, QueryKey};
 
 use serde::{Deserialize, Serialize};
 
-pub use load::{load, resolve_made, resolve_text};
+pub use crate::document::words::{closest, missing_file};
+pub use load::{Asked, load, load_any, resolve_language, resolve_made, resolve_text};
 pub use presets::{PRESETS, Preset, preset};
 pub use settings::settings;
 pub use sweep::{Axis, Cell, Sweep, load_sweep, sweep_text};
 pub use task::{Covariance, Decimal, Delimiter, Missing, OwnTask, Regression, Tables, Task, Theta};
-pub use words::{closest, missing_file};
+pub use text::{
+    Format, Group, Keep, Long, Lora, TextConfig, TextEval, TextFinetune, TextKind, TextMethod, TextModel,
+    TextRecord, TextTask, Written,
+};
 
 /// A whole experiment: what `floe run` takes and `config.toml` in a run directory holds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -11,7 +11,7 @@ use std::path::Path;
 /// Keys that leave no trace in any number or line: how often a state is kept.
 const TRACELESS: [&str; 1] = ["record.checkpoint_every"];
 /// Where data lie, which says nothing once it is known what they are.
-const PATHS: [&str; 2] = ["task.path", "task.covariance.file"];
+const PATHS: [&str; 5] = ["task.path", "task.covariance.file", "task.train", "task.validation", "model.from"];
 
 /// A data file as it was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -20,7 +20,7 @@ use backward::{
 };
 use prompt::{prompt_eval, prompt_moments, prompt_sample, prompt_step, prompt_train, qk};
 use shared::{grad_reduce, masked_update, normal, roof};
-use tensor::{attention, cross_entropy, embed, matmul, matvec, rms_norm, rope, swiglu};
+use tensor::{attention, cross_entropy, dropout, embed, matmul, matvec, rms_norm, rope, swiglu};
 use update::{block_update, grad_norm, lone_update};
 
 /// A kernel as parity, bench and shader validation see it.
@@ -74,6 +74,7 @@ pub const KERNELS: &[Kernel] = &[
     Kernel { wing: "tensor", stem: "rope", cases: rope::cases, benches: rope::benches },
     Kernel { wing: "tensor", stem: "attention", cases: attention::cases, benches: attention::benches },
     Kernel { wing: "tensor", stem: "swiglu", cases: swiglu::cases, benches: swiglu::benches },
+    Kernel { wing: "tensor", stem: "dropout", cases: dropout::cases, benches: dropout::benches },
     Kernel {
         wing: "tensor",
         stem: "cross_entropy",

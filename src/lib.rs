@@ -94,10 +94,12 @@ pub mod compiler;
 #[path = "compiler/none.rs"]
 pub mod compiler;
 pub mod config;
+mod document;
 pub mod error;
 pub mod escape;
 pub mod eval;
 mod findings;
+pub mod finetune;
 pub mod fingerprint;
 pub mod gpu;
 pub mod interrupt;
@@ -119,9 +121,12 @@ pub mod report;
 pub mod rows;
 pub mod store;
 pub mod tasks;
+pub mod text;
+pub mod tfevents;
 pub mod theory;
 pub mod train;
 pub mod tune;
+pub mod units;
 
 pub use config::Config;
 pub use error::{Error, Kind, Result};

@@ -10,6 +10,7 @@ mod axis;
 mod canvas;
 mod figure;
 mod frame;
+mod grid;
 mod heat;
 mod labels;
 mod mark;
@@ -21,6 +22,7 @@ mod svg;
 
 pub use axis::{Axis, without_outliers};
 pub use figure::{Figure, Key, Sample};
+pub use grid::Grid;
 pub use heat::{HeatMap, HeatMaps, HeatRow};
 pub use mark::{DASHES, Dash, Marker};
 pub use numbers::number;

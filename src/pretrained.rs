@@ -1,17 +1,27 @@
 //! Published models: what a Hugging Face directory or a GGUF file holds (configuration, tensors, tokenizer, chat template),
 //! under one set of names, Hugging Face's.
 
+pub mod adapter;
 mod gguf;
 mod hub;
 mod names;
 pub mod template;
 pub mod tokenizer;
 
+pub use adapter::PeftAdapter;
 pub use template::Message;
 pub use tokenizer::Tokenizer;
 
 use crate::error::{Error, Result};
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+
+/// Blocks of a file that its fingerprint is made of, and bytes of one.
+const BLOCKS: u64 = 64;
+/// See [`BLOCKS`].
+const BLOCK: u64 = 1 << 16;
 
 /// A decoder's sizes, as `config.json` has them.
 #[derive(Clone, Debug, PartialEq)]
@@ -193,6 +203,34 @@ impl Pretrained {
                 Err(Error::file(&self.path, message))
             }
         }
+    }
+
+    /// A hash of what it is: names, shapes and kinds of its tensors, and blocks of its files here and there.
+    ///
+    /// # Errors
+    /// A failure to read.
+    pub fn fingerprint(&self) -> Result<String> {
+        let paths: Vec<PathBuf> = match &self.source {
+            Source::Gguf(_) => vec![self.path.clone()],
+            Source::Hub(hub) => hub.paths(),
+        };
+        let mut hash = Sha256::new();
+        for stored in self.tensors() {
+            hash.update(format!("{} {:?} {}\n", stored.name, stored.shape, stored.kind));
+        }
+        for path in paths {
+            let mut file = File::open(&path).map_err(|e| Error::file(&path, e))?;
+            let bytes = file.metadata().map_err(|e| Error::file(&path, e))?.len();
+            hash.update(bytes.to_le_bytes());
+            for i in 0..=BLOCKS {
+                let mut block = Vec::new();
+                let at = SeekFrom::Start(bytes.saturating_sub(BLOCK) / BLOCKS * i);
+                let read = file.seek(at).and_then(|_| (&file).take(BLOCK).read_to_end(&mut block));
+                read.map_err(|e| Error::file(&path, e))?;
+                hash.update(&block);
+            }
+        }
+        Ok(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// Where it was found.

@@ -2,6 +2,7 @@
 
 mod drawn;
 mod heat;
+pub mod language;
 mod load;
 mod losses;
 mod palette;

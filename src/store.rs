@@ -2,6 +2,8 @@
 
 pub mod atomic;
 pub mod checkpoint;
+pub mod events;
+pub mod methods;
 pub mod metrics;
 pub mod records;
 pub mod results;

@@ -68,6 +68,9 @@ pub struct Job<'a> {
 pub trait Progress {
     /// `done` of `steps` steps of a phase are done; `line` is the last of them.
     fn step(&mut self, done: u64, steps: u64, line: &Line);
+
+    /// How fast steps are, in words, for the [step](Progress::step) that is shown next.
+    fn speed(&mut self, _words: String) {}
 }
 
 /// Phases that share their steps, all from the states that `step` was made with.

@@ -1,7 +1,6 @@
 //! `floe eval`
 
-mod text;
-
+use super::language::eval as text;
 use super::places::Places;
 use super::print;
 use super::source::{Borrowed, Device};
@@ -31,6 +30,9 @@ pub struct Args {
     /// Most windows, from a text's beginning on
     #[arg(long, value_name = "N", requires = "text", value_parser = clap::value_parser!(u32).range(1..))]
     windows: Option<u32>,
+    /// A LoRA adapter of the language model
+    #[arg(long, value_name = "DIR", requires = "text")]
+    adapter: Option<PathBuf>,
     #[command(flatten)]
     borrowed: Borrowed,
     /// File to write; standard output if not given
@@ -47,6 +49,7 @@ pub fn run(args: Args) -> Result<()> {
         };
         return text::run(&text::Asked {
             model,
+            adapter: args.adapter.as_deref(),
             texts: &args.text,
             context: args.context,
             stride: args.stride,

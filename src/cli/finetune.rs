@@ -1,5 +1,6 @@
 //! `floe finetune`
 
+use super::language::finetune as language;
 use super::places::Places;
 use super::print;
 use super::progress::Show;
@@ -19,25 +20,32 @@ use crate::train::state::{step_of, variant_of};
 use crate::train::{Job, RING, State, Told, state};
 use std::path::{Path, PathBuf};
 
-/// Fine-tune a checkpoint by one method
+/// Fine-tune a checkpoint by one method, or a language model on your text
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Checkpoint to start from; the experiment is the one it was made in, unless --config names another
-    #[arg(long, value_name = "FILE.safetensors")]
-    from: PathBuf,
+    #[arg(
+        long,
+        value_name = "FILE.safetensors",
+        required_unless_present = "model",
+        conflicts_with = "model"
+    )]
+    from: Option<PathBuf>,
+    #[command(flatten)]
+    language: language::Args,
     /// A method of the experiment
-    #[arg(long, required_unless_present = "train")]
+    #[arg(long, required_unless_present_any = ["train", "model"])]
     method: Option<String>,
     /// Instead of a method: a pattern over parameters to train, such as `*.v` (repeat for several)
     #[arg(long, value_name = "PATTERN", conflicts_with = "method")]
     train: Vec<String>,
     /// With --train: the loss, `zs`, `fs` or `zs+fs` (few-shot weight falling linearly from 1 to 0)
-    #[arg(long, default_value = "zs", value_parser = parse_loss, conflicts_with = "method")]
+    #[arg(long, default_value = "zs", value_parser = parse_loss, conflicts_with_all = ["method", "model"])]
     loss: Loss,
     #[command(flatten)]
     borrowed: Borrowed,
-    /// Checkpoint to write
-    #[arg(long, value_name = "FILE.safetensors")]
+    /// Checkpoint to write; of a language model, a directory: the run, with the model in it
+    #[arg(long, value_name = "FILE.safetensors|DIR")]
     out: PathBuf,
     #[command(flatten)]
     device: Device,
@@ -67,9 +75,18 @@ fn parse_loss(text: &str) -> std::result::Result<Loss, String> {
 }
 
 pub fn run(args: Args) -> Result<()> {
-    let places = Places::default().read("--from", &args.from).write("--out", &args.out);
+    let Some(from) = &args.from else {
+        let asked = language::Asked {
+            train: &args.train,
+            borrowed: &args.borrowed,
+            out: &args.out,
+            again: args.again,
+        };
+        return language::run(&args.language, &asked, &args.device);
+    };
+    let places = Places::default().read("--from", from).write("--out", &args.out);
     places.write("the training state beside --out", &state_beside(&args.out)?).check()?;
-    let found = Found::read(&args.from)?;
+    let found = Found::read(from)?;
     let mut config = args.borrowed.config(&found)?;
     let name = match &args.method {
         Some(name) => name.clone(),
@@ -97,7 +114,7 @@ pub fn run(args: Args) -> Result<()> {
     };
     args.borrowed.check(&found, &experiment)?;
     let params = found.arena(&experiment.table)?;
-    let places = Places::default().read("--from", &args.from);
+    let places = Places::default().read("--from", from);
     train_to(&experiment, (name, plan), params, (&args.out, places), args.again, &args.device)
 }
 

@@ -1,41 +1,31 @@
-//! What the commands of language models share.
+//! Commands of language models, and what they share.
+
+pub mod check;
+pub mod eval;
+pub mod finetune;
+pub mod generate;
+pub mod merge;
+pub mod model;
+pub mod probe;
+pub mod run;
 
 use super::source::Device;
 use crate::error::{Error, Result};
 use crate::gpu::Engine;
 use crate::kernels::Tuning;
 use crate::models::lm::{MemoryPlan, Room, Runner, Weights, inference};
-use crate::pretrained::{Pretrained, Tokenizer};
+use crate::pretrained::{PeftAdapter, Pretrained, Tokenizer};
+use crate::units::{grouped, megabytes};
 use std::path::Path;
 use std::rc::Rc;
 
-/// A number with its thousands apart.
-pub fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// Bytes in decimal units.
-pub fn megabytes(bytes: u64) -> String {
-    match bytes as f64 * 1e-6 {
-        _ if bytes < 1000 => format!("{bytes} B"),
-        least if least < 1.0 => format!("{:.0} kB", least * 1e3),
-        small if small < 10.0 => format!("{small:.2} MB"),
-        some if some < 1000.0 => format!("{some:.0} MB"),
-        many => format!("{:.2} GB", many * 1e-3),
-    }
-}
-
 /// A plan as rows of a table.
 pub fn planned(title: &str, plan: &MemoryPlan) -> Vec<Vec<String>> {
-    let rows = plan.rows.iter().map(|(label, bytes)| vec![label.clone(), megabytes(*bytes)]);
+    let (large, small): (Vec<_>, Vec<_>) =
+        plan.rows.iter().partition(|(_, bytes)| bytes * 100 >= plan.bytes());
+    let rest: u64 = small.iter().map(|(_, bytes)| bytes).sum();
+    let rest = (rest > 0).then(|| vec!["the rest".to_string(), megabytes(rest)]);
+    let rows = large.into_iter().map(|(label, bytes)| vec![label.clone(), megabytes(*bytes)]).chain(rest);
     let header = vec![title.to_string(), String::new()];
     let all = vec!["all".to_string(), megabytes(plan.bytes())];
     std::iter::once(header).chain(rows).chain([all]).collect()
@@ -47,15 +37,18 @@ pub struct Loaded {
     pub tokenizer: Tokenizer,
     pub engine: Engine,
     pub tuning: Tuning,
+    /// What is added to the weights.
+    pub adapter: Option<PeftAdapter>,
 }
 
 impl Loaded {
     /// Opens a model and a device; no weight is read yet.
-    pub fn open(path: &Path, device: &Device) -> Result<Self> {
+    pub fn open(path: &Path, adapter: Option<&Path>, device: &Device) -> Result<Self> {
         let model = Pretrained::open(path)?;
         let tokenizer = model.tokenizer()?;
+        let adapter = adapter.map(|path| PeftAdapter::open(path, &model)).transpose()?;
         let (engine, tuning) = device.open()?;
-        Ok(Loaded { model, tokenizer, engine, tuning })
+        Ok(Loaded { model, tokenizer, engine, tuning, adapter })
     }
 
     /// Weights on the device, and room for logits, or for losses. What it will hold is planned, and said, before any of it is
@@ -68,8 +61,17 @@ impl Loaded {
             megabytes(plan.bytes()),
             grouped(room.tokens as u64)
         );
-        let weights = Weights::load(&self.model, &self.engine, &self.tuning)?;
+        let weights = self.weights()?;
         Ok(Runner::new(Rc::new(weights), room, &self.tuning))
+    }
+
+    /// All weights on the device, with the adapter beside them.
+    pub fn weights(&self) -> Result<Weights> {
+        let mut weights = Weights::load(&self.model, &self.engine, &self.tuning)?;
+        if let Some(adapter) = &self.adapter {
+            weights.load_adapter(adapter, &self.engine, &self.tuning)?;
+        }
+        Ok(weights)
     }
 
     /// Holds that so many tokens are no more than the model was made for.
@@ -103,19 +105,5 @@ impl Loaded {
     /// What the device held at most, beside what was planned.
     pub fn say_memory(&self) {
         log::info!("{} of device memory held at most", megabytes(self.engine.ledger().peak()));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_read_at_a_glance() {
-        assert_eq!([0, 999, 1000, 134_515_008].map(grouped), ["0", "999", "1,000", "134,515,008"]);
-        assert_eq!(
-            [256, 196_608, 1_234_567, 98_362_432, 538_060_032, 1_100_000_000].map(megabytes),
-            ["256 B", "197 kB", "1.23 MB", "98 MB", "538 MB", "1.10 GB"]
-        );
     }
 }

@@ -1,7 +1,6 @@
 //! `floe probe`: prompts, predictions, loss and gradients of a checkpoint, for an outside check (tests/interop).
 
-mod text;
-
+use super::language::probe as probe_text;
 use super::places::Places;
 use super::print;
 use super::source::{Borrowed, Device};
@@ -22,6 +21,12 @@ pub struct Args {
     /// The model is a language model, a .gguf file or a Hugging Face directory: its logits and loss on a text
     #[arg(long, value_name = "TEXT", requires = "to", conflicts_with_all = ["config", "sets", "batch"])]
     text: Option<String>,
+    /// With --text: parameters whose gradients of the loss are written too, such as `*.v_proj.weight`
+    #[arg(long, value_name = "PATTERN", requires = "text", conflicts_with = "adapter")]
+    train: Vec<String>,
+    /// With --text: a LoRA adapter of the model, whose gradients are written
+    #[arg(long, value_name = "DIR", requires = "text")]
+    adapter: Option<PathBuf>,
     /// safetensors file to write, of a language model
     #[arg(long = "out", id = "to", value_name = "FILE.safetensors", requires = "text")]
     to: Option<PathBuf>,
@@ -36,7 +41,16 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<()> {
     let out = match (args.out, args.text, args.to) {
-        (_, Some(text), Some(out)) => return text::run(&args.model, &text, &out, &args.device),
+        (_, Some(text), Some(out)) => {
+            return probe_text::run(&probe_text::Asked {
+                model: &args.model,
+                adapter: args.adapter.as_deref(),
+                text: &text,
+                train: &args.train,
+                out: &out,
+                device: &args.device,
+            });
+        }
         (Some(out), ..) => out,
         _ => unreachable!("the parser asks for one or the other"),
     };

@@ -13,6 +13,8 @@ const QUIET: Duration = Duration::from_secs(10);
 /// Shows how far each phase is, its rate, its loss and the time left.
 pub struct Show {
     terminal: bool,
+    /// How fast, where those that train say it themselves.
+    speed: Option<String>,
     phase: Option<Phase>,
 }
 
@@ -26,14 +28,13 @@ struct Phase {
 
 impl Show {
     pub fn new() -> Self {
-        Show { terminal: std::io::stderr().is_terminal(), phase: None }
+        Show { terminal: std::io::stderr().is_terminal(), speed: None, phase: None }
     }
 
     fn begin(&mut self, done: u64, steps: u64, line: &Line) -> &mut Phase {
         if self.phase.as_ref().is_none_or(|p| p.method != line.method) {
             let bar = if self.terminal { ProgressBar::new(steps) } else { ProgressBar::hidden() };
-            let style =
-                "{prefix:<12} {wide_bar:.cyan/238} {pos:>6}/{len} {per_sec:>12}  {msg}  {eta:>4} left";
+            let style = "{prefix:<12} {wide_bar:.cyan/238} {pos:>6}/{len}  {msg}  {eta:>4} left";
             if let Ok(style) = ProgressStyle::with_template(style) {
                 bar.set_style(style);
             }
@@ -48,22 +49,27 @@ impl Show {
 
 impl Progress for Show {
     fn step(&mut self, done: u64, steps: u64, line: &Line) {
-        let terminal = self.terminal;
+        let (terminal, speed) = (self.terminal, self.speed.take());
         let phase = self.begin(done, steps, line);
         let rate = (done - phase.from) as f64 / phase.began.elapsed().as_secs_f64().max(1e-9);
         let losses = losses(line);
+        let speed = speed.unwrap_or_else(|| format!("{rate:.0} a second"));
         if terminal {
             phase.bar.set_position(done);
-            phase.bar.set_message(losses.clone());
+            phase.bar.set_message(format!("{losses}  {speed}"));
         }
         if done == steps {
             phase.bar.finish_and_clear();
-            log::info!("{:<12} {steps} steps, {rate:.0} a second, {losses}", phase.method);
+            log::info!("{:<12} {steps} steps, {speed}, {losses}", phase.method);
         } else if !terminal && phase.said.elapsed() > QUIET {
             phase.said = Instant::now();
             let left = (steps - done) as f64 / rate;
-            log::info!("{:<12} {done}/{steps}, {rate:.0} a second, {losses}, {left:.0} s left", phase.method);
+            log::info!("{:<12} {done}/{steps}, {speed}, {losses}, {left:.0} s left", phase.method);
         }
+    }
+
+    fn speed(&mut self, words: String) {
+        self.speed = Some(words);
     }
 }
 

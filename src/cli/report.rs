@@ -19,6 +19,7 @@ pub fn run(args: Args) -> Result<()> {
     let _lock = if args.dir.is_dir() { Some(Lock::directory(&args.dir)?) } else { None };
     let drawn = match report::sweep::is_sweep(&args.dir) {
         true => report::sweep::draw(&args.dir)?,
+        false if report::language::is_language(&args.dir) => report::language::draw(&args.dir)?,
         false => report::draw(&args.dir)?,
     };
     // From here on Ctrl-C waits: what is left takes a moment.

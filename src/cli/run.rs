@@ -4,6 +4,7 @@ use super::places::Places;
 use super::progress::Show;
 use super::source::{Device, Source};
 use super::{print, table};
+use crate::config::{self, Asked};
 use crate::error::{Error, Result};
 use crate::job::{Machine, family, open, run};
 use crate::profile;
@@ -15,27 +16,30 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    source: Source,
+    pub(super) source: Source,
     /// Directory to write; `runs/<preset>` (numbered if taken) if not given
     #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    pub(super) out: Option<PathBuf>,
     #[command(flatten)]
-    device: Device,
+    pub(super) device: Device,
     /// Go on with an interrupted run of the same configuration
     #[arg(long)]
-    resume: bool,
+    pub(super) resume: bool,
     /// Go on with a run whose phases are to be longer now (--set pretrain.steps=…): each from its weights and moments,
     /// with its schedules drawn out; what starts from a longer phase is trained again
     #[arg(long)]
-    extend: bool,
+    pub(super) extend: bool,
     /// Time every launch of training: prints a table, and what the device held, and writes a trace for Perfetto as
     /// `trace.json`
     #[arg(long)]
-    profile: bool,
+    pub(super) profile: bool,
 }
 
 pub fn run(args: Args) -> Result<()> {
-    let config = args.source.load()?;
+    let config = match config::load_any(&args.source.source, &args.source.sets)? {
+        Asked::Prompts(config) => *config,
+        Asked::Text(config) => return super::language::run::run(*config, args),
+    };
     let going_on = args.resume || args.extend;
     let out = directory(args.out, &args.source, going_on, "run")?;
     let experiment = open::open(config)?;

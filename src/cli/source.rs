@@ -24,12 +24,6 @@ pub struct Source {
     pub sets: Vec<String>,
 }
 
-impl Source {
-    pub fn load(&self) -> Result<Config> {
-        config::load(&self.source, &self.sets)
-    }
-}
-
 /// The experiment that weights belong to.
 #[derive(Debug, clap::Args)]
 pub struct Borrowed {

@@ -1,6 +1,6 @@
 //! The leaves of `[sweep]`, as they are given.
 
-use super::tree::{Complaint, Is, Node};
+use crate::document::tree::{Complaint, Is, Node};
 
 type Outcome<T> = std::result::Result<T, Complaint>;
 

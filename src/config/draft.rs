@@ -3,8 +3,8 @@
 use super::axes::{self, RawAxis};
 use super::schema;
 use super::source::Text;
-use super::tree::{At, Complaint, Node};
-use super::{Config, Covariance, Task};
+use super::{Config, Covariance, Task, TextConfig};
+use crate::document::tree::{At, Complaint, Node};
 use std::path::{Path, PathBuf};
 use toml::Value;
 
@@ -14,6 +14,8 @@ pub(super) struct Draft {
     pub tree: Node,
     pub axes: Vec<RawAxis>,
     file_kind: String,
+    /// Of the task, once it is [checked](Draft::check).
+    kind: String,
     directory: Option<PathBuf>,
     made: bool,
 }
@@ -24,7 +26,8 @@ impl Draft {
         let sweep = tree.as_table_mut().and_then(|root| root.remove("sweep"));
         let axes = sweep.map(axes::leaves).transpose()?.unwrap_or_default();
         let file_kind = tree.get("task.kind").and_then(Node::as_str).unwrap_or(schema::KINDS[0]).to_string();
-        let mut draft = Draft { tree, axes, file_kind, directory: text.directory.clone(), made: text.made };
+        let (kind, directory) = (file_kind.clone(), text.directory.clone());
+        let mut draft = Draft { tree, axes, file_kind, kind, directory, made: text.made };
         for (i, set) in sets.iter().enumerate() {
             draft.apply(set, At::Set(i))?;
         }
@@ -33,8 +36,8 @@ impl Draft {
 
     /// Every key is known and every value has its type.
     pub fn check(&mut self) -> std::result::Result<(), Complaint> {
-        let kind = settle_kind(&mut self.tree, &self.file_kind)?;
-        schema::check(&mut self.tree, &kind)
+        self.kind = settle_kind(&mut self.tree, &self.file_kind)?;
+        schema::check(&mut self.tree, &self.kind)
     }
 
     /// The configuration, of values that an experiment can have.
@@ -50,6 +53,34 @@ impl Draft {
     pub fn unchecked(&self) -> std::result::Result<Config, Complaint> {
         let config = self.tree.to_value().try_into::<Config>().map_err(|e| Complaint::whole(e.message()))?;
         absolute_paths(config, &self.tree, self.directory.as_deref())
+    }
+
+    /// Whether it is an experiment on a language model.
+    pub fn is_text(&self) -> bool {
+        self.kind == schema::TEXT
+    }
+
+    /// The same of such an experiment.
+    pub fn text(&self) -> std::result::Result<TextConfig, Complaint> {
+        let config = self.unchecked_text()?;
+        match config.fault() {
+            Some(fault) => Err(Complaint { at: self.tree.nearest(&fault.path), message: fault.to_string() }),
+            None => Ok(config),
+        }
+    }
+
+    /// Such an experiment, whose values may be off.
+    pub fn unchecked_text(&self) -> std::result::Result<TextConfig, Complaint> {
+        let config = self.tree.to_value().try_into::<TextConfig>();
+        let mut config = config.map_err(|e| Complaint::whole(e.message()))?;
+        let base = self.directory.as_deref();
+        absolute("model.from", &mut config.model.from, &self.tree, base)?;
+        for (key, files) in
+            [("task.train", &mut config.task.train), ("task.validation", &mut config.task.validation)]
+        {
+            files.iter_mut().try_for_each(|path| absolute(key, path, &self.tree, base))?;
+        }
+        Ok(config)
     }
 
     /// Puts a value at a key.
@@ -135,8 +166,19 @@ fn absolute_paths(
         Task::Tables(task) => ("task.path", &mut task.path),
         Task::Own(_) => return Ok(config),
     };
+    absolute(key, path, tree, directory)?;
+    Ok(config)
+}
+
+/// Makes a path of a key absolute.
+fn absolute(
+    key: &str,
+    path: &mut PathBuf,
+    tree: &Node,
+    directory: Option<&Path>,
+) -> std::result::Result<(), Complaint> {
     if path.as_os_str().is_empty() {
-        return Ok(config);
+        return Ok(());
     }
     let at = tree.nearest(key);
     let base = if matches!(at, At::Set(_)) { None } else { directory };
@@ -151,5 +193,5 @@ fn absolute_paths(
             format!("`{key}`: {} is not UTF-8; move the file to a directory that is", path.display());
         return Err(Complaint { at, message });
     }
-    Ok(config)
+    Ok(())
 }

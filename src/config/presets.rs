@@ -32,6 +32,11 @@ pub const PRESETS: &[Preset] = &[
         about: "`paper` with five seeds at three learning rates, for `floe sweep`: 95 models",
         toml: include_str!("../presets/paper-sweep.toml"),
     },
+    Preset {
+        name: "finetune",
+        about: "a pre-trained language model on your text: set model.from and task.train",
+        toml: include_str!("../presets/finetune.toml"),
+    },
 ];
 
 /// The preset of that name.

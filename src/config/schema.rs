@@ -1,19 +1,24 @@
 //! Holds a tree against the keys and types of [`Config`], derived from the types themselves: a key is known if a
 //! complete example serialises it, and a value fits if the example still deserialises with it in place.
 
-use super::tree::{At, Complaint, Is, Node, label};
-use super::values::{article, plain, wrong};
-use super::words::{closest, meant};
-use super::{Config, Method, Optimizer, OwnTask, Regression, Tables, Task};
+use super::{Config, Method, Optimizer, OwnTask, Regression, Tables, Task, TextConfig, text};
+use crate::document::tree::{At, Complaint, Is, Node, label};
+use crate::document::values::{article, plain, wrong};
+use crate::document::words::{closest, meant};
 use toml::{Table, Value};
 
 /// The kinds of task, as `task.kind` names them.
-pub(super) const KINDS: [&str; 3] = ["regression", "tables", OWN];
+pub(super) const KINDS: [&str; 4] = ["regression", "tables", TEXT, OWN];
+/// That of experiments on language models.
+pub(super) const TEXT: &str = "text";
 /// That of a program's own task: it stands in what was run, and nobody writes it.
 const OWN: &str = "own";
 
 /// A serialised configuration of that kind of task with every key that there is; `methods` has one element.
 pub(super) fn example(kind: &str) -> Table {
+    if kind == TEXT {
+        return Table::try_from(text::example()).expect("the defaults are representable in TOML");
+    }
     let method = Method {
         name: "m".into(),
         loss: super::Loss::ZsFs,
@@ -84,8 +89,12 @@ impl Walk<'_> {
                     let full = join(path, &label(i, child));
                     steps.push("0".into());
                     self.node(child, list_of_tables.unwrap_or(like), &full, steps)?;
+                    // It has every key that has no default.
+                    if let Err(message) = self.fits(child, steps) {
+                        let message = format!("`{full}`: {}", plain(&message));
+                        return Err(Complaint { at: child.at, message });
+                    }
                     steps.pop();
-                    complete(child, &full)?;
                 }
                 Ok(())
             }
@@ -124,7 +133,11 @@ impl Walk<'_> {
     fn fits(&self, node: &Node, steps: &[String]) -> Result<(), String> {
         let mut root = Value::Table(self.example.clone());
         *place(&mut root, steps) = node.to_value();
-        root.try_into::<Config>().map(drop).map_err(|e| e.message().to_string())
+        let read = match self.kind {
+            TEXT => root.try_into::<TextConfig>().map(drop),
+            _ => root.try_into::<Config>().map(drop),
+        };
+        read.map_err(|e| e.message().to_string())
     }
 
     /// The words that a key takes, if it takes only some: what serde says to one that is none.
@@ -188,12 +201,6 @@ fn as_typed(node: &mut Node) {
     }
 }
 
-/// The element has every key that has no default.
-fn complete(node: &Node, path: &str) -> Result<(), Complaint> {
-    let Err(e) = node.to_value().try_into::<Method>() else { return Ok(()) };
-    Err(Complaint { at: node.at, message: format!("`{path}`: {}", plain(e.message())) })
-}
-
 /// The place in the example that `steps` lead to; they were followed there before.
 fn place<'v>(mut value: &'v mut Value, steps: &[String]) -> &'v mut Value {
     for step in steps {
@@ -235,7 +242,9 @@ pub(super) fn check_kind(kind: &Node) -> Result<&str, Complaint> {
             let written: Vec<&str> = KINDS.into_iter().filter(|kind| *kind != OWN).collect();
             let near = kind.as_str().and_then(|k| closest(k, &written));
             let hint = near.map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default();
-            let message = format!("`task.kind` is \"{}\", not {given}{hint}", written.join("\" or \""));
+            let (last, first) = written.split_last().expect("some kinds");
+            let first = first.join("\", \"");
+            let message = format!("`task.kind` is \"{first}\" or \"{last}\", not {given}{hint}");
             Err(Complaint { at: kind.at, message })
         }
     }

@@ -2,7 +2,7 @@
 
 use super::draft::Draft;
 use super::source::Text;
-use super::{Config, Task};
+use super::{Config, Task, TextConfig};
 use std::collections::BTreeMap;
 use toml::{Table, Value};
 
@@ -13,7 +13,15 @@ pub fn settings(text: &str, all: bool) -> BTreeMap<String, String> {
     let raw = text.parse::<Table>().unwrap_or_default();
     let mut found = BTreeMap::new();
     match config(text) {
-        Some(config) => {
+        Some(Either::Text(config)) => {
+            visit(&table(&config), "", &mut found);
+            if !all {
+                let mut defaults = BTreeMap::new();
+                visit(&table(&TextConfig::default()), "", &mut defaults);
+                found.retain(|key, value| key == "task.kind" || defaults.get(key) != Some(value));
+            }
+        }
+        Some(Either::Prompts(config)) => {
             visit(&table(&config), "", &mut found);
             if !all {
                 let task = match config.task {
@@ -35,13 +43,21 @@ pub fn settings(text: &str, all: bool) -> BTreeMap<String, String> {
     found
 }
 
-fn config(text: &str) -> Option<Config> {
-    let mut draft = Draft::read(&Text::at_hand("", text), &[]).ok()?;
-    draft.check().ok()?;
-    draft.unchecked().ok()
+enum Either {
+    Prompts(Box<Config>),
+    Text(Box<TextConfig>),
 }
 
-fn table(config: &Config) -> Value {
+fn config(text: &str) -> Option<Either> {
+    let mut draft = Draft::read(&Text::at_hand("", text), &[]).ok()?;
+    draft.check().ok()?;
+    match draft.is_text() {
+        true => draft.unchecked_text().ok().map(|config| Either::Text(Box::new(config))),
+        false => draft.unchecked().ok().map(|config| Either::Prompts(Box::new(config))),
+    }
+}
+
+fn table(config: &impl serde::Serialize) -> Value {
     Value::try_from(config).unwrap_or_else(|_| Value::Table(Table::new()))
 }
 

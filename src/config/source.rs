@@ -1,9 +1,9 @@
 //! Where a configuration is read from, and how complaints about it name their place.
 
 use super::presets::{PRESETS, preset};
-use super::tree::{At, Complaint};
-use super::words;
 use crate::bounded;
+use crate::document::tree::{At, Complaint};
+use crate::document::words;
 use crate::error::{Error, Result};
 use crate::escape::short;
 use std::path::{Path, PathBuf};

@@ -2,6 +2,7 @@
 
 mod range;
 mod task;
+mod text;
 
 use super::{Config, Loss, Method, Optimizer, QueryKey, Schedule, Task};
 use crate::error::{Error, Result};

@@ -87,7 +87,7 @@ impl Theory<'_> {
         let (x, y) = (self.value(plan, 1..self.dim + 1), self.value(plan, self.dim + 1..self.dim + 2));
         // A few-shot loss of no weight is none; one that fades leaves to the zero-shot loss what that decides.
         let few = plan.loss == Loss::ZsFs && plan.weight != 0.0;
-        let fades = matches!(plan.schedule, Schedule::Linear | Schedule::Cosine);
+        let fades = matches!(plan.schedule, Schedule::Linear | Schedule::Cosine | Schedule::Wsd);
         if plan.loss == Loss::Fs || x != Share::All || (few && !fades) {
             return None;
         }

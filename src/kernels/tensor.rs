@@ -2,6 +2,7 @@
 
 pub mod attention;
 pub mod cross_entropy;
+pub mod dropout;
 pub mod embed;
 pub mod matmul;
 pub mod matvec;

@@ -3,6 +3,7 @@
 //! The decoder is Llama's (Touvron et al. 2023, arXiv 2302.13971): RMSNorm, rotary positions, softmax attention with grouped
 //! key/value heads, SwiGLU. Parameters have Hugging Face's names.
 
+pub mod adapter;
 mod forward;
 mod plan;
 mod runner;
@@ -12,7 +13,7 @@ pub mod train;
 mod weights;
 
 pub use forward::{Activations, Head};
-pub use plan::{MemoryPlan, inference, training};
+pub use plan::{MemoryPlan, inference};
 pub use runner::{Room, Runner};
 pub use sample::Sampler;
-pub use weights::Weights;
+pub use weights::{PROJECTIONS, Weights};

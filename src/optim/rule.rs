@@ -49,9 +49,14 @@ impl Rule {
 }
 
 impl Optimizer {
+    /// What the learning rate is multiplied by at step `t` of a phase of so many.
+    pub fn factor(&self, t: u64, steps: u64) -> f64 {
+        warmed(self.lr_schedule, self.warmup, t, steps)
+    }
+
     /// Learning rate at step `t` of a phase of so many.
     pub fn lr_at(&self, t: u64, steps: u64) -> f64 {
-        self.lr * warmed(self.lr_schedule, self.warmup, t, steps)
+        self.lr * self.factor(t, steps)
     }
 }
 

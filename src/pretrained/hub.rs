@@ -94,6 +94,11 @@ impl Hub {
         self.files.iter().flat_map(|file| file.tensors().iter().map(move |entry| (file, entry)))
     }
 
+    /// Where its tensors are.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.files.iter().map(|file| file.path().to_path_buf()).collect()
+    }
+
     pub fn format(&self) -> String {
         match self.files.len() {
             1 => "safetensors".into(),

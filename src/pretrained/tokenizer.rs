@@ -57,6 +57,16 @@ impl Tokenizer {
         bytes::of(&self.inner.id_to_token(id)?)
     }
 
+    /// It as a `tokenizer.json`.
+    ///
+    /// # Errors
+    /// What can't be written so.
+    pub fn to_json(&self) -> Result<String> {
+        self.inner
+            .to_string(true)
+            .map_err(|e| Error::file(&self.path, format!("can't be written as JSON: {e}")))
+    }
+
     /// A token as the vocabulary has it.
     pub fn token(&self, id: u32) -> Option<String> {
         self.inner.id_to_token(id)

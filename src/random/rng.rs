@@ -18,6 +18,12 @@ pub enum Stream {
     Theta = 5,
     /// Tokens that a language model draws.
     Sample = 6,
+    /// The order of sequences of text.
+    Order = 7,
+    /// What an adapter begins with.
+    Adapter = 8,
+    /// What dropout leaves out.
+    Dropout = 9,
     /// One per evaluation task and seed: `Eval + 64 * task + seed` and up.
     Eval = 64,
 }

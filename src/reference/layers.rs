@@ -1,5 +1,7 @@
 //! Layers between the products of a decoder, row-major.
 
+use crate::random::rng::pcg4d;
+
 /// `x / sqrt(mean(x²) + eps) ∘ weight`, each of so many columns.
 pub fn rms_norm(x: &[f64], weight: &[f64], eps: f64) -> Vec<f64> {
     let row = |x: &[f64]| -> Vec<f64> {
@@ -47,4 +49,15 @@ pub fn cross_entropy(logits: &[f64], targets: &[Option<usize>]) -> Vec<f64> {
         }
     };
     logits.chunks(cols).zip(targets).map(loss).collect()
+}
+
+/// `[rows, cols]` with the numbers left out that [`pcg4d`] says, of [vec4, row, step, key].
+pub fn dropout(x: &[f64], cols: usize, share: f64, [step, key]: [u32; 2]) -> Vec<f64> {
+    let kept = |i: usize| {
+        let (row, col) = (i / cols, i % cols);
+        let words = pcg4d([(col / 4) as u32, row as u32, step, key]);
+        f64::from(words[col % 4]) >= (share * 2f64.powi(32)).floor()
+    };
+    let value = |(i, x): (usize, &f64)| if kept(i) { x / (1.0 - share) } else { 0.0 };
+    x.iter().enumerate().map(value).collect()
 }

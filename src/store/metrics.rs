@@ -1,5 +1,6 @@
 //! `metrics.jsonl`: one object a logged step.
 
+use super::events::Events;
 use crate::bounded::Lines;
 use crate::error::{self, Error};
 use crate::store::atomic::{Staged, sync};
@@ -98,6 +99,7 @@ pub const LINE: u64 = 1 << 16;
 pub struct MetricsLog {
     path: PathBuf,
     file: Option<File>,
+    events: Option<Events>,
 }
 
 impl MetricsLog {
@@ -122,16 +124,28 @@ impl MetricsLog {
         Staged::fill(path, copy)?.appear()?;
         sync(path)?;
         let file = OpenOptions::new().append(true).open(path).map_err(fail)?;
-        Ok(MetricsLog { path: path.to_path_buf(), file: Some(file) })
+        Ok(MetricsLog { path: path.to_path_buf(), file: Some(file), events: None })
     }
 
     /// A log that keeps nothing.
     pub fn none() -> Self {
-        MetricsLog { path: PathBuf::new(), file: None }
+        MetricsLog { path: PathBuf::new(), file: None, events: None }
+    }
+
+    /// Writes what is logged, and has been, as event files of a directory too.
+    ///
+    /// # Errors
+    /// A file that can't be written.
+    pub fn with_events(mut self, dir: &Path) -> error::Result<Self> {
+        self.events = Some(Events::open(dir, &self.path)?);
+        Ok(self)
     }
 
     /// Appends lines.
     pub fn append(&mut self, lines: &[Line]) -> error::Result<()> {
+        if let Some(events) = &mut self.events {
+            events.append(lines)?;
+        }
         let Some(file) = &mut self.file else { return Ok(()) };
         let mut text = String::new();
         for line in lines {

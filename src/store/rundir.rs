@@ -5,6 +5,7 @@ use crate::error::{Error, Mend, Result, shown};
 use crate::fingerprint::Identity;
 use crate::lock::Lock;
 use crate::store::atomic::{atomic_write, remove_torn};
+use crate::store::methods::Methods;
 use crate::store::records::{self, Facts, PhaseInfo, RunInfo, SweepInfo};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,7 @@ const CONFIG: &str = "config.toml";
 const SWEEP: &str = "sweep.toml";
 const RUN_INFO: &str = "run.json";
 const SWEEP_INFO: &str = "sweep.json";
+const METHODS: &str = "methods.json";
 
 /// What is done with a directory that may hold something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +45,9 @@ pub struct RunDir {
 }
 
 /// What a run, a sweep or a report writes at a directory's top.
-pub const FILES: [&str; 11] = [
+pub const FILES: [&str; 13] = [
+    METHODS,
+    "methods.csv",
     CONFIG,
     SWEEP,
     RUN_INFO,
@@ -180,6 +184,16 @@ impl RunDir {
     /// The phases that `run.json` has; none if there is no such file yet.
     pub fn phases(&self) -> Vec<PhaseInfo> {
         self.known::<RunInfo>(RUN_INFO).phases
+    }
+
+    /// What `methods.json` says; nothing if there is no such file yet.
+    pub fn methods(&self) -> Methods {
+        self.known(METHODS)
+    }
+
+    /// Writes `methods.json`.
+    pub fn write_methods(&self, record: &Methods) -> Result<()> {
+        self.write(METHODS, &records::text(&self.root.join(METHODS), record)?)
     }
 
     /// What `sweep.json` says; nothing if there is no such file yet.

@@ -12,7 +12,7 @@ fn types_are_told_with_the_line() {
         ("model.layers = 1.5", ["a.toml:1:", "`model.layers`"]),
         ("model.layers = -1", ["a.toml:1:", "`-1`, expected a whole number, 0 or more"]),
         ("\n\n[task]\nnoise = \"low\"", ["a.toml:4:", "`task.noise`: string \"low\", expected a number"]),
-        ("task.kind = \"table\"", ["a.toml:1:", "\"regression\" or \"tables\", not \"table\""]),
+        ("task.kind = \"table\"", ["a.toml:1:", "\"regression\", \"tables\" or \"text\", not \"table\""]),
         ("task.kind = 3", ["a.toml:1:", "not an integer"]),
         ("task = 3", ["a.toml:1:", "`task` is a table"]),
         ("model.qk = \"split\"", ["`model.qk`: no such choice", "`merged` or `separate`"]),

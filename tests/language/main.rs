@@ -1,5 +1,6 @@
 //! Language models as their users meet them, on tiny random ones: logits of every kind of file against f64, and the commands.
 
+mod adapter;
 mod bad;
 #[path = "../common/mod.rs"]
 mod common;
@@ -140,7 +141,8 @@ fn a_model_says_what_it_is() {
             "to generate, 96 tokens",
             "trains 320 of",
             "model.layers.0 to model.layers.1 160 of",
-            "moments (AdamW)",
+            "to train it by AdamW, a pass of 96 tokens",
+            "the rest",
         ];
         parts.iter().for_each(|part| assert!(said.out.contains(part), "{part}: {}", said.out));
     }

@@ -5,7 +5,7 @@ use floe::gpu::{self, Engine};
 use floe::kernels::Tuning;
 use floe::models::lm::Weights;
 use floe::models::lm::table::table;
-use floe::models::lm::train::{Batch, Capacity, Learner};
+use floe::models::lm::train::{Batch, Capacity, Learner, Training};
 use floe::optim::{Optimizer, Rule};
 use floe::params::{Spans, mask};
 use floe::pretrained::Pretrained;
@@ -48,6 +48,10 @@ struct Made {
 }
 
 fn made(model: &Tiny, patterns: &[&str], optimizer: &Optimizer) -> Made {
+    made_by(model, patterns, optimizer, false)
+}
+
+fn made_by(model: &Tiny, patterns: &[&str], optimizer: &Optimizer, recompute: bool) -> Made {
     let dir = tempfile::tempdir().unwrap();
     let engine = gpu::open("auto").unwrap_or_else(|e| panic!("{e}"));
     let tuning = Tuning::of(engine.adapter());
@@ -57,7 +61,9 @@ fn made(model: &Tiny, patterns: &[&str], optimizer: &Optimizer) -> Made {
     let trained = mask::resolve(&patterns, &table(file.decoder())).unwrap();
     // More room than the batch takes: what stands behind must not count.
     let room = Capacity { rows: 48, counted: 40 };
-    let learner = Learner::new(weights.clone(), &trained, optimizer, room, &engine, &tuning).unwrap();
+    let groups = [(trained.clone(), optimizer.clone())];
+    let training = Training { groups: &groups, room, recompute, dropout: 0.0 };
+    let learner = Learner::new(weights.clone(), &training, &engine, &tuning).unwrap();
     Made { engine, weights, learner, trained }
 }
 
@@ -140,7 +146,7 @@ fn masks_move_what_they_name_and_nothing_else() {
         let mut own = made(&model, patterns, &adamw(1e-2));
         own.learner.loss(&own.engine, &batch).unwrap();
         own.learner.backward(&own.engine, false).unwrap();
-        let norm = own.learner.step(&own.engine, 0, 1e-2).unwrap();
+        let norm = own.learner.step(&own.engine, 0, 1.0).unwrap();
         let (mut squares, mut moved) = (0.0, 0);
         for param in &own.learner.table().params {
             let gradient = own.learner.gradient(&own.engine, &param.name).unwrap();
@@ -184,7 +190,7 @@ fn training_lowers_the_loss_and_repeats_to_the_bit() {
         let step = |step: u64| {
             let loss = all.learner.loss(&all.engine, &batch).unwrap();
             all.learner.backward(&all.engine, false).unwrap();
-            all.learner.step(&all.engine, step, 1e-2).unwrap();
+            all.learner.step(&all.engine, step, 1.0).unwrap();
             loss
         };
         (0..12).map(step).collect::<Vec<f64>>()
@@ -192,4 +198,70 @@ fn training_lowers_the_loss_and_repeats_to_the_bit() {
     let losses = run();
     assert!(losses[11] < 0.7 * losses[0], "{losses:?}");
     assert_eq!(losses, run());
+}
+
+#[test]
+fn layers_that_are_computed_again_give_the_same_bits() {
+    for architecture in ["llama", "qwen2"] {
+        let model = Tiny::new(architecture);
+        let batch = batch(model.decoder.vocabulary);
+        for patterns in [&["*"][..], &["model.layers.0.self_attn.v_proj.weight"], &["*.mlp.down_proj.weight"]]
+        {
+            let [kept, again] = [false, true].map(|recompute| {
+                let mut all = made_by(&model, patterns, &adamw(1e-3), recompute);
+                let loss = all.learner.loss(&all.engine, &batch).unwrap();
+                all.learner.backward(&all.engine, false).unwrap();
+                let names: Vec<String> = all.learner.table().params.iter().map(|p| p.name.clone()).collect();
+                let of = |name: &String| all.learner.gradient(&all.engine, name).unwrap();
+                (loss, names.iter().map(of).collect::<Vec<_>>())
+            });
+            assert_eq!(kept, again, "{architecture}: {patterns:?}");
+        }
+    }
+}
+
+#[test]
+fn groups_have_rates_and_decays_of_their_own() {
+    let model = Tiny::new("llama");
+    let batch = batch(model.decoder.vocabulary);
+    let mut all = made(&model, &["*"], &adamw(1e-3));
+    let table = all.learner.table().clone();
+    let of = |pattern: &str| mask::resolve(&[pattern.to_string()], &table).unwrap();
+    // Rows and tensors; what no group names is the first one's.
+    let decayed = Optimizer { weight_decay: 0.5, ..adamw(2e-3) };
+    let (own, still) = (of("*.v_proj.weight[h=1]"), of("*norm*"));
+    let rest = Spans::all(table.len()).without(&own).without(&still);
+    let groups = [(rest, adamw(1e-3)), (own.clone(), decayed), (still.clone(), adamw(0.0))];
+    let room = Capacity { rows: 48, counted: 40 };
+    let training = Training { groups: &groups, room, recompute: false, dropout: 0.0 };
+    let tuning = Tuning::of(all.engine.adapter());
+    all.learner = Learner::new(all.weights.clone(), &training, &all.engine, &tuning).unwrap();
+    all.learner.loss(&all.engine, &batch).unwrap();
+    all.learner.backward(&all.engine, false).unwrap();
+    all.learner.step(&all.engine, 0, 0.5).unwrap();
+    for param in &table.params {
+        let after = all.weights.read(&all.engine, &param.name).unwrap();
+        let gradient = all.learner.gradient(&all.engine, &param.name).unwrap();
+        for (i, before) in model.weights[&param.name].iter().enumerate() {
+            let element = param.offset + i;
+            let (rate, decay) = match () {
+                () if own.contains(element) => (1e-3, 0.5),
+                () if still.contains(element) => (0.0, 0.0),
+                () => (5e-4, 0.0),
+            };
+            // Where ε is nothing beside the gradient, Adam's first step is the rate.
+            if gradient[i].abs() > 1e-4 {
+                let expected = -rate * (f64::from(gradient[i].signum()) + decay * f64::from(*before));
+                let step = f64::from(after[i]) - f64::from(*before);
+                assert!((step - expected).abs() < 2e-6, "{}, {i}: {step} {expected}", param.name);
+            }
+        }
+    }
+    // Two groups in a vec4 are none that a block can have.
+    let halves = [of("model.norm.weight[col=0..2]"), of("model.norm.weight[col=2..4]")];
+    let groups = halves.map(|own| (own, adamw(1e-3)));
+    let training = Training { groups: &groups, ..training };
+    let refused =
+        Learner::new(all.weights.clone(), &training, &all.engine, &tuning).err().unwrap().to_string();
+    assert!(refused.contains("groups of parameters"), "{refused}");
 }

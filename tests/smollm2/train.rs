@@ -5,7 +5,7 @@ use floe::gpu::{self, Engine};
 use floe::kernels::Tuning;
 use floe::models::lm::Weights;
 use floe::models::lm::table::table;
-use floe::models::lm::train::{Batch, Capacity, Learner};
+use floe::models::lm::train::{Batch, Capacity, Learner, Training};
 use floe::optim::{Optimizer, Rule};
 use floe::params::{Spans, mask};
 use floe::pretrained::Pretrained;
@@ -42,7 +42,9 @@ fn learner(patterns: &[&str], lr: f64) -> (Engine, Learner) {
     let betas = [0.9, 0.999];
     let optimizer = Optimizer { rule: Rule::AdamW, lr, betas, clip: 0.0, ..Optimizer::default() };
     let room = Capacity { rows: 128, counted: 40 };
-    let learner = Learner::new(weights, &trained, &optimizer, room, &engine, &tuning).unwrap();
+    let groups = [(trained, optimizer)];
+    let training = Training { groups: &groups, room, recompute: false, dropout: 0.0 };
+    let learner = Learner::new(weights, &training, &engine, &tuning).unwrap();
     (engine, learner)
 }
 
@@ -88,7 +90,7 @@ fn run(name: &str, patterns: &[&str], apart: f64) {
         let near = if step < 19 { 1e-4 } else { apart };
         assert!((loss - single).abs() < near, "{name}, step {step}: {loss}, {single} by PyTorch");
         learner.backward(&engine, false).unwrap();
-        learner.step(&engine, step as u64, lr).unwrap();
+        learner.step(&engine, step as u64, 1.0).unwrap();
     }
 }
 

@@ -33,6 +33,11 @@ pub struct Product<'a> {
     pub b: &'a Operand,
     /// `[m, n]`.
     pub c: &'a Operand,
+    /// Two more of the same form, whose product is added before anything is written: an adapter's. Of variants that
+    /// [take](takes_two) it, and not of [`Form::Tn`].
+    pub also: Option<[&'a Operand; 2]>,
+    /// What the product alone is multiplied by.
+    pub scale: f32,
     /// `[n]`, with zeros up to a vec4: added to each row.
     pub bias: Option<&'a View>,
     /// What is added, such as the residual.
@@ -64,6 +69,8 @@ impl<'a> Product<'a> {
             a,
             b,
             c,
+            also: None,
+            scale: 1.0,
             bias: None,
             plus: Plus::Nothing,
             cursor: None,
@@ -139,6 +146,10 @@ impl<'a> Product<'a> {
                 bound.text += &format!("fn get_{side}(row: u32, quad: u32) -> vec4f {{ return {value}; }}\n");
             }
         }
+        if let Some([a, b]) = self.also {
+            assert!(a.rows() >= m, "rows of what is added up");
+            bound = bound.read(a, 6, "a2", 0).read(b, 7, "b2", 0);
+        }
         bound = bound.write(self.c, 3, "c", m);
         match (self.plus, self.c) {
             (Plus::Nothing, _) => bound = bound.plus(None, 5, m),
@@ -152,6 +163,9 @@ impl<'a> Product<'a> {
                 bound = bound.plus(Some(other), 5, m);
             }
         }
+        let scaled =
+            if self.scale == 1.0 { "value".to_string() } else { format!("value * {:?}f", self.scale) };
+        bound.text += &format!("fn scaled(value: vec4f) -> vec4f {{ return {scaled}; }}\n");
         match self.bias {
             None => bound.text += "fn bias_of(quad: u32) -> vec4f { return vec4f(); }\n",
             Some(bias) => {
@@ -195,6 +209,11 @@ impl Parts {
     }
 }
 
+/// Whether a variant adds up two products in one launch.
+pub fn takes_two(tuning: &Tuning) -> bool {
+    textured(tuning)
+}
+
 /// A product by what suits the variant and the number of rows.
 ///
 /// # Panics
@@ -206,6 +225,7 @@ pub fn record(product: &Product, tuning: &Tuning) -> Recording {
 }
 
 fn whole(product: &Product, tuning: &Tuning) -> Recording {
+    assert!(product.also.is_none() || takes_two(tuning) && product.form != Form::Tn, "two products at once");
     if textured(tuning) {
         texel::record(product, tuning)
     } else if product.form == Form::Nt && product.c.rows() <= FEW {

@@ -83,6 +83,11 @@ impl Piece {
         View::from(&self.blocks)
     }
 
+    /// The moments of its blocks.
+    pub fn moments(&self) -> View {
+        self.moments.clone()
+    }
+
     pub(super) fn grads(&self) -> View {
         self.grads.clone()
     }

@@ -1,6 +1,7 @@
 //! The forward pass, recorded: every token of some rows through all layers, behind those of the cache.
 
-use super::weights::{Layer, Weights};
+use super::adapter::{Chance, Low};
+use super::weights::{DOWN, GATE, K, Layer, Linear, O, Q, UP, V, Weights};
 use crate::gpu::{Buffer, Recording, View};
 use crate::kernels::Tuning;
 use crate::kernels::layout::cursor::Cursor;
@@ -15,6 +16,7 @@ use crate::kernels::tensor::rms_norm::{self, Normed};
 use crate::kernels::tensor::rope::{self, Cache, Heads, Rope};
 use crate::kernels::tensor::swiglu;
 use crate::pretrained::Decoder;
+use std::collections::BTreeMap;
 
 /// What a pass leaves of a model's judgement.
 pub enum Head {
@@ -50,6 +52,8 @@ pub(super) struct Block {
     pub gate: Operand,
     pub up: Operand,
     pub act: Operand,
+    /// `[rows, r]` of each linear map that has an adapter.
+    pub low: [Option<Operand>; 7],
 }
 
 /// Arrays that rows pass through, and the keys and values that they leave.
@@ -70,6 +74,19 @@ pub struct Activations {
     /// `[1, C]`.
     last: Operand,
     pub(super) heads: Heads,
+    /// Whether layers take turns with all but what enters them, so that a backward pass computes it a second time.
+    pub(super) recompute: bool,
+    /// Where adapters give what they add.
+    pub(super) adapted: Adapted,
+    /// What adapters don't read, while they are trained.
+    pub(super) chance: Option<Chance>,
+}
+
+/// What adapters give and, where numbers are left out, read: an array for each width.
+#[derive(Default)]
+pub(super) struct Adapted {
+    out: BTreeMap<usize, Operand>,
+    pub read: BTreeMap<usize, Operand>,
 }
 
 /// Sizes of a decoder's attention.
@@ -79,44 +96,71 @@ pub(super) fn heads(decoder: &Decoder) -> Heads {
 
 impl Activations {
     /// Room for passes of so many rows, and for so many tokens in all: layers take turns with all but keys and values.
-    pub fn new(decoder: &Decoder, rows: usize, tokens: usize, tuning: &Tuning) -> Self {
+    pub fn new(weights: &Weights, rows: usize, tokens: usize, tuning: &Tuning) -> Self {
+        let decoder = &weights.decoder;
         let first = block(decoder, rows, tokens, tuning);
-        let layer = |i: usize| match i {
-            0 => first.clone(),
-            _ => Block { cache: Cache::new(tokens, heads(decoder), tuning), ..first.clone() },
+        let low = weights.rank().map(|rank| Operand::new("activations", rows, rank, tuning));
+        let layer = |(i, layer): (usize, &Layer)| {
+            let own = match i {
+                0 => first.clone(),
+                _ => Block { cache: Cache::new(tokens, heads(decoder), tuning), ..first.clone() },
+            };
+            Block { low: layer.low(|_| low.clone().expect("a rank of an adapter")), ..own }
         };
-        let blocks = (0..decoder.layers).map(layer).collect();
-        Activations::of(decoder, blocks, (rows, tokens), Starts::One, tuning)
+        let blocks = weights.layers.iter().enumerate().map(layer).collect();
+        Activations::of(weights, blocks, (rows, tokens), Starts::One, tuning)
     }
 
-    /// Room for sequences of so many rows in all, packed, each layer's kept for a backward pass.
-    pub(super) fn kept(decoder: &Decoder, rows: usize, tuning: &Tuning) -> Self {
+    /// Room for sequences of so many rows in all, packed, each layer's kept for a backward pass: all of it, or what enters
+    /// it alone.
+    pub(super) fn kept(weights: &Weights, rows: usize, recompute: bool, tuning: &Tuning) -> Self {
+        let decoder = &weights.decoder;
         let scratch = block(decoder, rows, rows, tuning);
         let mut x = scratch.x.clone();
-        let layer = |_| {
+        let new = |cols: usize| Operand::new("activations", rows, cols, tuning);
+        let own = |layer: &Layer| {
             let own = block(decoder, rows, rows, tuning);
-            let next = Operand::new("activations", rows, decoder.width, tuning);
-            let before = std::mem::replace(&mut x, next.clone());
             // What is turned, or kept among the values, is not read again.
             let [q, k, v] = [&scratch.q, &scratch.k, &scratch.v].map(Operand::clone);
             let sums = Some(Buffer::words("activations", rows * decoder.heads));
-            let h_mid = Operand::new("activations", rows, decoder.width, tuning);
-            Block { x: before, next, q, k, v, sums, h_mid, ..own }
+            let low = layer.low(|low| new(low.a.rows));
+            Block { q, k, v, sums, h_mid: new(decoder.width), low, ..own }
         };
-        let blocks = (0..decoder.layers).map(layer).collect();
+        // Adapters may be in some layers alone: what they need stands with each.
+        let shared = recompute.then(|| own(&weights.layers[0]));
+        let layer = |layer: &Layer| {
+            let next = new(decoder.width);
+            let before = std::mem::replace(&mut x, next.clone());
+            let all = match &shared {
+                Some(shared) => Block { low: layer.low(|low| new(low.a.rows)), ..shared.clone() },
+                None => own(layer),
+            };
+            Block { x: before, next, ..all }
+        };
+        let blocks = weights.layers.iter().map(layer).collect();
         let starts = Starts::Packed(Buffer::words("starts", rows));
-        Activations::of(decoder, blocks, (rows, rows), starts, tuning)
+        Activations { recompute, ..Activations::of(weights, blocks, (rows, rows), starts, tuning) }
     }
 
     fn of(
-        decoder: &Decoder,
+        weights: &Weights,
         blocks: Vec<Block>,
         (rows, tokens): (usize, usize),
         starts: Starts,
         tuning: &Tuning,
     ) -> Self {
-        let first = blocks.first().expect("a model has layers");
+        let (decoder, first) = (&weights.decoder, blocks.first().expect("a model has layers"));
+        let mut adapted = Adapted::default();
+        for linear in
+            weights.layers.iter().flat_map(|layer| &layer.linears).filter(|linear| linear.low.is_some())
+        {
+            let cols = linear.weight.rows;
+            adapted.out.entry(cols).or_insert_with(|| Operand::new("activations", rows, cols, tuning));
+        }
         Activations {
+            recompute: false,
+            adapted,
+            chance: None,
             ids: Buffer::words("ids", rows),
             cursor: Cursor::default(),
             starts,
@@ -129,9 +173,43 @@ impl Activations {
         }
     }
 
+    /// Leaves out some of what adapters read.
+    pub(super) fn drop_out(&mut self, weights: &Weights, share: f64, tuning: &Tuning) {
+        self.chance = Some(Chance::new(share));
+        for linear in
+            weights.layers.iter().flat_map(|layer| &layer.linears).filter(|linear| linear.low.is_some())
+        {
+            let cols = linear.weight.cols;
+            let new = || Operand::new("activations", self.rows, cols, tuning);
+            self.adapted.read.entry(cols).or_insert_with(new);
+        }
+    }
+
+    /// What an adapter of a layer reads of `x`, and the launch that makes it.
+    pub(super) fn read_by_adapter(
+        &self,
+        x: &Operand,
+        site: [usize; 2],
+        recording: &mut Recording,
+        tuning: &Tuning,
+    ) -> Operand {
+        let Some(chance) = &self.chance else { return x.clone() };
+        let to = self.adapted.read[&x.cols()].first(x.rows());
+        recording.extend(chance.record((x, None), &to, site, &self.cursor, tuning));
+        to
+    }
+
     /// What leaves the last layer.
     pub(super) fn end(&self) -> &Operand {
         &self.blocks.last().expect("a model has layers").next
+    }
+
+    /// A layer's arrays, but for what leaves it, computed a second time.
+    pub(super) fn again(&self, weights: &Weights, at: usize, tuning: &Tuning) -> Recording {
+        let pass = Pass { all: self, eps: weights.decoder.eps, rows: self.rows, tuning };
+        let mut recording = Recording::default();
+        pass.layer(&weights.layers[at], at, false, &mut recording);
+        recording
     }
 
     /// A pass of so many rows.
@@ -139,8 +217,8 @@ impl Activations {
         let pass = Pass { all: self, eps: weights.decoder.eps, rows, tuning };
         let x = self.blocks.first().expect("a model has layers").x.first(rows);
         let mut recording = embed::record(&weights.embedding, &self.ids, &x, &self.cursor, tuning);
-        for (layer, block) in weights.layers.iter().zip(&self.blocks) {
-            pass.layer(layer, block, &mut recording);
+        for at in 0..weights.layers.len() {
+            pass.layer(&weights.layers[at], at, true, &mut recording);
         }
         pass.head(weights, head, &mut recording);
         recording
@@ -169,6 +247,7 @@ fn block(decoder: &Decoder, rows: usize, tokens: usize, tuning: &Tuning) -> Bloc
         gate: new(decoder.mlp),
         up: new(decoder.mlp),
         act: new(decoder.mlp),
+        low: Default::default(),
     }
 }
 
@@ -195,11 +274,24 @@ impl Pass<'_> {
         c: &Operand,
         recording: &mut Recording,
     ) {
-        for piece in &weight.pieces {
+        self.sum((a, weight, bias), None, other, c, recording);
+    }
+
+    /// The same, plus a second product by a weight of the same pieces.
+    fn sum(
+        &self,
+        (a, weight, bias): (&Operand, &Weight, Option<&View>),
+        also: Option<(&Operand, &Weight)>,
+        other: Option<&Operand>,
+        c: &Operand,
+        recording: &mut Recording,
+    ) {
+        for (i, piece) in weight.pieces.iter().enumerate() {
             let (from, count) = (piece.rows.start, piece.rows.len());
             let (c, other) = (c.columns(from, count), other.map(|other| other.columns(from, count)));
             let bias = bias.map(|bias| bias.slice(from..from + count.next_multiple_of(4)));
             let product = Product {
+                also: also.map(|(a, weight)| [a, &weight.pieces[i].operand]),
                 bias: bias.as_ref(),
                 plus: other.as_ref().map_or(Plus::Nothing, Plus::Other),
                 // A product of one row alone has nothing to ask.
@@ -217,13 +309,49 @@ impl Pass<'_> {
         h
     }
 
-    fn layer(&self, layer: &Layer, block: &Block, recording: &mut Recording) {
+    /// A layer's linear map, with what its adapter adds.
+    fn mapped(
+        &self,
+        linear: &Linear,
+        (layer, which): (usize, usize),
+        x: &Operand,
+        other: Option<&Operand>,
+        y: &Operand,
+        recording: &mut Recording,
+    ) {
+        let (weight, bias) = (&linear.weight, linear.bias.as_ref());
+        let Some(low) = &linear.low else { return self.linear(x, weight, bias, other, y, recording) };
+        let u = self.rows(self.all.blocks[layer].low[which].as_ref().expect("an adapter's"));
+        let read = self.all.read_by_adapter(x, [layer, which], recording, self.tuning);
+        self.down(&read, low, &u, recording);
+        if matmul::takes_two(self.tuning) && low.b.pieces.len() == weight.pieces.len() {
+            return self.sum((x, weight, bias), Some((&u, &low.b)), other, y, recording);
+        }
+        let added = self.rows(&self.all.adapted.out[&weight.rows]);
+        self.linear(&u, &low.b, None, other, &added, recording);
+        self.linear(x, weight, bias, Some(&added), y, recording);
+    }
+
+    /// `u = scale x Aᵀ`.
+    fn down(&self, x: &Operand, low: &Low, u: &Operand, recording: &mut Recording) {
+        for piece in &low.a.pieces {
+            let u = u.columns(piece.rows.start, piece.rows.len());
+            let cursor = (u.rows() > 1).then_some(&self.all.cursor);
+            let product = Product { scale: low.scale, cursor, ..Product::nt(x, &piece.operand, &u) };
+            recording.extend(matmul::record(&product, self.tuning));
+        }
+    }
+
+    /// `whole`: with what leaves the layer.
+    fn layer(&self, layer: &Layer, at: usize, whole: bool, recording: &mut Recording) {
         let (all, tuning) = (self.all, self.tuning);
+        let block = &all.blocks[at];
+        let linears = &layer.linears;
         let [x, mid, next] = [&block.x, &block.mid, &block.next].map(|operand| self.rows(operand));
         let [q, k, v] = [&block.q, &block.k, &block.v].map(|operand| self.rows(operand));
         let h = self.norm(&x, &layer.input_norm, &block.h, recording);
-        for (linear, to) in [(&layer.q, &q), (&layer.k, &k), (&layer.v, &v)] {
-            self.linear(&h, &linear.weight, linear.bias.as_ref(), None, to, recording);
+        for (which, to) in [(Q, &q), (K, &k), (V, &v)] {
+            self.mapped(&linears[which], (at, which), &h, None, to, recording);
         }
         let (queries, out) = (self.rows(&block.queries), self.rows(&block.out));
         let (turns, starts, cursor, cache) = (&all.turns, &all.starts, &all.cursor, &block.cache);
@@ -232,14 +360,16 @@ impl Pass<'_> {
         let sums = block.sums.as_ref();
         let seen = Attention { queries: &queries, cache, out: &out, sums, starts, cursor, rows: self.rows };
         recording.extend(attention::record(&seen, all.heads, tuning));
-        self.linear(&out, &layer.o, None, Some(&x), &mid, recording);
+        self.mapped(&linears[O], (at, O), &out, Some(&x), &mid, recording);
 
         let h = self.norm(&mid, &layer.post_norm, &block.h_mid, recording);
         let [gate, up, act] = [&block.gate, &block.up, &block.act].map(|operand| self.rows(operand));
-        self.linear(&h, &layer.gate, None, None, &gate, recording);
-        self.linear(&h, &layer.up, None, None, &up, recording);
+        self.mapped(&linears[GATE], (at, GATE), &h, None, &gate, recording);
+        self.mapped(&linears[UP], (at, UP), &h, None, &up, recording);
         recording.extend(swiglu::record(&gate, &up, &act, cursor, tuning));
-        self.linear(&act, &layer.down, None, Some(&mid), &next, recording);
+        if whole {
+            self.mapped(&linears[DOWN], (at, DOWN), &act, Some(&mid), &next, recording);
+        }
     }
 
     fn head(&self, weights: &Weights, head: &Head, recording: &mut Recording) {

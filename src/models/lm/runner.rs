@@ -50,7 +50,7 @@ impl Runner {
     /// A runner that has seen nothing.
     pub fn new(weights: Rc<Weights>, room: Room, tuning: &Tuning) -> Self {
         let decoder = &weights.decoder;
-        let activations = Activations::new(decoder, room.rows, room.tokens, tuning);
+        let activations = Activations::new(&weights, room.rows, room.tokens, tuning);
         let last = Head::Last(Rows::new("logits", 1, decoder.vocabulary));
         Runner {
             activations,

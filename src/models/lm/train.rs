@@ -4,14 +4,15 @@
 //! anything is trained, and makes a weight's gradient where something of it is.
 
 mod backward;
+mod flops;
 mod grads;
 mod picked;
 mod update;
 
 use super::forward::{Activations, Head};
-use super::{Weights, table};
+use super::{MemoryPlan, Weights, table};
 use crate::error::{Error, Result};
-use crate::gpu::{Engine, Prepared};
+use crate::gpu::{Engine, Prepared, Recording, View};
 use crate::kernels::Tuning;
 use crate::kernels::backward::embed_grad::Taken;
 use crate::kernels::layout::starts::Starts;
@@ -20,6 +21,7 @@ use crate::params::{ParamTable, Spans};
 use backward::Backward;
 use grads::Grads;
 use picked::Picked;
+use std::ops::Range;
 use std::rc::Rc;
 use update::Stepped;
 
@@ -53,15 +55,21 @@ impl Batch {
     /// If `first` is 0: nothing foretells the first token.
     pub fn push(&mut self, ids: &[u32], first: usize) {
         assert!(first > 0, "a first token has none before it");
+        self.add(ids, std::slice::from_ref(&(first..ids.len())));
+    }
+
+    /// Adds a sequence of which the tokens at these places count.
+    ///
+    /// # Panics
+    /// If one is the first.
+    pub fn add(&mut self, ids: &[u32], counted: &[Range<usize>]) {
         let start = self.ids.len() as u32;
         self.ids.extend(ids);
         self.starts.extend(ids.iter().map(|_| start));
-        let row = |at: usize| start + at as u32 - 1;
-        self.counted.extend((first..ids.len()).map(|at| Counted {
-            row: row(at),
-            target: ids[at],
-            weight: 1.0,
-        }));
+        for at in counted.iter().cloned().flatten() {
+            assert!(at > 0, "a first token has none before it");
+            self.counted.push(Counted { row: start + at as u32 - 1, target: ids[at], weight: 1.0 });
+        }
     }
 
     /// Makes the loss the mean over the rows that count.
@@ -80,16 +88,91 @@ pub struct Capacity {
     pub counted: usize,
 }
 
-/// What is trained of a model, by which rule.
-pub struct Learner {
-    weights: Rc<Weights>,
-    table: ParamTable,
-    room: Capacity,
+/// What is trained, and how.
+#[derive(Clone, Copy)]
+pub struct Training<'a> {
+    /// Groups of trained elements that have no element in common, with their optimizers, which share rule, betas and clipping.
+    pub groups: &'a [(Spans, Optimizer)],
+    /// How much there is room for.
+    pub room: Capacity,
+    /// A layer's arrays are computed a second time instead of kept.
+    pub recompute: bool,
+    /// Share of what adapters read that is left out in training.
+    pub dropout: f64,
+}
+
+/// What a learner holds.
+struct Parts {
     activations: Activations,
     picked: Picked,
     taken: Taken,
     grads: Grads,
     stepped: Stepped,
+}
+
+impl Parts {
+    fn new(weights: &Weights, table: &ParamTable, training: &Training, tuning: &Tuning) -> Result<Self> {
+        if tuning.half {
+            let what =
+                "keeps weights in half precision, where small steps are lost; train with another variant";
+            return Err(Error::Usage(format!("variant `{}` {what}", tuning.name)));
+        }
+        let trained = training.groups.iter().fold(Spans::default(), |all, (own, _)| all.union(own));
+        let mut activations = Activations::kept(weights, training.room.rows, training.recompute, tuning);
+        if training.dropout > 0.0 {
+            activations.drop_out(weights, training.dropout, tuning);
+        }
+        let grads = Grads::new(weights, table, &trained);
+        Ok(Parts {
+            activations,
+            picked: Picked::new(weights, training.room, tuning),
+            taken: Taken::new(training.room.rows),
+            stepped: Stepped::new(weights, table, &grads, training.groups)?,
+            grads,
+        })
+    }
+
+    fn forward(&self, weights: &Weights, tuning: &Tuning) -> Recording {
+        let mut forward = self.activations.record(weights, self.activations.rows, &Head::None, tuning);
+        forward.extend(self.picked.forward(weights, self.activations.end(), tuning));
+        forward
+    }
+
+    fn backward(&self, weights: &Weights, tuning: &Tuning) -> [Recording; 2] {
+        let backward =
+            Backward::new(weights, &self.activations, &self.picked, &self.taken, &self.grads, tuning);
+        [false, true].map(|add| backward.record(add))
+    }
+}
+
+/// The table of what can be trained: an adapter's parameters, or all of a model.
+pub fn trainable(weights: &Weights) -> ParamTable {
+    weights.adapter_table().unwrap_or_else(|| table::table(&weights.decoder))
+}
+
+/// What a [`Learner`] holds with its weights: the handles that its passes bind, counted without a device.
+///
+/// # Errors
+/// As [`Learner::new`].
+pub fn plan(weights: &Weights, training: &Training, tuning: &Tuning) -> Result<MemoryPlan> {
+    let parts = Parts::new(weights, &trainable(weights), training, tuning)?;
+    let mut all = parts.forward(weights, tuning);
+    parts.backward(weights, tuning).into_iter().for_each(|one| all.extend(one));
+    all.extend(parts.stepped.record(tuning));
+    Ok(MemoryPlan::of(&all.memory()))
+}
+
+/// Σ weight · nats.
+fn weighted(losses: &[f32], batch: &Batch) -> f64 {
+    losses.iter().zip(&batch.counted).map(|(loss, own)| f64::from(*loss) * f64::from(own.weight)).sum()
+}
+
+/// What is trained of a model, by which rule.
+pub struct Learner {
+    weights: Rc<Weights>,
+    table: ParamTable,
+    room: Capacity,
+    parts: Parts,
     forward: Prepared,
     /// Gradients are written, or added to what is there.
     backward: [Prepared; 2],
@@ -97,56 +180,36 @@ pub struct Learner {
 }
 
 impl Learner {
-    /// Room for batches, gradients of what is trained, and moments at zero.
+    /// Room for batches, gradients of what is trained, and moments at zero. Of weights with an adapter the adapter is trained.
     ///
     /// # Errors
-    /// Weights in half precision; a limit that the adapter doesn't offer; a device failure.
-    pub fn new(
-        weights: Rc<Weights>,
-        trained: &Spans,
-        optimizer: &Optimizer,
-        room: Capacity,
-        engine: &Engine,
-        tuning: &Tuning,
-    ) -> Result<Self> {
-        if tuning.half {
-            let what =
-                "keeps weights in half precision, where small steps are lost; train with another variant";
-            return Err(Error::Usage(format!("variant `{}` {what}", tuning.name)));
-        }
-        let decoder = &weights.decoder;
-        let table = table::table(decoder);
-        let activations = Activations::kept(decoder, room.rows, tuning);
-        let picked = Picked::new(&weights, room, tuning);
-        let taken = Taken::new(room.rows);
-        let grads = Grads::new(&weights, &table, trained);
-        let stepped = Stepped::new(&weights, &table, trained, &grads, optimizer);
-        let mut forward = activations.record(&weights, room.rows, &Head::None, tuning);
-        forward.extend(picked.forward(&weights, activations.end(), tuning));
-        let backward = Backward::new(&weights, &activations, &picked, &taken, &grads, tuning);
-        let backward = [false, true].map(|add| engine.prepare(backward.record(add)));
-        let [first, more] = backward;
+    /// Weights in half precision; groups that share a vec4; a limit that the adapter doesn't offer; a device failure.
+    pub fn new(weights: Rc<Weights>, training: &Training, engine: &Engine, tuning: &Tuning) -> Result<Self> {
+        let table = trainable(&weights);
+        let parts = Parts::new(&weights, &table, training, tuning)?;
+        let [first, more] = parts.backward(&weights, tuning).map(|one| engine.prepare(one));
         Ok(Learner {
-            forward: engine.prepare(forward)?,
+            forward: engine.prepare(parts.forward(&weights, tuning))?,
             backward: [first?, more?],
-            update: engine.prepare(stepped.record(tuning))?,
+            update: engine.prepare(parts.stepped.record(tuning))?,
             weights,
             table,
-            room,
-            activations,
-            picked,
-            taken,
-            grads,
-            stepped,
+            room: training.room,
+            parts,
         })
     }
 
-    /// Names and places of all parameters.
+    /// Names and places of what can be trained.
     pub fn table(&self) -> &ParamTable {
         &self.table
     }
 
-    /// The loss of a batch, Σ weight · nats, whose arrays are left for [`Learner::backward`].
+    /// The weights that are trained.
+    pub fn weights(&self) -> &Rc<Weights> {
+        &self.weights
+    }
+
+    /// The loss of a batch, Σ weight · nats, whose arrays are left for [`Learner::backward`]. Nothing is left out by chance.
     ///
     /// # Errors
     /// A device failure.
@@ -154,29 +217,57 @@ impl Learner {
     /// # Panics
     /// If the batch is empty, larger than the room, or a token is beyond the vocabulary.
     pub fn loss(&mut self, engine: &Engine, batch: &Batch) -> Result<f64> {
+        Ok(weighted(&self.losses(engine, batch)?, batch))
+    }
+
+    /// [`Learner::loss`] with what dropout leaves out in the draw of that number.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Panics
+    /// As there.
+    pub fn loss_of_draw(&mut self, engine: &Engine, batch: &Batch, draw: u32, seed: u64) -> Result<f64> {
+        if let Some(chance) = &self.parts.activations.chance {
+            chance.put(engine, draw, seed)?;
+        }
+        Ok(weighted(&self.pass(engine, batch)?, batch))
+    }
+
+    /// Nats of each token that counts. Nothing is left out by chance.
+    ///
+    /// # Errors
+    /// A device failure.
+    ///
+    /// # Panics
+    /// As [`Learner::loss`].
+    pub fn losses(&mut self, engine: &Engine, batch: &Batch) -> Result<Vec<f32>> {
+        if let Some(chance) = &self.parts.activations.chance {
+            chance.rest(engine)?;
+        }
+        self.pass(engine, batch)
+    }
+
+    fn pass(&mut self, engine: &Engine, batch: &Batch) -> Result<Vec<f32>> {
         let (rows, words) = (batch.ids.len(), self.weights.decoder.vocabulary);
         assert!(rows > 0 && rows <= self.room.rows, "{rows} rows of {}", self.room.rows);
         assert!(
             batch.starts.len() == rows && batch.ids.iter().all(|id| (*id as usize) < words),
             "ids and starts"
         );
-        engine.write(&self.activations.ids, &batch.ids)?;
-        engine.write(&self.activations.cursor.0, &[rows as u32, 0, 0, 0])?;
-        if let Starts::Packed(starts) = &self.activations.starts {
+        let Parts { activations, taken, picked, .. } = &self.parts;
+        engine.write(&activations.ids, &batch.ids)?;
+        engine.write(&activations.cursor.0, &[rows as u32, 0, 0, 0])?;
+        if let Starts::Packed(starts) = &activations.starts {
             engine.write(starts, &batch.starts)?;
         }
         let [count, tokens, order] = Taken::of(&batch.ids);
-        engine.write(&self.taken.count, &count)?;
-        engine.write(&self.taken.tokens, &tokens)?;
-        engine.write(&self.taken.order, &order)?;
-        self.picked.put(engine, batch, self.room)?;
+        engine.write(&taken.count, &count)?;
+        engine.write(&taken.tokens, &tokens)?;
+        engine.write(&taken.order, &order)?;
+        picked.put(engine, batch, self.room)?;
         engine.run(&self.forward)?;
-        let losses: Vec<f32> = engine.read(self.picked.losses(batch.counted.len()))?;
-        Ok(losses
-            .iter()
-            .zip(&batch.counted)
-            .map(|(loss, own)| f64::from(*loss) * f64::from(own.weight))
-            .sum())
+        engine.read(picked.losses(batch.counted.len()))
     }
 
     /// The gradient of the last loss, written, or added to the one that is there.
@@ -195,17 +286,27 @@ impl Learner {
     /// # Panics
     /// If there is no such tensor.
     pub fn gradient(&self, engine: &Engine, name: &str) -> Result<Vec<f32>> {
-        self.grads.read(engine, self.table.get(name).expect("a name of the table"))
+        self.parts.grads.read(engine, self.table.get(name).expect("a name of the table"))
     }
 
-    /// A step by the gradient that is there, at a learning rate; `step` counts from 0. Gives the gradient's norm before it is
-    /// clipped.
+    /// A step by the gradient that is there, each group at its learning rate times `factor`; `step` counts from 0. Gives the
+    /// gradient's norm before it is clipped.
     ///
     /// # Errors
     /// A device failure.
-    pub fn step(&mut self, engine: &Engine, step: u64, lr: f64) -> Result<f32> {
-        self.stepped.put(engine, step, lr)?;
+    pub fn step(&mut self, engine: &Engine, step: u64, factor: f64) -> Result<f32> {
+        self.parts.stepped.put(engine, step, factor)?;
         engine.run(&self.update)?;
-        self.stepped.norm(engine)
+        self.parts.stepped.norm(engine)
+    }
+
+    /// Multiply-adds, twice, of a batch's forward and backward pass.
+    pub fn flops(&self, batch: &Batch) -> f64 {
+        flops::of(&self.weights, &self.parts.grads, self.parts.activations.recompute, batch)
+    }
+
+    /// The moments, a part at a time, in an order that what is trained decides.
+    pub fn moments(&self) -> Vec<View> {
+        self.parts.stepped.moments()
     }
 }

@@ -1,5 +1,6 @@
 //! A decoder's weights on the device, streamed there from where they are published.
 
+use super::adapter::Low;
 use crate::error::Result;
 use crate::gpu::{Buffer, DType, Engine, Recording, View};
 use crate::kernels::Tuning;
@@ -23,20 +24,43 @@ pub struct Weights {
 /// A layer's.
 pub(super) struct Layer {
     pub input_norm: View,
-    pub q: Linear,
-    pub k: Linear,
-    pub v: Linear,
-    pub o: Weight,
     pub post_norm: View,
-    pub gate: Weight,
-    pub up: Weight,
-    pub down: Weight,
+    /// In the order of [`PROJECTIONS`].
+    pub linears: [Linear; 7],
 }
 
-/// A weight with its bias.
+impl Layer {
+    /// Something for each linear map that has an adapter.
+    pub fn low<T>(&self, mut of: impl FnMut(&Low) -> T) -> [Option<T>; 7] {
+        std::array::from_fn(|i| self.linears[i].low.as_ref().map(&mut of))
+    }
+}
+
+/// A layer's linear maps, as their weights are called.
+pub const PROJECTIONS: [&str; 7] = [
+    "self_attn.q_proj",
+    "self_attn.k_proj",
+    "self_attn.v_proj",
+    "self_attn.o_proj",
+    "mlp.gate_proj",
+    "mlp.up_proj",
+    "mlp.down_proj",
+];
+
+/// Places among [`PROJECTIONS`].
+pub(super) const Q: usize = 0;
+pub(super) const K: usize = 1;
+pub(super) const V: usize = 2;
+pub(super) const O: usize = 3;
+pub(super) const GATE: usize = 4;
+pub(super) const UP: usize = 5;
+pub(super) const DOWN: usize = 6;
+
+/// A weight with its bias, and what an adapter adds to it.
 pub(super) struct Linear {
     pub weight: Weight,
     pub bias: Option<View>,
+    pub low: Option<Low>,
 }
 
 /// Vectors side by side in one buffer.
@@ -69,22 +93,21 @@ impl Weights {
         let (width, mlp) = (decoder.width, decoder.mlp);
         let (queries, shared) = (decoder.heads * decoder.head_dim, decoder.kv_heads * decoder.head_dim);
         let layer = |vectors: &mut Vectors| {
-            let mut linear = |rows: usize| Linear {
-                weight: weight(rows, width),
-                bias: decoder.biases.then(|| vectors.take(rows)),
+            let mut linear = |at: usize| {
+                let [rows, cols] = [
+                    [queries, width],
+                    [shared, width],
+                    [shared, width],
+                    [width, queries],
+                    [mlp, width],
+                    [mlp, width],
+                    [width, mlp],
+                ][at];
+                let bias = (decoder.biases && at <= V).then(|| vectors.take(rows));
+                Linear { weight: weight(rows, cols), bias, low: None }
             };
-            let (q, k, v) = (linear(queries), linear(shared), linear(shared));
-            Layer {
-                input_norm: vectors.take(width),
-                q,
-                k,
-                v,
-                o: weight(width, queries),
-                post_norm: vectors.take(width),
-                gate: weight(mlp, width),
-                up: weight(mlp, width),
-                down: weight(width, mlp),
-            }
+            let linears = std::array::from_fn(&mut linear);
+            Layer { input_norm: vectors.take(width), post_norm: vectors.take(width), linears }
         };
         let layers = (0..decoder.layers).map(|_| layer(&mut vectors)).collect();
         Weights {
@@ -94,6 +117,13 @@ impl Weights {
             norm: vectors.take(width),
             layers,
         }
+    }
+
+    /// The rank of its adapter, if it has one.
+    pub(super) fn rank(&self) -> Option<usize> {
+        let lows =
+            self.layers.iter().flat_map(|layer| &layer.linears).filter_map(|linear| linear.low.as_ref());
+        lows.map(|low| low.a.rows).next()
     }
 
     /// What turns the last activations into logits.
@@ -122,6 +152,27 @@ impl Weights {
         }
         engine.wait()?;
         Ok(weights)
+    }
+
+    /// Writes a tensor, `[out, in]`.
+    ///
+    /// # Errors
+    /// A device failure.
+    ///
+    /// # Panics
+    /// If there is no such tensor, or it has another size.
+    pub fn write(&self, engine: &Engine, name: &str, data: &[f32]) -> Result<()> {
+        let found = self.targets().into_iter().find(|(own, _)| own == name);
+        match found.expect("a name of the table").1 {
+            Target::Vector(view) => engine.write(view, data),
+            Target::Matrix(weight) => {
+                assert_eq!(data.len(), weight.rows * weight.cols, "`{name}`");
+                weight.pieces.iter().try_for_each(|piece| {
+                    let own = &data[piece.rows.start * weight.cols..piece.rows.end * weight.cols];
+                    put(piece, piece.rows.clone(), own, engine)
+                })
+            }
+        }
     }
 
     /// A tensor as it is on the device, `[out, in]`.
@@ -155,16 +206,16 @@ impl Weights {
             let mut put = |name: &str, target| all.push((format!("model.layers.{i}.{name}"), target));
             put("input_layernorm.weight", Target::Vector(&layer.input_norm));
             put("post_attention_layernorm.weight", Target::Vector(&layer.post_norm));
-            for (letter, linear) in [("q", &layer.q), ("k", &layer.k), ("v", &layer.v)] {
-                put(&format!("self_attn.{letter}_proj.weight"), Target::Matrix(&linear.weight));
+            for (name, linear) in PROJECTIONS.iter().zip(&layer.linears) {
+                put(&format!("{name}.weight"), Target::Matrix(&linear.weight));
                 if let Some(bias) = &linear.bias {
-                    put(&format!("self_attn.{letter}_proj.bias"), Target::Vector(bias));
+                    put(&format!("{name}.bias"), Target::Vector(bias));
+                }
+                if let Some(low) = &linear.low {
+                    put(&format!("{name}.lora_A.weight"), Target::Matrix(&low.a));
+                    put(&format!("{name}.lora_B.weight"), Target::Matrix(&low.b));
                 }
             }
-            put("self_attn.o_proj.weight", Target::Matrix(&layer.o));
-            put("mlp.gate_proj.weight", Target::Matrix(&layer.gate));
-            put("mlp.up_proj.weight", Target::Matrix(&layer.up));
-            put("mlp.down_proj.weight", Target::Matrix(&layer.down));
         }
         all.push(("model.norm.weight".into(), Target::Vector(&self.norm)));
         all.extend(self.head.iter().map(|head| ("lm_head.weight".to_string(), Target::Matrix(head))));

@@ -1,6 +1,6 @@
 //! Parity cases and benches of `matmul`.
 
-use super::{Cut, Form, Plus, Product, TILES, record};
+use super::{Cut, Form, Plus, Product, TILES, record, takes_two};
 use crate::gpu::{Buffer, DType, Recording};
 use crate::kernels::Tuning;
 use crate::kernels::case::{Bench, Case, values, wide};
@@ -24,6 +24,8 @@ pub struct Extras {
     pub fewer: usize,
     /// Rows of `a` and `b` fewer than there may be.
     pub shallow: usize,
+    /// What the product is multiplied by, less 1.
+    pub more: f32,
     /// `a`, `b` are kept in half precision.
     pub half: [bool; 2],
 }
@@ -47,7 +49,7 @@ pub fn case(name: String, form: Form, [m, n, k]: [usize; 3], extras: Extras, tun
     for (i, x) in expected.iter_mut().enumerate() {
         let bias = if extras.bias { bias[i % n] as f64 } else { 0.0 };
         let was = if extras.add || extras.plus { was[i] as f64 } else { 0.0 };
-        *x += bias + was;
+        *x = *x * (1.0 + f64::from(extras.more)) + bias + was;
     }
     expected.truncate((m - extras.fewer) * n);
     let mut recording = Recording::default();
@@ -77,8 +79,27 @@ pub fn case(name: String, form: Form, [m, n, k]: [usize; 3], extras: Extras, tun
         },
         cursor: (extras.fewer > 0).then_some(&cursor),
         depth: (extras.shallow > 0).then_some(&depth),
+        scale: 1.0 + extras.more,
         ..Product::nt(&a, &b, &c)
     };
+    recording.extend(record(&product, tuning));
+    expect(Case::new(name, recording), &c, &expected)
+}
+
+/// Two products in one launch.
+fn two(name: String, form: Form, [m, n, k, r]: [usize; 4], tuning: &Tuning) -> Case {
+    let mut recording = Recording::default();
+    let mut expected = vec![0.0; m * n];
+    let mut pair = |k: usize, salt: u32| {
+        let (a, b) = (values(m * k, 1.0, salt), values(n * k, 1.0, salt + 1));
+        let own = matmul(form, &wide(&a), &wide(&b), [m, n, k]);
+        expected.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
+        let cols = if form == Form::Nt { k } else { n };
+        [input(&mut recording, "a", &a, k, tuning), input(&mut recording, "b", &b, cols, tuning)]
+    };
+    let ([a, b], [a2, b2]) = (pair(k, 1), pair(r, 3));
+    let c = output("c", m, n, tuning);
+    let product = Product { form, also: Some([&a2, &b2]), ..Product::nt(&a, &b, &c) };
     recording.extend(record(&product, tuning));
     expect(Case::new(name, recording), &c, &expected)
 }
@@ -110,9 +131,17 @@ pub(in crate::kernels) fn cases(tuning: &Tuning) -> Vec<Case> {
         ("with a bias", Extras { bias: true, ..none }),
         ("added up", Extras { add: true, ..none }),
         ("plus another, with a bias", Extras { bias: true, plus: true, ..none }),
+        ("times a number, plus another", Extras { more: 1.5, bias: true, plus: true, ..none }),
         ("of fewer rows", Extras { bias: true, fewer: 5, ..none }),
     ] {
         all.push(case(format!("NT [23, 41, 44] {what}"), Form::Nt, [23, 41, 44], extras, tuning));
+    }
+    if takes_two(tuning) {
+        for (form, word) in [(Form::Nt, "NT"), (Form::Nn, "NN")] {
+            for [m, n, k, r] in [[70, 41, 92, 5], [3, 37, 40, 8], [20, 33, 24, 17], [1, 5, 36, 4]] {
+                all.push(two(format!("{word} [{m}, {n}, {k}] and of {r}"), form, [m, n, k, r], tuning));
+            }
+        }
     }
     for shallow in [3, 40] {
         let extras = Extras { shallow, ..none };

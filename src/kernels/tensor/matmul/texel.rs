@@ -35,18 +35,26 @@ pub(super) fn record(product: &Product, tuning: &Tuning) -> Recording {
     let parts = Parts::with(product, &a, &b);
     let [m, n, k] = parts.sizes;
     let shape = Shape { lanes: tuning.subgroup, rows: tile_rows(product.form, m), form: product.form };
-    let blocks = k.div_ceil(shape.depth());
-    debug_assert!(blocks * shape.depth() <= 4 * stride(k));
+    let blocks = |k: usize| {
+        let blocks = k.div_ceil(shape.depth());
+        debug_assert!(blocks * shape.depth() <= 4 * stride(k));
+        blocks
+    };
+    let also = product.also.map_or(0, |[a, _]| blocks(a.cols()));
+    let blocks = blocks(k);
     let entry = Entry {
         kernel: "matmul",
         name: "matmul",
         workgroup: shape.lanes,
         shared_bytes: 0,
-        loops: blocks as u64,
+        loops: (blocks + also) as u64,
     };
     let text = parts.text();
-    let consts = parts.consts.u32("BLOCKS", blocks);
-    let program = program(entry, &[&text, &shape.text()], consts, parts.bound.bindings);
+    let mut consts = parts.consts.u32("BLOCKS", blocks);
+    if also > 0 {
+        consts = consts.u32("ALSO", also);
+    }
+    let program = program(entry, &[&text, &shape.text(also > 0)], consts, parts.bound.bindings);
     let tiles = m.div_ceil(shape.rows);
     let groups = [tiles.min(BELOW), n.div_ceil(4 * shape.lanes), tiles.div_ceil(BELOW)];
     recording.launch(program, parts.bound.resources, groups.map(|n| n as u32));
@@ -94,35 +102,35 @@ impl Shape {
     }
 
     /// The row and the vec4 of A that a lane's load is of, as the shader counts them.
-    fn load_of_a(&self, load: usize) -> String {
+    fn load_of_a(&self, a: &str, load: usize) -> String {
         let (lanes, rows, depth, quads) = (self.lanes, self.rows, self.depth(), self.depth() / 4);
         match self.form {
             // Lanes beyond a block's k's have further rows.
             Form::Tn => format!(
-                "get_a(block * {depth}u + lane % {depth}u, tile * {}u + {load}u + lane / {depth}u * {}u)",
+                "get_{a}(block * {depth}u + lane % {depth}u, tile * {}u + {load}u + lane / {depth}u * {}u)",
                 rows / 4,
                 self.loads()
             ),
             _ if rows >= lanes => format!(
-                "get_a(tile * {rows}u + {}u + lane, block * {quads}u + {}u)",
+                "get_{a}(tile * {rows}u + {}u + lane, block * {quads}u + {}u)",
                 load / quads * lanes,
                 load % quads
             ),
             _ => format!(
-                "get_a(tile * {rows}u + lane % {rows}u, block * {quads}u + {}u + lane / {rows}u)",
+                "get_{a}(tile * {rows}u + lane % {rows}u, block * {quads}u + {}u + lane / {rows}u)",
                 load * (lanes / rows)
             ),
         }
     }
 
-    fn text(&self) -> String {
+    fn text(&self, also: bool) -> String {
         let mut w = String::new();
-        self.write(&mut w).expect("a string takes it");
+        self.write(&mut w, also).expect("a string takes it");
         w
     }
 
-    fn write(&self, w: &mut String) -> std::fmt::Result {
-        let (lanes, rows, depth) = (self.lanes, self.rows, self.depth());
+    fn write(&self, w: &mut String, also: bool) -> std::fmt::Result {
+        let (lanes, rows) = (self.lanes, self.rows);
         writeln!(w, "@compute @workgroup_size({lanes})")?;
         writeln!(
             w,
@@ -135,17 +143,30 @@ impl Shape {
         for row in 0..rows {
             writeln!(w, "  var c{row} = vec4f();")?;
         }
-        writeln!(w, "  for (var block = 0u; block < BLOCKS; block++) {{")?;
+        self.sum(w, ["a", "b"], "BLOCKS")?;
+        if also {
+            self.sum(w, ["a2", "b2"], "ALSO")?;
+        }
+        for row in 0..rows {
+            writeln!(w, "  finish(tile * {rows}u + {row}u, quad, c{row});")?;
+        }
+        writeln!(w, "}}")
+    }
+
+    /// A loop over the blocks of two operands, whose product is added to the tile.
+    fn sum(&self, w: &mut String, [a, b]: [&str; 2], blocks: &str) -> std::fmt::Result {
+        let (rows, depth) = (self.rows, self.depth());
+        writeln!(w, "  for (var block = 0u; block < {blocks}; block++) {{")?;
         // All loads of the block first.
         for load in 0..self.loads() {
-            writeln!(w, "    let a{load} = {};", self.load_of_a(load))?;
+            writeln!(w, "    let a{load} = {};", self.load_of_a(a, load))?;
         }
         if self.form == Form::Nt {
             for q in 0..depth / 4 {
                 for j in 0..4 {
                     writeln!(
                         w,
-                        "    let t{q}_{j} = get_b(4u * quad + {j}u, block * {}u + {q}u);",
+                        "    let t{q}_{j} = get_{b}(4u * quad + {j}u, block * {}u + {q}u);",
                         depth / 4
                     )?;
                 }
@@ -156,7 +177,7 @@ impl Shape {
             }
         } else {
             for k in 0..depth {
-                writeln!(w, "    let b{k} = get_b(block * {depth}u + {k}u, quad);")?;
+                writeln!(w, "    let b{k} = get_{b}(block * {depth}u + {k}u, quad);")?;
             }
         }
         // Then row by row: what a block adds to a row is summed in registers, by halves, and then added.
@@ -170,9 +191,6 @@ impl Shape {
             writeln!(w, "    c{row} += ({}) + ({});", half(0), half(depth / 2))?;
         }
         writeln!(w, "  }}")?;
-        for row in 0..rows {
-            writeln!(w, "  finish(tile * {rows}u + {row}u, quad, c{row});")?;
-        }
-        writeln!(w, "}}")
+        Ok(())
     }
 }

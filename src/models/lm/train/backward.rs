@@ -1,7 +1,8 @@
 //! The backward pass, recorded: from the rows that count down to the lowest layer of which anything is trained.
 
+use super::super::adapter::Low;
 use super::super::forward::{Activations, Block};
-use super::super::weights::{Layer, Weights};
+use super::super::weights::{DOWN, GATE, K, Layer, Linear, O, PROJECTIONS, Q, UP, V, Weights};
 use super::grads::{Grads, Rectangle};
 use super::picked::Picked;
 use crate::gpu::{Buffer, Recording, View};
@@ -13,8 +14,8 @@ use crate::kernels::backward::rms_norm_grad::{self, NormGrad};
 use crate::kernels::backward::rope_grad::{self, RopeGrad};
 use crate::kernels::backward::swiglu_grad;
 use crate::kernels::layout::operand::{Operand, other};
-use crate::kernels::layout::weight::Weight;
 use crate::kernels::tensor::matmul::{self, Form, Plus, Product};
+use std::collections::BTreeMap;
 
 /// What it reads and where gradients go.
 pub(super) struct Backward<'a> {
@@ -44,6 +45,10 @@ struct Scratch {
     dvalues: Operand,
     dots: Buffer,
     scales: Buffer,
+    /// Of what adapters give between their two matrices: `[rows, r]`, of each linear map of a layer.
+    low: [Option<[Operand; 2]>; 7],
+    /// Of what they read, where numbers are left out of it.
+    read: BTreeMap<usize, Operand>,
 }
 
 impl Scratch {
@@ -67,6 +72,14 @@ impl Scratch {
             dvalues: new(shared),
             dots: Buffer::words("gradients of activations", rows * heads.queries),
             scales: Buffer::words("gradients of activations", rows),
+            low: std::array::from_fn(|i| {
+                let there = weights.layers.iter().any(|layer| layer.linears[i].low.is_some());
+                there.then(|| two(weights.rank().expect("an adapter has a rank")))
+            }),
+            read: match activations.chance {
+                Some(_) => activations.adapted.read.keys().map(|cols| (*cols, new(*cols))).collect(),
+                None => BTreeMap::new(),
+            },
         }
     }
 }
@@ -95,6 +108,11 @@ impl<'a> Backward<'a> {
         let Some(lowest) = lowest else { return recording };
         for layer in (lowest..self.weights.layers.len()).rev() {
             let below = embedded || layer > lowest;
+            let last = self.weights.layers.len() - 1;
+            // The last layer's arrays are there still.
+            if self.activations.recompute && layer < last {
+                recording.extend(self.activations.again(self.weights, layer, self.tuning));
+            }
             let to = other(&self.scratch.d, Some(at));
             let one = LayerGrad { all: self, at: layer, add, below };
             one.record(at, to, &mut recording);
@@ -137,13 +155,11 @@ impl LayerGrad<'_> {
         let attends = self.below || self.trained(&["input_layernorm", "self_attn"]);
         let Some(dmid) = self.mlp(layer, block, dnext, attends, recording) else { return };
         let scratch = &self.all.scratch;
-        self.matrix("self_attn.o_proj.weight", dmid, &block.out, recording);
-        let projections = ["q_proj", "k_proj", "v_proj"].map(|name| format!("self_attn.{name}"));
-        let names: Vec<&str> = projections.iter().map(String::as_str).collect();
-        if !self.below && !self.trained(&names) && !self.trained(&["input_layernorm"]) {
+        self.weight(layer, O, dmid, &block.out, recording);
+        if !self.below && !self.trained(&PROJECTIONS[..O]) && !self.trained(&["input_layernorm"]) {
             return;
         }
-        let dout = self.input(&[(dmid, &layer.o)], &scratch.dout, recording);
+        let dout = self.input(layer, &[(dmid, O)], &scratch.dout, recording);
         let activations = self.all.activations;
         let (heads, tuning, cursor) = (activations.heads, self.all.tuning, &activations.cursor);
         let grad = AttentionGrad {
@@ -171,17 +187,16 @@ impl LayerGrad<'_> {
             cursor,
         };
         recording.extend(rope_grad::record(&back, heads, tuning));
-        let all = [&scratch.dq, &scratch.dk, &scratch.dvalues];
-        for (name, dy) in projections.iter().zip(all) {
-            self.matrix(&format!("{name}.weight"), dy, &block.h, recording);
-            if let Some(sums) = self.all.grads.vector(&self.name(&format!("{name}.bias"))) {
+        let all = [(&scratch.dq, Q), (&scratch.dk, K), (&scratch.dvalues, V)];
+        for (dy, which) in all {
+            self.weight(layer, which, dy, &block.h, recording);
+            let bias = self.name(&format!("{}.bias", PROJECTIONS[which]));
+            if let Some(sums) = self.all.grads.vector(&bias) {
                 recording.extend(col_sums::record(&Terms::Bias(dy), sums, self.add, cursor, tuning));
             }
         }
         if self.below || self.trained(&["input_layernorm"]) {
-            let weights = [&layer.q, &layer.k, &layer.v].map(|linear| &linear.weight);
-            let terms: Vec<(&Operand, &Weight)> = all.into_iter().zip(weights).collect();
-            let dh = self.input(&terms, &scratch.dh, recording);
+            let dh = self.input(layer, &all, &scratch.dh, recording);
             self.norm("input_layernorm.weight", (&block.x, &layer.input_norm), dh, (dmid, dx), recording);
         }
     }
@@ -196,48 +211,143 @@ impl LayerGrad<'_> {
         recording: &mut Recording,
     ) -> Option<&Operand> {
         let scratch = &self.all.scratch;
-        self.matrix("mlp.down_proj.weight", dnext, &block.act, recording);
+        self.weight(layer, DOWN, dnext, &block.act, recording);
         if !attends && !self.trained(&["mlp.gate_proj", "mlp.up_proj", "post_attention_layernorm"]) {
             return None;
         }
-        let dact = self.input(&[(dnext, &layer.down)], &scratch.dact, recording);
+        let dact = self.input(layer, &[(dnext, DOWN)], &scratch.dact, recording);
         let (dgate, dup, cursor) = (&scratch.dgate, &scratch.dup, &self.all.activations.cursor);
         let given = [&block.gate, &block.up, dact];
         recording.extend(swiglu_grad::record(given, [dgate, dup], cursor, self.all.tuning));
-        self.matrix("mlp.gate_proj.weight", dgate, &block.h_mid, recording);
-        self.matrix("mlp.up_proj.weight", dup, &block.h_mid, recording);
+        self.weight(layer, GATE, dgate, &block.h_mid, recording);
+        self.weight(layer, UP, dup, &block.h_mid, recording);
         if !attends && !self.trained(&["post_attention_layernorm"]) {
             return None;
         }
-        let dh = self.input(&[(dgate, &layer.gate), (dup, &layer.up)], &scratch.dh, recording);
+        let dh = self.input(layer, &[(dgate, GATE), (dup, UP)], &scratch.dh, recording);
         let (x, dmid) = ((&block.mid, &layer.post_norm), &scratch.dmid);
         self.norm("post_attention_layernorm.weight", x, dh, (dnext, dmid), recording);
         Some(dmid)
     }
 
-    /// Σ dy W: what layers make of the gradient of what they gave.
+    /// Σ dy W: what layers make of the gradient of what they gave. An adapter's part between its matrices is there.
     fn input<'b>(
         &self,
-        terms: &[(&Operand, &Weight)],
+        layer: &Layer,
+        terms: &[(&Operand, usize)],
         to: &'b [Operand; 2],
         recording: &mut Recording,
     ) -> &'b Operand {
-        let mut sum: Option<&Operand> = None;
-        for (dy, weight) in terms {
-            for piece in &weight.pieces {
-                let next = other(to, sum);
+        let mut sum: Option<&'b Operand> = None;
+        for (dy, which) in terms {
+            let linear = &layer.linears[*which];
+            let last = linear.weight.pieces.len() - 1;
+            // In the launch of the last piece, where that can be.
+            let low = linear.low.as_ref();
+            let joined = low.filter(|low| {
+                let one = low.a.pieces.len() == 1 && self.all.activations.chance.is_none();
+                one && matmul::takes_two(self.all.tuning)
+            });
+            for (i, piece) in linear.weight.pieces.iter().enumerate() {
                 let dy = dy.columns(piece.rows.start, piece.rows.len());
-                let product = Product {
-                    form: Form::Nn,
-                    plus: sum.map_or(Plus::Nothing, Plus::Other),
-                    cursor: Some(&self.all.activations.cursor),
-                    ..Product::nt(&dy, &piece.operand, next)
-                };
-                recording.extend(matmul::record(&product, self.all.tuning));
-                sum = Some(next);
+                let also = joined.filter(|_| i == last);
+                let also = also.map(|low| [self.between(low, *which), &low.a.pieces[0].operand]);
+                sum = Some(self.back(&dy, &piece.operand, also, (sum, to), recording));
+            }
+            if let Some(low) = low.filter(|_| joined.is_none()) {
+                sum = Some(self.low_input(low, *which, sum, to, recording));
             }
         }
         sum.expect("a term at least")
+    }
+
+    /// `sum + dy w`, in the one of two that the sum is not in.
+    fn back<'b>(
+        &self,
+        dy: &Operand,
+        w: &Operand,
+        also: Option<[&Operand; 2]>,
+        (sum, to): (Option<&Operand>, &'b [Operand; 2]),
+        recording: &mut Recording,
+    ) -> &'b Operand {
+        let next = other(to, sum);
+        let product = Product {
+            form: Form::Nn,
+            also,
+            plus: sum.map_or(Plus::Nothing, Plus::Other),
+            cursor: Some(&self.all.activations.cursor),
+            ..Product::nt(dy, w, next)
+        };
+        recording.extend(matmul::record(&product, self.all.tuning));
+        next
+    }
+
+    /// `sum + du A`, what was left out of what the adapter read left out again.
+    fn low_input<'b>(
+        &self,
+        low: &Low,
+        which: usize,
+        sum: Option<&'b Operand>,
+        to: &'b [Operand; 2],
+        recording: &mut Recording,
+    ) -> &'b Operand {
+        let (scratch, activations) = (&self.all.scratch, self.all.activations);
+        let du = self.between(low, which);
+        let mut sum = sum;
+        let Some(chance) = &activations.chance else {
+            for piece in &low.a.pieces {
+                let du = du.columns(piece.rows.start, piece.rows.len());
+                sum = Some(self.back(&du, &piece.operand, None, (sum, to), recording));
+            }
+            return sum.expect("an adapter has rows");
+        };
+        let read = &scratch.read[&low.a.cols];
+        let [piece] = &low.a.pieces[..] else { panic!("an adapter's rows in several pieces") };
+        let product = Product {
+            form: Form::Nn,
+            cursor: Some(&activations.cursor),
+            ..Product::nt(du, &piece.operand, read)
+        };
+        recording.extend(matmul::record(&product, self.all.tuning));
+        let next = other(to, sum);
+        let site = [self.at, which];
+        recording.extend(chance.record((read, sum), next, site, &activations.cursor, self.all.tuning));
+        next
+    }
+
+    /// Where the gradient of an adapter's part between its matrices ends up: sums over pieces go from one of two to the other.
+    fn between(&self, low: &Low, which: usize) -> &Operand {
+        let two = self.all.scratch.low[which].as_ref().expect("an adapter's");
+        &two[(low.b.pieces.len() - 1) % 2]
+    }
+
+    /// Gradients of what is trained of a linear map, and an adapter's part between its matrices.
+    fn weight(&self, layer: &Layer, which: usize, dy: &Operand, x: &Operand, recording: &mut Recording) {
+        self.matrix(&format!("{}.weight", PROJECTIONS[which]), dy, x, recording);
+        let Linear { low: Some(low), .. } = &layer.linears[which] else { return };
+        let (activations, tuning) = (self.all.activations, self.all.tuning);
+        let u = activations.blocks[self.at].low[which].as_ref().expect("an adapter's");
+        let two = self.all.scratch.low[which].as_ref().expect("an adapter's");
+        let mut sum: Option<&Operand> = None;
+        for piece in &low.b.pieces {
+            let (dy, next) = (dy.columns(piece.rows.start, piece.rows.len()), other(two, sum));
+            let product = Product {
+                form: Form::Nn,
+                scale: low.scale,
+                plus: sum.map_or(Plus::Nothing, Plus::Other),
+                cursor: Some(&activations.cursor),
+                ..Product::nt(&dy, &piece.operand, next)
+            };
+            recording.extend(matmul::record(&product, tuning));
+            sum = Some(next);
+        }
+        let du = self.between(low, which);
+        self.matrix(&format!("{}.lora_B.weight", PROJECTIONS[which]), dy, u, recording);
+        let name = format!("{}.lora_A.weight", PROJECTIONS[which]);
+        if self.all.grads.matrix(&self.name(&name)).is_some() {
+            let read = activations.read_by_adapter(x, [self.at, which], recording, tuning);
+            self.matrix(&name, du, &read, recording);
+        }
     }
 
     /// dyᵀ x, of what is trained of a weight.

@@ -4,7 +4,7 @@
 use super::super::Weights;
 use super::super::weights::Target;
 use super::grads::{Grads, Rectangle};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::{Buffer, DType, Engine, Recording, TexelRows, View};
 use crate::kernels::Tuning;
 use crate::kernels::layout::operand::{Operand, PITCH, Rows, texels};
@@ -15,9 +15,11 @@ use crate::kernels::update::{block_update, grad_norm};
 use crate::optim::Optimizer;
 use crate::params::blocks::{Blocks, Part};
 use crate::params::{Param, ParamTable, Spans};
+use std::ops::Range;
 
 pub(super) struct Stepped {
-    optimizer: Optimizer,
+    /// Of each group.
+    optimizers: Vec<Optimizer>,
     pieces: Vec<Own>,
     hyper: Buffer,
     schedule: Buffer,
@@ -36,14 +38,15 @@ impl Stepped {
     pub fn new(
         weights: &Weights,
         table: &ParamTable,
-        trained: &Spans,
         grads: &Grads,
-        optimizer: &Optimizer,
-    ) -> Self {
+        groups: &[(Spans, Optimizer)],
+    ) -> Result<Self> {
+        let optimizers: Vec<Optimizer> = groups.iter().map(|(_, optimizer)| optimizer.clone()).collect();
+        let optimizer = optimizers.first().expect("a group");
         let targets: Vec<(&Param, Target)> = weights
             .targets()
             .into_iter()
-            .map(|(name, target)| (table.get(&name).expect("a target's name is the table's"), target))
+            .filter_map(|(name, target)| Some((table.get(&name)?, target)))
             .collect();
         let words = targets.iter().map(|(param, target)| match (target, grads.matrix(&param.name)) {
             (Target::Matrix(weight), Some(all)) => {
@@ -60,16 +63,17 @@ impl Stepped {
             pieces.push(Own { piece: Piece::new(&blocks, grad.clone(), params, moments), copied });
         };
         for (param, target) in &targets {
-            let own = trained.within(param.place());
+            let own = ranges(groups, param.place());
             if let (Target::Vector(view), Some(grad)) = (target, grads.vector(&param.name)) {
-                let ranges = own.ranges().iter().map(|r| r.start - param.offset..r.end - param.offset);
-                let parts = ranges.map(|r| Part { elements: r.clone(), grad: r.start, group: 0 });
-                add(laid(parts), grad, (*view).clone(), None);
+                let place = |r: &Range<usize>| r.start - param.offset..r.end - param.offset;
+                let parts = own.iter().map(|(r, group)| (place(r), *group));
+                let parts = parts.map(|(r, group)| Part { grad: r.start, elements: r, group });
+                add(laid(parts)?, grad, (*view).clone(), None);
             }
             let (Target::Matrix(weight), Some(all)) = (target, grads.matrix(&param.name)) else { continue };
             for rectangle in all {
                 let (_, pitch) = out(weight, rectangle);
-                let blocks = blocks(&own, param, rectangle, pitch);
+                let blocks = blocks(groups, param, rectangle, pitch)?;
                 let piece = &weight.pieces[rectangle.piece];
                 let from = rectangle.rows.start - piece.rows.start;
                 let (params, copied) = match &piece.operand {
@@ -83,21 +87,22 @@ impl Stepped {
                 add(blocks, &rectangle.grad.view, params, copied);
             }
         }
-        Stepped {
-            optimizer: optimizer.clone(),
+        let numbers: Vec<f32> = optimizers.iter().flat_map(hyper).collect();
+        Ok(Stepped {
             pieces,
-            hyper: Buffer::holding("optimizer", &hyper(optimizer)),
-            schedule: Buffer::words("optimizer", 4),
+            hyper: Buffer::holding("optimizer", &numbers),
+            schedule: Buffer::words("optimizer", 4 * optimizers.len()),
             state: Buffer::words("optimizer", 1),
             norms: Buffer::words("optimizer", 1),
-        }
+            optimizers,
+        })
     }
 
     pub fn record(&self, tuning: &Tuning) -> Recording {
         let update = Update {
-            rule: self.optimizer.rule,
+            rule: self.optimizers[0].rule,
             hyper: &self.hyper,
-            groups: 1,
+            groups: self.optimizers.len(),
             schedule: &self.schedule,
             state: &self.state,
             norms: &self.norms,
@@ -118,8 +123,13 @@ impl Stepped {
     }
 
     /// Puts a step's numbers where it reads them.
-    pub fn put(&self, engine: &Engine, step: u64, lr: f64) -> Result<()> {
-        engine.write(&self.schedule, &schedule_row(&self.optimizer, step, lr, 0.0))
+    pub fn put(&self, engine: &Engine, step: u64, factor: f64) -> Result<()> {
+        let row = |own: &Optimizer| schedule_row(own, step, own.lr * factor, 0.0);
+        engine.write(&self.schedule, &self.optimizers.iter().flat_map(row).collect::<Vec<f32>>())
+    }
+
+    pub fn moments(&self) -> Vec<View> {
+        self.pieces.iter().map(|own| own.piece.moments()).collect()
     }
 
     /// The gradient's norm before it was clipped.
@@ -139,23 +149,35 @@ fn out(weight: &Weight, own: &Rectangle) -> (usize, usize) {
     }
 }
 
+/// What is trained within a range, ascending, with its group.
+fn ranges(groups: &[(Spans, Optimizer)], within: Range<usize>) -> Vec<(Range<usize>, u32)> {
+    let own = |(i, (spans, _)): (usize, &(Spans, Optimizer))| {
+        spans.within(within.clone()).ranges().iter().map(|r| (r.clone(), i as u32)).collect::<Vec<_>>()
+    };
+    let mut all: Vec<_> = groups.iter().enumerate().flat_map(own).collect();
+    all.sort_by_key(|(range, _)| range.start);
+    all
+}
+
 /// What is trained of a rectangle, in elements of its rows, `pitch` apart.
-fn blocks(trained: &Spans, param: &Param, own: &Rectangle, pitch: usize) -> Blocks {
+fn blocks(groups: &[(Spans, Optimizer)], param: &Param, own: &Rectangle, pitch: usize) -> Result<Blocks> {
     let cols = param.shape[1];
-    let within = trained.within(param.offset + own.rows.start * cols..param.offset + own.rows.end * cols);
-    let rows = within.ranges().iter().flat_map(|range| {
+    let within = ranges(groups, param.offset + own.rows.start * cols..param.offset + own.rows.end * cols);
+    let rows = within.iter().flat_map(|(range, group)| {
         let (from, to) = (range.start - param.offset, range.end - param.offset);
-        (from / cols..to.div_ceil(cols)).map(move |row| (row, from.max(row * cols)..to.min((row + 1) * cols)))
+        let row = move |row: usize| (row, from.max(row * cols)..to.min((row + 1) * cols), *group);
+        (from / cols..to.div_ceil(cols)).map(row)
     });
-    laid(rows.map(|(row, elements)| {
+    laid(rows.map(|(row, elements, group)| {
         let (below, from) = (row - own.rows.start, elements.start - row * cols);
         let at = below * pitch + from;
         let grad = below * own.grad.pitch + from - own.cols.start;
-        Part { elements: at..at + elements.len(), grad, group: 0 }
+        Part { elements: at..at + elements.len(), grad, group }
     }))
 }
 
-/// Parts of one group, whose gradients stand in their vec4 as they do.
-fn laid(parts: impl Iterator<Item = Part>) -> Blocks {
-    Blocks::new(parts).expect("one group, and rows of whole vec4")
+/// Parts whose gradients stand in their vec4 as they do.
+fn laid(parts: impl Iterator<Item = Part>) -> Result<Blocks> {
+    Blocks::new(parts)
+        .map_err(|why| Error::Usage(format!("groups of parameters: {why}; name whole rows or tensors")))
 }

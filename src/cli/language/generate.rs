@@ -1,13 +1,13 @@
 //! `floe generate`
 
-use super::language::Loaded;
-use super::print;
-use super::source::Device;
+use super::super::print;
+use super::super::source::Device;
+use super::Loaded;
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::models::lm::{Room, Sampler};
 use crate::pretrained::template::{Tokens, render};
-use crate::pretrained::{Message, Pretrained, Tokenizer};
+use crate::pretrained::{Message, Tokenizer};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -16,6 +16,9 @@ use std::time::Instant;
 pub struct Args {
     /// A .gguf file, or a Hugging Face directory
     model: PathBuf,
+    /// A LoRA adapter of that model, as PEFT and floe write it
+    #[arg(long, value_name = "DIR")]
+    adapter: Option<PathBuf>,
     /// The text that it goes on with
     #[arg(long, value_name = "TEXT")]
     prompt: String,
@@ -61,7 +64,7 @@ const PASS: usize = 256;
 
 pub fn run(args: Args) -> Result<()> {
     let began = Instant::now();
-    let loaded = Loaded::open(&args.model, &args.device)?;
+    let loaded = Loaded::open(&args.model, args.adapter.as_deref(), &args.device)?;
     let text = match args.chat {
         true => chat(&args, &loaded)?,
         false => args.prompt.clone(),
@@ -118,12 +121,7 @@ fn chat(args: &Args, loaded: &Loaded) -> Result<String> {
     let message = |role: &str, content: &str| Message { role: role.into(), content: content.into() };
     let mut messages: Vec<Message> = args.system.iter().map(|text| message("system", text)).collect();
     messages.push(message("user", &args.prompt));
-    render(&args.model, template, &messages, &tokens(&loaded.model, &loaded.tokenizer))
-}
-
-fn tokens(model: &Pretrained, tokenizer: &Tokenizer) -> Tokens {
-    let text = |id: Option<u32>| id.and_then(|id| tokenizer.token(id)).unwrap_or_default();
-    Tokens { start: text(model.start()), end: text(model.ends().first().copied()) }
+    render(&args.model, template, &messages, &Tokens::of(&loaded.model, &loaded.tokenizer))
 }
 
 /// Tokens as text, when their bytes are whole characters.

@@ -6,7 +6,7 @@ use toml::Value;
 
 /// What is wrong with `node`, where the default is `like`. `said` is serde's word on it, `choices` the words that the
 /// key takes, if it takes only some.
-pub(super) fn wrong(node: &Node, like: &Value, path: &str, said: &str, choices: &[String]) -> String {
+pub(crate) fn wrong(node: &Node, like: &Value, path: &str, said: &str, choices: &[String]) -> String {
     if path == "task.covariance" || path.starts_with("task.covariance.") {
         return covariance(node, said);
     }
@@ -147,7 +147,7 @@ fn covariance(node: &Node, said: &str) -> String {
     format!(r#"{said}{hint}; give "identity", {{ diagonal = [1.0, 2.0, …] }} or {{ file = "sigma.csv" }}"#)
 }
 
-pub(super) fn article(kind: &str) -> String {
+pub(crate) fn article(kind: &str) -> String {
     match kind {
         "integer" | "array" => format!("an {kind}"),
         "datetime" => "a date".into(),
@@ -156,7 +156,7 @@ pub(super) fn article(kind: &str) -> String {
 }
 
 /// serde's message in a user's words.
-pub(super) fn plain(message: &str) -> String {
+pub(crate) fn plain(message: &str) -> String {
     let mut out = message.trim().replace('\n', " ");
     for (rust, words) in [
         ("expected usize", "expected a whole number, 0 or more"),

@@ -8,7 +8,7 @@ use toml::{Spanned, Value};
 
 /// Where a value came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum At {
+pub(crate) enum At {
     /// No one place: the text as a whole.
     Whole,
     /// A line of the text, from 1.
@@ -19,7 +19,7 @@ pub(super) enum At {
 
 /// A complaint about one place.
 #[derive(Debug)]
-pub(super) struct Complaint {
+pub(crate) struct Complaint {
     pub at: At,
     pub message: String,
 }
@@ -33,7 +33,7 @@ impl Complaint {
 
 /// A value and where it came from.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
+pub(crate) struct Node {
     pub at: At,
     pub is: Is,
     /// Byte offset of the key in its text, which tells the order in which keys were written.
@@ -44,7 +44,7 @@ pub(super) struct Node {
 
 /// What a [`Node`] holds. `Value` is never an array or a table.
 #[derive(Clone, Debug)]
-pub(super) enum Is {
+pub(crate) enum Is {
     Value(Value),
     Array(Vec<Node>),
     Table(BTreeMap<String, Node>),
@@ -228,7 +228,7 @@ impl Node {
 }
 
 /// What a list's element is called in paths and messages: its `name`, or `#1`, `#2`, …
-pub(super) fn label(index: usize, node: &Node) -> String {
+pub(crate) fn label(index: usize, node: &Node) -> String {
     match node.get("name").and_then(Node::as_str) {
         Some(name) if !name.is_empty() => name.to_string(),
         _ => format!("#{}", index + 1),

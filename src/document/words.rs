@@ -72,7 +72,7 @@ const OTHERS: &[(&str, &str)] = &[
 ];
 
 /// The keys that another program's word may stand for.
-pub(super) fn meant(word: &str) -> impl Iterator<Item = &'static str> {
+pub(crate) fn meant(word: &str) -> impl Iterator<Item = &'static str> {
     let word = word.to_lowercase().replace('-', "_");
     let is = move |(others, _): &&(&str, &str)| others.split(' ').any(|other| other == word);
     OTHERS.iter().filter(is).map(|(_, key)| *key)

@@ -1,13 +1,16 @@
 //! `floe model`
 
-use super::language::{grouped, megabytes, planned};
-use super::source::Device;
-use super::{print, table};
+use super::super::source::Device;
+use super::super::{print, table};
+use super::planned;
 use crate::error::{Error, Result, shown};
-use crate::models::lm::{self, Room};
+use crate::models::lm::train::{self, Capacity, Training};
+use crate::models::lm::{self, Room, Weights};
+use crate::optim::{Optimizer, Rule};
 use crate::params::Coverage;
 use crate::params::mask;
 use crate::pretrained::{Pretrained, Stored};
+use crate::units::{grouped, megabytes};
 use std::path::PathBuf;
 
 /// What a language model is: sizes, parameters by layer and shape, and the memory that it asks for
@@ -42,8 +45,12 @@ pub fn run(args: Args) -> Result<()> {
     if let Some(trained) = trained {
         let coverage = Coverage::of(&parameters, &trained);
         print(&format!("\n{}\n", coverage))?;
-        let plan = lm::training(model.decoder(), &parameters, &trained, tokens, &plan);
-        let title = format!("to train it, a batch of {} tokens", grouped(tokens as u64));
+        let weights = Weights::new(model.decoder(), engine.adapter().storage_bytes, &tuning);
+        let adamw = Optimizer { rule: Rule::AdamW, ..Optimizer::default() };
+        let room = Capacity { rows: tokens, counted: tokens };
+        let training = Training { groups: &[(trained, adamw)], room, recompute: false, dropout: 0.0 };
+        let plan = train::plan(&weights, &training, &tuning)?;
+        let title = format!("to train it by AdamW, a pass of {} tokens", grouped(tokens as u64));
         print(&format!("\n{}", table(&planned(&title, &plan))))?;
     }
     Ok(())

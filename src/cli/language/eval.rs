@@ -1,14 +1,15 @@
 //! `floe eval MODEL --text FILE…`
 
-use super::super::language::{Loaded, grouped};
 use super::super::places::Places;
 use super::super::source::Device;
 use super::super::{print, table};
+use super::Loaded;
 use crate::bounded;
 use crate::error::{Error, Result};
 use crate::eval::text::{Score, Windows, score};
 use crate::models::lm::Room;
 use crate::store::atomic::{atomic_write, check_writable};
+use crate::units::grouped;
 use std::path::{Path, PathBuf};
 
 /// Most bytes of a text.
@@ -17,6 +18,7 @@ const MOST: u64 = 1 << 30;
 /// A language model's foretelling of texts.
 pub struct Asked<'a> {
     pub model: &'a Path,
+    pub adapter: Option<&'a Path>,
     pub texts: &'a [PathBuf],
     pub context: Option<u32>,
     pub stride: Option<u32>,
@@ -36,7 +38,7 @@ pub fn run(asked: &Asked) -> Result<()> {
         places.write("--out", out).check()?;
         check_writable(out)?;
     }
-    let loaded = Loaded::open(asked.model, asked.device)?;
+    let loaded = Loaded::open(asked.model, asked.adapter, asked.device)?;
     let context = asked.context.map_or(CONTEXT.min(loaded.model.decoder().context), |n| n as usize);
     loaded.fits(context, "--context")?;
     let stride = asked.stride.map_or(context, |n| n as usize);

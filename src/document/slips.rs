@@ -1,7 +1,7 @@
 //! The slips of a line that is no TOML: paths of Windows, quotes of word processors, words of other formats.
 
 /// The mend of a line that is no TOML, as far as it can be told; `message` is the parser's.
-pub(super) fn slip(message: &str, typed: &str) -> String {
+pub(crate) fn slip(message: &str, typed: &str) -> String {
     let typed = typed.trim();
     let key = typed.split(['=', ':']).next().unwrap_or_default().trim();
     let value = typed.split_once('=').map(|(_, v)| v.trim()).unwrap_or_default();

@@ -1,0 +1,151 @@
+//! Of an experiment on a language model.
+
+use super::range::{Check, count, decay, fail, not_negative, positive, share};
+use super::{Fault, MOST_METHODS, check_name, check_reserved, warms_up};
+use crate::config::{Lora, TextConfig, TextMethod, TextTask};
+
+/// Most tokens of a pass, and most examples of one: what is made ready before a device is asked is little memory.
+const MOST_TOKENS: usize = 1 << 24;
+/// Most rank of an adapter.
+const MOST_RANK: usize = 1024;
+
+impl TextConfig {
+    /// The first value that is off.
+    pub(in crate::config) fn fault(&self) -> Option<Fault> {
+        self.check().err()
+    }
+
+    fn check(&self) -> Check {
+        if self.seed > i64::MAX as u64 {
+            return fail("seed", format!("is {}; at most {} (2^63 − 1)", self.seed, i64::MAX));
+        }
+        if self.model.from.as_os_str().is_empty() {
+            return fail("model.from", "is not given; name a Hugging Face directory or a .gguf file".into());
+        }
+        self.task.check()?;
+        let finetune = &self.finetune;
+        count("finetune.steps", finetune.steps)?;
+        count("finetune.batch", finetune.batch as u64)?;
+        count("finetune.accumulate", finetune.accumulate as u64)?;
+        let tokens = finetune.batch.checked_mul(self.task.context);
+        if tokens.is_none_or(|tokens| tokens > MOST_TOKENS) {
+            let (batch, context) = (finetune.batch, self.task.context);
+            let message = format!("is {batch}, of {context} tokens each; a pass takes {MOST_TOKENS} at most");
+            return fail("finetune.batch", message);
+        }
+        not_negative("finetune.memory_gb", finetune.memory_gb)?;
+        finetune.optimizer.check("finetune.optimizer")?;
+        warms_up("finetune.optimizer.warmup", &finetune.optimizer, finetune.steps)?;
+        for (i, group) in finetune.groups.iter().enumerate() {
+            let path = format!("finetune.groups.#{}", i + 1);
+            if group.of.is_empty() {
+                return fail(format!("{path}.of"), "is empty; name parameters by patterns".into());
+            }
+            if group.lr.is_none() && group.weight_decay.is_none() {
+                return fail(path, "changes nothing; give it an lr or a weight_decay".into());
+            }
+            group.lr.map_or(Ok(()), |lr| not_negative(&format!("{path}.lr"), lr))?;
+            let decay = group.weight_decay;
+            decay.map_or(Ok(()), |decay| not_negative(&format!("{path}.weight_decay"), decay))?;
+        }
+        count("eval.every", self.eval.every)?;
+        count("eval.rows", self.eval.rows as u64)?;
+        count("record.every", self.record.every)?;
+        count("record.checkpoint_every", self.record.checkpoint_every)?;
+        self.check_methods()
+    }
+
+    fn check_methods(&self) -> Check {
+        if self.methods.is_empty() {
+            let what = "is empty; say what to train under [[methods]]: a name, and train = [\"*.v_proj.weight\"] or lora";
+            return fail("methods", what.into());
+        }
+        if self.methods.len() > MOST_METHODS {
+            return fail("methods", format!("are {}; at most {MOST_METHODS}", self.methods.len()));
+        }
+        for (i, method) in self.methods.iter().enumerate() {
+            let place = format!("methods.#{}", i + 1);
+            check_name(&format!("{place}.name"), &method.name)?;
+            check_reserved(&format!("{place}.name"), &method.name)?;
+            let same = |other: &&TextMethod| other.name.eq_ignore_ascii_case(&method.name);
+            if let Some(other) = self.methods[..i].iter().find(same) {
+                let message =
+                    format!("is \"{}\", but an earlier method is called \"{}\"", method.name, other.name);
+                return fail(format!("{place}.name"), format!("{message}; names differ, not only in case"));
+            }
+            let path = format!("methods.{}", method.name);
+            method.check(&path)?;
+            if let Some(steps) = method.steps {
+                warms_up(&format!("{path}.steps"), &self.finetune.optimizer, steps)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl TextTask {
+    fn check(&self) -> Check {
+        if self.train.is_empty() {
+            return fail("task.train", "is empty; name files of text to fine-tune on".into());
+        }
+        for (key, files) in [("task.train", &self.train), ("task.validation", &self.validation)] {
+            if files.iter().any(|path| path.as_os_str().is_empty()) {
+                return fail(key, "has an empty file name in it".into());
+            }
+        }
+        share("task.holdout", self.holdout)?;
+        if self.context < 2 {
+            return fail(
+                "task.context",
+                format!("is {}; at least 2: a token is foretold by others", self.context),
+            );
+        }
+        count("task.context", self.context as u64)?;
+        let fields = [
+            ("task.field", &self.field),
+            ("task.prompt", &self.prompt),
+            ("task.completion", &self.completion),
+            ("task.messages", &self.messages),
+        ];
+        match fields.into_iter().find(|(_, name)| name.is_empty()) {
+            Some((key, _)) => fail(key, "is empty; name a field of the JSON objects".into()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl TextMethod {
+    fn check(&self, path: &str) -> Check {
+        match (&self.lora, self.train.is_empty()) {
+            (None, true) => {
+                let what = "is empty; name what is trained, [\"*\"] for everything, or give a lora";
+                return fail(format!("{path}.train"), what.into());
+            }
+            (Some(_), false) => {
+                let what =
+                    "stands beside a lora, which trains its own parameters alone; leave one of them out";
+                return fail(format!("{path}.train"), what.into());
+            }
+            (Some(lora), true) => lora.check(&format!("{path}.lora"))?,
+            (None, false) => {}
+        }
+        self.steps.map_or(Ok(()), |steps| count(&format!("{path}.steps"), steps))?;
+        self.lr.map_or(Ok(()), |lr| positive(&format!("{path}.lr"), lr))
+    }
+}
+
+impl Lora {
+    fn check(&self, path: &str) -> Check {
+        if self.rank == 0 || self.rank > MOST_RANK {
+            return fail(format!("{path}.rank"), format!("is {}; 1 to {MOST_RANK}", self.rank));
+        }
+        positive(&format!("{path}.alpha"), self.alpha)?;
+        decay(&format!("{path}.dropout"), self.dropout)?;
+        match self.targets.iter().any(String::is_empty) || self.targets.is_empty() {
+            true => {
+                fail(format!("{path}.targets"), "names nothing; give projections, such as \"v_proj\"".into())
+            }
+            false => Ok(()),
+        }
+    }
+}
