@@ -130,7 +130,6 @@ pub fn check(
                 (slope, squares),
                 start,
             )?);
-            // Losses of elsewhere have been written over what the gradient was made of.
         }
     }
     Ok(found)

@@ -4,6 +4,7 @@ use super::super::source::Device;
 use super::super::{print, table};
 use super::planned;
 use crate::error::{Error, Result, shown};
+use crate::finetune::slopes::starred;
 use crate::models::lm::train::{self, Capacity, Training};
 use crate::models::lm::{self, Room, Weights};
 use crate::optim::{Optimizer, Rule};
@@ -94,15 +95,6 @@ fn about(model: &Pretrained) -> Result<String> {
         },
         if model.template().is_some() { "it has a chat template" } else { "it has no chat template" },
     ))
-}
-
-/// A tensor's name, with a star for its layer.
-fn starred(name: &str) -> String {
-    let parts = name.strip_prefix("model.layers.").and_then(|rest| rest.split_once('.'));
-    match parts {
-        Some((layer, rest)) if layer.parse::<usize>().is_ok() => format!("model.layers.*.{rest}"),
-        _ => name.to_string(),
-    }
 }
 
 /// A row a tensor; those that all layers have alike in one.
