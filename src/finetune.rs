@@ -17,6 +17,5 @@ mod validate;
 mod write;
 
 pub use experiment::{Experiment, Method, Trains};
-pub use plan::planned;
 pub use run::{check, run};
 pub use sample::go_on;

@@ -144,13 +144,8 @@ impl Config {
             // By number, since the name may be the very thing that is off.
             let place = format!("methods.#{}", i + 1);
             check_name(&format!("{place}.name"), &method.name)?;
-            // Names are file names, and not every file system tells `A` from `a`.
-            let same = |other: &&Method| other.name.eq_ignore_ascii_case(&method.name);
-            if let Some(other) = self.methods[..i].iter().find(same) {
-                let message =
-                    format!("is \"{}\", but an earlier method is called \"{}\"", method.name, other.name);
-                return fail(format!("{place}.name"), format!("{message}; names differ, not only in case"));
-            }
+            let earlier = self.methods[..i].iter().map(|other| other.name.as_str());
+            check_distinct(&format!("{place}.name"), &method.name, earlier)?;
             let path = format!("methods.{}", method.name);
             method.check(&path)?;
             let steps = method.steps.unwrap_or(self.finetune.steps);
@@ -179,6 +174,17 @@ fn check_name(path: &str, name: &str) -> Check {
         return Ok(());
     };
     fail(path, wrong)
+}
+
+/// Names are file names, and not every file system tells `A` from `a`.
+fn check_distinct<'n>(path: &str, name: &str, mut earlier: impl Iterator<Item = &'n str>) -> Check {
+    match earlier.find(|other| other.eq_ignore_ascii_case(name)) {
+        None => Ok(()),
+        Some(other) => {
+            let message = format!("is \"{name}\", but an earlier method is called \"{other}\"");
+            fail(path, format!("{message}; names differ, not only in case"))
+        }
+    }
 }
 
 /// A name of which files are to be made is no other file's, and a file's on every system.

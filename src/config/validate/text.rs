@@ -1,7 +1,7 @@
 //! Of an experiment on a language model.
 
 use super::range::{Check, count, decay, fail, not_negative, positive, share};
-use super::{Fault, MOST_METHODS, check_name, check_reserved, warms_up};
+use super::{Fault, MOST_METHODS, check_distinct, check_name, check_reserved, warms_up};
 use crate::config::{Lora, TextConfig, TextMethod, TextTask};
 
 /// Most tokens of a pass, and most examples of one: what is made ready before a device is asked is little memory.
@@ -67,12 +67,8 @@ impl TextConfig {
             let place = format!("methods.#{}", i + 1);
             check_name(&format!("{place}.name"), &method.name)?;
             check_reserved(&format!("{place}.name"), &method.name)?;
-            let same = |other: &&TextMethod| other.name.eq_ignore_ascii_case(&method.name);
-            if let Some(other) = self.methods[..i].iter().find(same) {
-                let message =
-                    format!("is \"{}\", but an earlier method is called \"{}\"", method.name, other.name);
-                return fail(format!("{place}.name"), format!("{message}; names differ, not only in case"));
-            }
+            let earlier = self.methods[..i].iter().map(|other| other.name.as_str());
+            check_distinct(&format!("{place}.name"), &method.name, earlier)?;
             let path = format!("methods.{}", method.name);
             method.check(&path)?;
             if let Some(steps) = method.steps {
