@@ -19,7 +19,7 @@ use crate::gpu::{Access, Binding, Consts, Program, ProgramDesc};
 use backward::{
     attention_grad, col_sums, cross_entropy_grad, embed_grad, rms_norm_grad, rope_grad, swiglu_grad,
 };
-use linear::{chunk_gates, chunk_grad, chunk_inverse, chunk_product, state_scan};
+use linear::{chunk_gates, chunk_grad, chunk_inverse, chunk_product, feature_map, recurrent, state_scan};
 use prompt::{prompt_eval, prompt_moments, prompt_sample, prompt_step, prompt_train, qk};
 use shared::{grad_reduce, masked_update, normal, roof};
 use tensor::{attention, cross_entropy, dropout, embed, matmul, matvec, rms_norm, rope, swiglu};
@@ -125,6 +125,8 @@ pub const KERNELS: &[Kernel] = &[
     },
     Kernel { wing: "linear", stem: "state_scan", cases: state_scan::cases, benches: state_scan::benches },
     Kernel { wing: "linear", stem: "chunk_grad", cases: chunk_grad::cases, benches: chunk_grad::benches },
+    Kernel { wing: "linear", stem: "feature_map", cases: feature_map::cases, benches: feature_map::benches },
+    Kernel { wing: "linear", stem: "recurrent", cases: recurrent::cases, benches: recurrent::benches },
     Kernel { wing: "update", stem: "grad_norm", cases: grad_norm::cases, benches: grad_norm::benches },
     Kernel {
         wing: "update",

@@ -8,7 +8,9 @@ pub mod chunk_grad;
 pub mod chunk_inverse;
 pub mod chunk_product;
 pub mod chunks;
+pub mod feature_map;
 pub mod mixing;
+pub mod recurrent;
 pub mod state_scan;
 
 use crate::gpu::{Binding, View};

@@ -66,7 +66,7 @@ pub struct RawGrads<'a> {
 }
 
 impl Raw<'_> {
-    fn bind(&self, mut bound: Bound) -> Bound {
+    pub(super) fn bind(&self, mut bound: Bound) -> Bound {
         let of = |raw: &Operand| raw.rows();
         let heads = |view: &View| view.len();
         let (decay, slope);

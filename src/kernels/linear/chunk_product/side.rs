@@ -15,6 +15,7 @@ pub enum Place {
 }
 
 impl Place {
+    /// Whether its rows are tokens.
     pub fn of_tokens(self) -> bool {
         !matches!(self, Place::State(_))
     }

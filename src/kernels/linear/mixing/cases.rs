@@ -1,14 +1,14 @@
 //! Parity cases of the whole: forward and backward against the recurrence in f64.
 
 use super::{Grads, Kept, Passing, Scratch, Taken, backward, forward, last_states};
-use crate::gpu::{Buffer, DType, Recording};
+use crate::gpu::Recording;
 use crate::kernels::Tuning;
 use crate::kernels::case::{Bench, Case, values, wide};
 use crate::kernels::given::{expect, input, output};
 use crate::kernels::layout::cursor::Cursor;
 use crate::kernels::layout::operand::Operand;
 use crate::kernels::linear::chunk_gates::{self, Beta, Decay, Raw, RawGrads};
-use crate::kernels::linear::chunks::{Chunks, Room};
+use crate::kernels::linear::chunks::Chunks;
 use crate::kernels::linear::{Frame, Rule, Sizes, chunk_grad};
 use crate::reference::linear_attention::{self as reference, Sequence};
 
@@ -73,7 +73,7 @@ impl Given {
 }
 
 /// States `[sequences, H, K, V]` as `[sequences K, H V]`, or back.
-fn by_rows(states: &[f64], sizes: Sizes) -> Vec<f64> {
+pub fn by_rows(states: &[f64], sizes: Sizes) -> Vec<f64> {
     let Sizes { heads, keys, values, .. } = sizes;
     let sequence = |all: &[f64]| -> Vec<f64> {
         let at = |i: usize| {
