@@ -4,11 +4,13 @@
 pub mod adapter;
 mod gguf;
 mod hub;
+pub mod mixer;
 mod names;
 pub mod template;
 pub mod tokenizer;
 
 pub use adapter::PeftAdapter;
+pub use mixer::{FeatureMap, Mixer, Mixing, Normaliser};
 pub use template::Message;
 pub use tokenizer::Tokenizer;
 
@@ -50,6 +52,8 @@ pub struct Decoder {
     pub tied: bool,
     /// Queries, keys and values have biases.
     pub biases: bool,
+    /// How tokens see each other.
+    pub mixing: Mixing,
 }
 
 impl Decoder {
@@ -68,6 +72,10 @@ impl Decoder {
                 }
             }
             put("self_attn.o_proj.weight", vec![self.width, queries]);
+            let mixer = self.mixing.mixer(layer);
+            for (name, shape) in mixer.tensors(self.heads, self.width) {
+                put(&format!("self_attn.{name}"), shape);
+            }
             put("post_attention_layernorm.weight", vec![self.width]);
             put("mlp.gate_proj.weight", vec![self.mlp, self.width]);
             put("mlp.up_proj.weight", vec![self.mlp, self.width]);
@@ -109,6 +117,14 @@ impl Decoder {
         ];
         if let Some((name, value, of)) = even.into_iter().find(|(_, value, of)| !value.is_multiple_of(*of)) {
             return Some(format!("`{name}` is {value}; floe computes with multiples of {of}"));
+        }
+        if !self.mixing.mixers.is_empty() && self.mixing.mixers.len() != self.layers {
+            return Some(format!("{} mixers of {} layers", self.mixing.mixers.len(), self.layers));
+        }
+        let linear = self.mixing.mixers.iter().find(|mixer| mixer.is_linear());
+        if let Some(mixer) = linear.filter(|_| !self.head_dim.is_multiple_of(16)) {
+            let (name, width) = (mixer.name(), self.head_dim);
+            return Some(format!("`head_dim` is {width}; floe computes `{name}` with multiples of 16"));
         }
         if !self.heads.is_multiple_of(self.kv_heads) {
             return Some(format!(

@@ -99,6 +99,8 @@ impl Experiment {
         Capacity {
             rows: own.rows.max(longest(|sequence| sequence.ids.len())),
             counted: own.counted.max(longest(Sequence::counts)),
+            sequences: own.sequences,
+            longest: own.longest.max(longest(|sequence| sequence.ids.len())),
         }
     }
 

@@ -5,6 +5,7 @@
 
 pub mod adapter;
 mod forward;
+mod mixing;
 mod plan;
 mod runner;
 mod sample;

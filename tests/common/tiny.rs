@@ -1,9 +1,10 @@
 //! Tiny random language models, made on the fly: as a Hugging Face directory, as a GGUF file, and in f64.
 #![allow(dead_code)] // Every suite uses a part of it.
 
-use floe::pretrained::Decoder;
+use floe::pretrained::{Decoder, FeatureMap, Mixer, Mixing, Normaliser};
 use floe::reference::attention::{Sizes, attention};
-use floe::reference::layers::{cross_entropy, rms_norm, rope, swiglu};
+use floe::reference::layers::{Feature, cross_entropy, feature, rms_norm, rope, swiglu};
+use floe::reference::linear_attention;
 use floe::reference::matmul::{Form, matmul};
 use half::{bf16, f16};
 use serde_json::{Value, json};
@@ -64,8 +65,17 @@ impl Tiny {
             theta: 1e4,
             tied: qwen,
             biases: qwen,
+            mixing: Mixing::softmax(),
         };
         Tiny::of(architecture, decoder)
+    }
+
+    /// With linear attention: two layers, heads that share keys and values.
+    pub fn mixing(mixers: &[Mixer]) -> Self {
+        let mixing = Mixing { mixers: mixers.to_vec(), ..Mixing::softmax() };
+        let base = Tiny::new("llama").decoder;
+        let decoder = Decoder { layers: mixers.len(), head_dim: 16, heads: 2, kv_heads: 1, mixing, ..base };
+        Tiny::of("floe", decoder)
     }
 
     pub fn of(architecture: &'static str, decoder: Decoder) -> Self {
@@ -114,9 +124,12 @@ impl Tiny {
             let name = format!("model.layers.{layer}");
             let h = norm(&x, &format!("{name}.input_layernorm"));
             let of = |letter: &str, rows: usize| linear(&h, &format!("{name}.self_attn.{letter}_proj"), rows);
-            let q = rope(&of("q", queries), &positions, d.head_dim, d.theta);
-            let k = rope(&of("k", shared), &positions, d.head_dim, d.theta);
-            let o = attention(&q, &k, &of("v", shared), 0, &vec![0; t], sizes);
+            let (q, k, v) = (of("q", queries), of("k", shared), of("v", shared));
+            let turned = |x: &[f64]| rope(x, &positions, d.head_dim, d.theta);
+            let o = match d.mixing.mixer(layer) {
+                Mixer::Softmax => attention(&turned(&q), &turned(&k), &v, 0, &vec![0; t], sizes),
+                mixer => self.mixed(mixer, &name, &h, [&q, &k, &v]),
+            };
             add(&mut x, linear(&o, &format!("{name}.self_attn.o_proj"), d.width));
             let h = norm(&x, &format!("{name}.post_attention_layernorm"));
             let [gate, up] = ["gate", "up"].map(|part| linear(&h, &format!("{name}.mlp.{part}_proj"), d.mlp));
@@ -124,6 +137,65 @@ impl Tiny {
         }
         let head = if d.tied { "model.embed_tokens" } else { "lm_head" };
         linear(&norm(&x, "model.norm"), head, d.vocabulary)
+    }
+
+    /// Linear attention of a layer, by its definition.
+    fn mixed(&self, mixer: Mixer, name: &str, h: &[f64], [q, k, v]: [&[f64]; 3]) -> Vec<f64> {
+        let (d, t) = (&self.decoder, h.len() / self.decoder.width);
+        let of = |part: &str| {
+            let weight = self.wide(&format!("{name}.self_attn.{part}.weight"));
+            matmul(Form::Nt, h, &weight, [t, d.heads, d.width])
+        };
+        let vector = |part: &str| self.wide(&format!("{name}.self_attn.{part}"));
+        let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+        let decay: Option<Vec<f64>> = match mixer {
+            Mixer::Retention => {
+                let own = |h: usize| (1.0 - 2f64.powi(-5 - h as i32)).ln();
+                Some((0..t * d.heads).map(|i| own(i % d.heads)).collect())
+            }
+            Mixer::Gated => {
+                let bias = vector("g_proj.bias");
+                let x = of("g_proj");
+                Some(x.iter().enumerate().map(|(i, x)| sigmoid(x + bias[i % d.heads]).ln() / 16.0).collect())
+            }
+            Mixer::GatedDelta => {
+                let (a, dt, x) = (vector("A_log"), vector("dt_bias"), of("a_proj"));
+                let own = |(i, x): (usize, &f64)| {
+                    let h = i % d.heads;
+                    -a[h].exp() * (x + dt[h]).exp().ln_1p()
+                };
+                Some(x.iter().enumerate().map(own).collect())
+            }
+            _ => None,
+        };
+        let delta = matches!(mixer, Mixer::Delta | Mixer::GatedDelta);
+        let beta: Option<Vec<f64>> = delta.then(|| of("b_proj").iter().map(|x| sigmoid(*x)).collect());
+        let positions: Vec<usize> = (0..t).collect();
+        let map = |x: &[f64]| match (mixer, d.mixing.feature_map) {
+            (Mixer::Retention, _) => rope(x, &positions, d.head_dim, d.theta),
+            (Mixer::Delta | Mixer::GatedDelta, _) => feature(x, d.head_dim, Feature::Unit),
+            (Mixer::Linear, FeatureMap::Elu) => feature(x, d.head_dim, Feature::Elu),
+            (Mixer::Linear, FeatureMap::Relu) => feature(x, d.head_dim, Feature::Relu),
+            _ => x.to_vec(),
+        };
+        let sizes = linear_attention::Sizes {
+            heads: d.heads,
+            groups: d.kv_heads,
+            keys: d.head_dim,
+            values: d.head_dim,
+        };
+        let sequence = linear_attention::Sequence {
+            sizes,
+            q: &map(q),
+            k: &map(k),
+            v,
+            decay: decay.as_deref(),
+            beta: beta.as_deref(),
+            initial: None,
+            scale: 1.0 / (d.head_dim as f64).sqrt(),
+            mean: mixer == Mixer::Linear && d.mixing.normaliser == Normaliser::Mean,
+        };
+        linear_attention::recurrent(&sequence).out
     }
 
     /// Nats of each token but the first.
@@ -140,15 +212,26 @@ impl Tiny {
         let class = match self.architecture {
             "qwen2" => "Qwen2ForCausalLM",
             "mistral" => "MistralForCausalLM",
+            "floe" => "FloeForCausalLM",
             _ => "LlamaForCausalLM",
         };
-        json!({
+        let mut config = json!({
             "architectures": [class], "model_type": self.architecture, "hidden_size": d.width,
             "num_hidden_layers": d.layers, "num_attention_heads": d.heads, "num_key_value_heads": d.kv_heads,
             "head_dim": d.head_dim, "intermediate_size": d.mlp, "vocab_size": d.vocabulary,
             "max_position_embeddings": d.context, "rms_norm_eps": d.eps, "rope_theta": d.theta,
             "tie_word_embeddings": d.tied, "hidden_act": "silu", "eos_token_id": id_of("<|im_end|>"),
-        })
+        });
+        if self.architecture == "floe" {
+            let name = |all: &[(&str, FeatureMap)]| {
+                all.iter().find(|(_, own)| *own == d.mixing.feature_map).map(|(name, _)| name.to_string())
+            };
+            config["mixers"] = d.mixing.mixers.iter().map(|mixer| mixer.name()).collect();
+            config["feature_map"] = name(&FeatureMap::ALL).into();
+            config["normaliser"] =
+                if d.mixing.normaliser == Normaliser::Mean { "mean" } else { "none" }.into();
+        }
+        config
     }
 
     /// A directory with everything in it, tensors in so many files.

@@ -56,7 +56,7 @@ fn made(model: &Tiny, targets: &[&str], dropout: f64) -> Made {
     }
     let trained = Spans::all(trainable(&weights).len());
     let groups = [(trained, optimizer())];
-    let room = Capacity { rows: 32, counted: 20 };
+    let room = Capacity { counted: 20, ..Capacity::any(32) };
     let training = Training { groups: &groups, room, recompute: false, dropout };
     let learner = Learner::new(Rc::new(weights), &training, &engine, &tuning).unwrap();
     Made { engine, learner }

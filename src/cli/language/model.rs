@@ -48,7 +48,7 @@ pub fn run(args: Args) -> Result<()> {
         print(&format!("\n{}\n", coverage))?;
         let weights = Weights::new(model.decoder(), engine.adapter().storage_bytes, &tuning);
         let adamw = Optimizer { rule: Rule::AdamW, ..Optimizer::default() };
-        let room = Capacity { rows: tokens, counted: tokens };
+        let room = Capacity { sequences: 1, ..Capacity::any(tokens) };
         let training = Training { groups: &[(trained, adamw)], room, recompute: false, dropout: 0.0 };
         let plan = train::plan(&weights, &training, &tuning)?;
         let title = format!("to train it by AdamW, a pass of {} tokens", grouped(tokens as u64));

@@ -79,7 +79,7 @@ fn gradients(loaded: &Loaded, ids: &[u32], train: &[String]) -> Result<Vec<(Stri
         None => mask::resolve(train, &table).map_err(|e| Error::Usage(format!("--train: {e}")))?,
     };
     let groups = [(trained.clone(), Optimizer::default())];
-    let room = Capacity { rows: ids.len(), counted: ids.len() - 1 };
+    let room = Capacity { counted: ids.len() - 1, sequences: 1, ..Capacity::any(ids.len()) };
     let training = Training { groups: &groups, room, recompute: false, dropout: 0.0 };
     let mut learner = Learner::new(Rc::new(weights), &training, engine, tuning)?;
     let mut batch = Batch::default();

@@ -53,18 +53,18 @@ impl Chunks {
             longest: sequences.iter().copied().max().unwrap_or(0),
         };
         let chunks = Chunks::new(length, room);
-        Chunks { table: Buffer::holding("chunks", &chunks.lay(sequences)), ..chunks }
+        Chunks { table: Buffer::holding("chunks", &chunks.lay(sequences, 0)), ..chunks }
     }
 
-    /// Puts other sequences in.
+    /// Puts other sequences in, each behind so many tokens.
     ///
     /// # Errors
     /// A device failure.
     ///
     /// # Panics
     /// If there is no room for them.
-    pub fn put(&self, engine: &Engine, sequences: &[usize]) -> Result<()> {
-        engine.write(&self.table, &self.lay(sequences))
+    pub fn put(&self, engine: &Engine, sequences: &[usize], past: usize) -> Result<()> {
+        engine.write(&self.table, &self.lay(sequences, past))
     }
 
     /// Most chunks that there may be.
@@ -130,7 +130,7 @@ impl Chunks {
             + (SEQUENCE * self.room.sequences).next_multiple_of(ALIGN).max(entries)
     }
 
-    fn lay(&self, sequences: &[usize]) -> Vec<u32> {
+    fn lay(&self, sequences: &[usize], past: usize) -> Vec<u32> {
         let Room { rows, longest, .. } = self.room;
         let fits = sequences.len() <= self.room.sequences && sequences.iter().all(|n| *n <= longest);
         assert!(
@@ -149,7 +149,7 @@ impl Chunks {
             for chunk in 0..chunks {
                 let from = chunk * self.length;
                 let count = self.length.min(tokens - from);
-                let entry = [row + from, count, slot + chunk, from, place].map(|word| word as u32);
+                let entry = [row + from, count, slot + chunk, past + from, place].map(|word| word as u32);
                 let odd = chunk % 2;
                 put(at(self.all(), place, ENTRY), &entry);
                 put(at(self.every_other(odd), turn[odd], ENTRY), &entry);
@@ -171,7 +171,7 @@ mod tests {
     fn chunks_are_of_one_sequence_each_and_cover_every_token_once() {
         let chunks = Chunks::new(16, Room { rows: 100, sequences: 5, longest: 40 });
         let sequences = [16, 1, 40, 33];
-        let words = chunks.lay(&sequences);
+        let words = chunks.lay(&sequences, 0);
         let of = |view: View| -> Vec<[u32; 5]> {
             let from = view.offset() as usize / 4;
             let all = words[from..from + view.len()].chunks(ENTRY).map(|e| [e[0], e[1], e[2], e[3], e[4]]);

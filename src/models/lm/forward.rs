@@ -1,13 +1,16 @@
 //! The forward pass, recorded: every token of some rows through all layers, behind those of the cache.
 
 use super::adapter::{Chance, Low};
-use super::weights::{DOWN, GATE, K, Layer, Linear, O, Q, UP, V, Weights};
-use crate::gpu::{Buffer, Recording, View};
+use super::mixing::{Mix, Shared};
+use super::weights::{DOWN, GATE, Gating, K, Layer, Linear, O, Q, UP, V, Weights};
+use crate::error::Result;
+use crate::gpu::{Buffer, Engine, Recording, View};
 use crate::kernels::Tuning;
 use crate::kernels::layout::cursor::Cursor;
 use crate::kernels::layout::operand::{Operand, Rows};
 use crate::kernels::layout::starts::Starts;
 use crate::kernels::layout::weight::Weight;
+use crate::kernels::linear::chunks::{Chunks, Room};
 use crate::kernels::tensor::attention::{self, Attention};
 use crate::kernels::tensor::cross_entropy::{self, Losses};
 use crate::kernels::tensor::embed;
@@ -15,7 +18,7 @@ use crate::kernels::tensor::matmul::{self, Plus, Product};
 use crate::kernels::tensor::rms_norm::{self, Normed};
 use crate::kernels::tensor::rope::{self, Cache, Heads, Rope};
 use crate::kernels::tensor::swiglu;
-use crate::pretrained::Decoder;
+use crate::pretrained::{Decoder, Mixer};
 use std::collections::BTreeMap;
 
 /// What a pass leaves of a model's judgement.
@@ -49,6 +52,8 @@ pub(super) struct Block {
     pub out: Operand,
     /// `[rows, H]`, for a gradient.
     pub sums: Option<Buffer>,
+    /// Where attention is linear.
+    pub mix: Option<Mix>,
     pub gate: Operand,
     pub up: Operand,
     pub act: Operand,
@@ -80,6 +85,8 @@ pub struct Activations {
     pub(super) adapted: Adapted,
     /// What adapters don't read, while they are trained.
     pub(super) chance: Option<Chance>,
+    /// How sequences are cut for linear attention.
+    pub(super) chunks: Chunks,
 }
 
 /// What adapters give and, where numbers are left out, read: an array for each width.
@@ -98,48 +105,63 @@ impl Activations {
     /// Room for passes of so many rows, and for so many tokens in all: layers take turns with all but keys and values.
     pub fn new(weights: &Weights, rows: usize, tokens: usize, tuning: &Tuning) -> Self {
         let decoder = &weights.decoder;
-        let first = block(decoder, rows, tokens, tuning);
+        let first = block(decoder, rows, rows, tuning);
+        let chunks = Chunks::new(tuning.chunk, Room { rows, sequences: 1, longest: rows });
+        let mut shared = Shared::default();
         let low = weights.rank().map(|rank| Operand::new("activations", rows, rank, tuning));
         let layer = |(i, layer): (usize, &Layer)| {
-            let own = match i {
-                0 => first.clone(),
-                _ => Block { cache: Cache::new(tokens, heads(decoder), tuning), ..first.clone() },
+            let mix = shared.layer(decoder, decoder.mixing.mixer(i), &chunks, false, tuning);
+            // What came before stands in the state of linear attention.
+            let own = match mix {
+                Some(_) => Block { mix, ..first.clone() },
+                None => Block { cache: Cache::new(tokens, heads(decoder), tuning), ..first.clone() },
             };
             Block { low: layer.low(|_| low.clone().expect("a rank of an adapter")), ..own }
         };
         let blocks = weights.layers.iter().enumerate().map(layer).collect();
-        Activations::of(weights, blocks, (rows, tokens), Starts::One, tuning)
+        Activations { chunks, ..Activations::of(weights, blocks, (rows, tokens), Starts::One, tuning) }
     }
 
     /// Room for sequences of so many rows in all, packed, each layer's kept for a backward pass: all of it, or what enters
     /// it alone.
-    pub(super) fn kept(weights: &Weights, rows: usize, recompute: bool, tuning: &Tuning) -> Self {
-        let decoder = &weights.decoder;
+    pub(super) fn kept(weights: &Weights, room: Room, recompute: bool, tuning: &Tuning) -> Self {
+        let (decoder, rows) = (&weights.decoder, room.rows);
+        let chunks = Chunks::new(tuning.chunk, room);
+        let mut of_mixers = Shared::default();
         let scratch = block(decoder, rows, rows, tuning);
         let mut x = scratch.x.clone();
         let new = |cols: usize| Operand::new("activations", rows, cols, tuning);
-        let own = |layer: &Layer| {
+        let own = |layer: &Layer, mixer: Mixer, of_mixers: &mut Shared| {
             let own = block(decoder, rows, rows, tuning);
-            // What is turned, or kept among the values, is not read again.
-            let [q, k, v] = [&scratch.q, &scratch.k, &scratch.v].map(Operand::clone);
-            let sums = Some(Buffer::words("activations", rows * decoder.heads));
+            let mix = of_mixers.layer(decoder, mixer, &chunks, true, tuning);
+            // What is turned, or kept among the values, is not read again; what is mapped is.
+            let [q, k, v] = match mixer.turns() {
+                true => [&scratch.q, &scratch.k, &scratch.v].map(Operand::clone),
+                false => [&own.q, &own.k, &own.v].map(Operand::clone),
+            };
+            let sums = (!mixer.is_linear()).then(|| Buffer::words("activations", rows * decoder.heads));
             let low = layer.low(|low| new(low.a.rows));
-            Block { q, k, v, sums, h_mid: new(decoder.width), low, ..own }
+            Block { q, k, v, sums, mix, h_mid: new(decoder.width), low, ..own }
         };
         // Adapters may be in some layers alone: what they need stands with each.
-        let shared = recompute.then(|| own(&weights.layers[0]));
-        let layer = |layer: &Layer| {
+        let mut shared: BTreeMap<Mixer, Block> = BTreeMap::new();
+        let layer = |(i, layer): (usize, &Layer)| {
+            let mixer = decoder.mixing.mixer(i);
             let next = new(decoder.width);
             let before = std::mem::replace(&mut x, next.clone());
-            let all = match &shared {
-                Some(shared) => Block { low: layer.low(|low| new(low.a.rows)), ..shared.clone() },
-                None => own(layer),
+            let all = match recompute {
+                true => {
+                    let make = || own(layer, mixer, &mut of_mixers);
+                    let shared = shared.entry(mixer).or_insert_with(make);
+                    Block { low: layer.low(|low| new(low.a.rows)), ..shared.clone() }
+                }
+                false => own(layer, mixer, &mut of_mixers),
             };
             Block { x: before, next, ..all }
         };
-        let blocks = weights.layers.iter().map(layer).collect();
+        let blocks = weights.layers.iter().enumerate().map(layer).collect();
         let starts = Starts::Packed(Buffer::words("starts", rows));
-        Activations { recompute, ..Activations::of(weights, blocks, (rows, rows), starts, tuning) }
+        Activations { recompute, chunks, ..Activations::of(weights, blocks, (rows, rows), starts, tuning) }
     }
 
     fn of(
@@ -161,6 +183,7 @@ impl Activations {
             recompute: false,
             adapted,
             chance: None,
+            chunks: Chunks::new(tuning.chunk, Room { rows: 1, sequences: 1, longest: 1 }),
             ids: Buffer::words("ids", rows),
             cursor: Cursor::default(),
             starts,
@@ -199,6 +222,22 @@ impl Activations {
         to
     }
 
+    /// Puts where a pass of so many rows of one text begins: chunks of linear attention, and states of nothing before the first
+    /// token.
+    pub(super) fn place(&self, engine: &Engine, rows: usize, past: usize) -> Result<()> {
+        let mixes = || self.blocks.iter().filter_map(|block| block.mix.as_ref());
+        if mixes().next().is_none() {
+            return Ok(());
+        }
+        self.chunks.put(engine, &[rows], past)?;
+        if past == 0 {
+            let mut nothing = Recording::default();
+            mixes().filter_map(|mix| mix.state.as_ref()).for_each(|state| nothing.clear(state.view.clone()));
+            engine.submit(&nothing, 1)?;
+        }
+        Ok(())
+    }
+
     /// What leaves the last layer.
     pub(super) fn end(&self) -> &Operand {
         &self.blocks.last().expect("a model has layers").next
@@ -206,7 +245,8 @@ impl Activations {
 
     /// A layer's arrays, but for what leaves it, computed a second time.
     pub(super) fn again(&self, weights: &Weights, at: usize, tuning: &Tuning) -> Recording {
-        let pass = Pass { all: self, eps: weights.decoder.eps, rows: self.rows, tuning };
+        let pass =
+            Pass { all: self, decoder: &weights.decoder, eps: weights.decoder.eps, rows: self.rows, tuning };
         let mut recording = Recording::default();
         pass.layer(&weights.layers[at], at, false, &mut recording);
         recording
@@ -214,7 +254,7 @@ impl Activations {
 
     /// A pass of so many rows.
     pub fn record(&self, weights: &Weights, rows: usize, head: &Head, tuning: &Tuning) -> Recording {
-        let pass = Pass { all: self, eps: weights.decoder.eps, rows, tuning };
+        let pass = Pass { all: self, decoder: &weights.decoder, eps: weights.decoder.eps, rows, tuning };
         let x = self.blocks.first().expect("a model has layers").x.first(rows);
         let mut recording = embed::record(&weights.embedding, &self.ids, &x, &self.cursor, tuning);
         for at in 0..weights.layers.len() {
@@ -244,6 +284,7 @@ fn block(decoder: &Decoder, rows: usize, tokens: usize, tuning: &Tuning) -> Bloc
         cache: Cache::new(tokens, heads, tuning),
         out: new(queries),
         sums: None,
+        mix: None,
         gate: new(decoder.mlp),
         up: new(decoder.mlp),
         act: new(decoder.mlp),
@@ -254,6 +295,7 @@ fn block(decoder: &Decoder, rows: usize, tokens: usize, tuning: &Tuning) -> Bloc
 /// A recording on its way.
 struct Pass<'a> {
     all: &'a Activations,
+    decoder: &'a Decoder,
     eps: f32,
     rows: usize,
     tuning: &'a Tuning,
@@ -355,11 +397,25 @@ impl Pass<'_> {
         }
         let (queries, out) = (self.rows(&block.queries), self.rows(&block.out));
         let (turns, starts, cursor, cache) = (&all.turns, &all.starts, &all.cursor, &block.cache);
-        let turned = Rope { q: &q, k: &k, v: &v, turns, queries: &queries, cache, starts, cursor };
-        recording.extend(rope::record(&turned, all.heads, tuning));
-        let sums = block.sums.as_ref();
-        let seen = Attention { queries: &queries, cache, out: &out, sums, starts, cursor, rows: self.rows };
-        recording.extend(attention::record(&seen, all.heads, tuning));
+        if block.mix.as_ref().is_none_or(|mix| mix.mixer.turns()) {
+            let behind = block.mix.is_none();
+            let turned =
+                Rope { q: &q, k: &k, v: &v, turns, queries: &queries, cache, starts, cursor, behind };
+            recording.extend(rope::record(&turned, all.heads, tuning));
+        }
+        match &block.mix {
+            Some(mix) => {
+                self.gates(&layer.gating, mix, &h, recording);
+                let of = (layer, self.decoder);
+                recording.extend(mix.record(block, of, self.rows, cursor, tuning));
+            }
+            None => {
+                let sums = block.sums.as_ref();
+                let seen =
+                    Attention { queries: &queries, cache, out: &out, sums, starts, cursor, rows: self.rows };
+                recording.extend(attention::record(&seen, all.heads, tuning));
+            }
+        }
         self.mapped(&linears[O], (at, O), &out, Some(&x), &mid, recording);
 
         let h = self.norm(&mid, &layer.post_norm, &block.h_mid, recording);
@@ -369,6 +425,16 @@ impl Pass<'_> {
         recording.extend(swiglu::record(&gate, &up, &act, cursor, tuning));
         if whole {
             self.mapped(&linears[DOWN], (at, DOWN), &act, Some(&mid), &next, recording);
+        }
+    }
+
+    /// What decays and shares come from.
+    fn gates(&self, gating: &Gating, mix: &Mix, h: &Operand, recording: &mut Recording) {
+        if let (Some((_, weight, bias)), Some(to)) = (&gating.decay, &mix.decay) {
+            self.linear(h, weight, bias.as_ref(), None, &self.rows(to), recording);
+        }
+        if let (Some(weight), Some(to)) = (&gating.share, &mix.share) {
+            self.linear(h, weight, None, None, &self.rows(to), recording);
         }
     }
 

@@ -6,6 +6,7 @@
 mod backward;
 mod flops;
 mod grads;
+mod mixed;
 mod picked;
 mod update;
 
@@ -16,6 +17,7 @@ use crate::gpu::{Engine, Prepared, Recording, View};
 use crate::kernels::Tuning;
 use crate::kernels::backward::embed_grad::Taken;
 use crate::kernels::layout::starts::Starts;
+use crate::kernels::linear::chunks::Room;
 use crate::optim::Optimizer;
 use crate::params::{ParamTable, Spans};
 use backward::Backward;
@@ -72,6 +74,18 @@ impl Batch {
         }
     }
 
+    /// Tokens of each sequence.
+    fn lengths(&self) -> Vec<usize> {
+        let mut all: Vec<usize> = Vec::new();
+        for (row, start) in self.starts.iter().enumerate() {
+            match all.last_mut() {
+                Some(tokens) if *start as usize != row => *tokens += 1,
+                _ => all.push(1),
+            }
+        }
+        all
+    }
+
     /// Makes the loss the mean over the rows that count.
     pub fn mean(&mut self) {
         let weight = 1.0 / self.counted.len().max(1) as f32;
@@ -86,6 +100,21 @@ pub struct Capacity {
     pub rows: usize,
     /// Most of them that count.
     pub counted: usize,
+    /// Most sequences.
+    pub sequences: usize,
+    /// Most tokens of a sequence.
+    pub longest: usize,
+}
+
+impl Capacity {
+    /// Of rows of which each may count and begin or end a sequence.
+    pub fn any(rows: usize) -> Self {
+        Capacity { rows, counted: rows, sequences: rows, longest: rows }
+    }
+
+    fn chunks(&self) -> Room {
+        Room { rows: self.rows, sequences: self.sequences, longest: self.longest }
+    }
 }
 
 /// What is trained, and how.
@@ -118,7 +147,7 @@ impl Parts {
             return Err(Error::Usage(format!("variant `{}` {what}", tuning.name)));
         }
         let trained = training.groups.iter().fold(Spans::default(), |all, (own, _)| all.union(own));
-        let mut activations = Activations::kept(weights, training.room.rows, training.recompute, tuning);
+        let mut activations = Activations::kept(weights, training.room.chunks(), training.recompute, tuning);
         if training.dropout > 0.0 {
             activations.drop_out(weights, training.dropout, tuning);
         }
@@ -260,6 +289,9 @@ impl Learner {
         engine.write(&activations.cursor.0, &[rows as u32, 0, 0, 0])?;
         if let Starts::Packed(starts) = &activations.starts {
             engine.write(starts, &batch.starts)?;
+        }
+        if self.weights.decoder.mixing.any_linear() {
+            activations.chunks.put(engine, &batch.lengths(), 0)?;
         }
         let [count, tokens, order] = Taken::of(&batch.ids);
         engine.write(&taken.count, &count)?;

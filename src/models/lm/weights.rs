@@ -1,12 +1,13 @@
 //! A decoder's weights on the device, streamed there from where they are published.
 
 use super::adapter::Low;
+use super::mixing;
 use crate::error::Result;
 use crate::gpu::{Buffer, DType, Engine, Recording, View};
 use crate::kernels::Tuning;
 use crate::kernels::layout::operand::{Operand, PITCH, Rows, lay, texels};
 use crate::kernels::layout::weight::{Piece, Weight, halves};
-use crate::pretrained::{Decoder, Pretrained};
+use crate::pretrained::{Decoder, Mixer, Pretrained};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -27,6 +28,60 @@ pub(super) struct Layer {
     pub post_norm: View,
     /// In the order of [`PROJECTIONS`].
     pub linears: [Linear; 7],
+    /// Of a mixer with gates.
+    pub gating: Gating,
+}
+
+/// What decays and shares of a layer with linear attention come from.
+#[derive(Default)]
+pub(super) struct Gating {
+    /// `g_proj` or `a_proj`, `[H, C]`, and its bias.
+    pub decay: Option<(&'static str, Weight, Option<View>)>,
+    /// `b_proj`, `[H, C]`.
+    pub share: Option<Weight>,
+    /// `A_log`, `[H]`.
+    pub a_log: Option<View>,
+    /// `dt_bias`, `[H]`.
+    pub dt_bias: Option<View>,
+    /// Logarithms of decays that nobody trains, `[H]`.
+    pub fixed: Option<View>,
+}
+
+impl Gating {
+    fn new(decoder: &Decoder, mixer: Mixer, most_bytes: u64, vectors: &mut Vectors, tuning: &Tuning) -> Self {
+        let heads = decoder.heads;
+        let weight = || Weight::new("weights", heads, decoder.width, most_bytes, tuning);
+        let share = mixer.replaces().then(weight);
+        match mixer {
+            Mixer::Softmax | Mixer::Linear => Gating::default(),
+            Mixer::Retention => Gating { fixed: Some(mixing::fixed(heads)), ..Gating::default() },
+            Mixer::Delta => Gating { share, ..Gating::default() },
+            Mixer::Gated => {
+                Gating { decay: Some(("g_proj", weight(), Some(vectors.take(heads)))), ..Gating::default() }
+            }
+            Mixer::GatedDelta => Gating {
+                decay: Some(("a_proj", weight(), None)),
+                share,
+                a_log: Some(vectors.take(heads)),
+                dt_bias: Some(vectors.take(heads)),
+                fixed: None,
+            },
+        }
+    }
+
+    /// Where its tensors go, by their names in a layer.
+    fn targets(&self) -> Vec<(String, Target<'_>)> {
+        let mut all = Vec::new();
+        if let Some((name, weight, bias)) = &self.decay {
+            all.push((format!("self_attn.{name}.weight"), Target::Matrix(weight)));
+            all.extend(bias.iter().map(|bias| (format!("self_attn.{name}.bias"), Target::Vector(bias))));
+        }
+        all.extend(self.share.iter().map(|w| ("self_attn.b_proj.weight".to_string(), Target::Matrix(w))));
+        for (name, view) in [("A_log", &self.a_log), ("dt_bias", &self.dt_bias)] {
+            all.extend(view.iter().map(|view| (format!("self_attn.{name}"), Target::Vector(view))));
+        }
+        all
+    }
 }
 
 impl Layer {
@@ -92,7 +147,7 @@ impl Weights {
         let weight = |rows, cols| Weight::new("weights", rows, cols, most_bytes, tuning);
         let (width, mlp) = (decoder.width, decoder.mlp);
         let (queries, shared) = (decoder.heads * decoder.head_dim, decoder.kv_heads * decoder.head_dim);
-        let layer = |vectors: &mut Vectors| {
+        let layer = |vectors: &mut Vectors, mixer: Mixer| {
             let mut linear = |at: usize| {
                 let [rows, cols] = [
                     [queries, width],
@@ -107,9 +162,10 @@ impl Weights {
                 Linear { weight: weight(rows, cols), bias, low: None }
             };
             let linears = std::array::from_fn(&mut linear);
-            Layer { input_norm: vectors.take(width), post_norm: vectors.take(width), linears }
+            let gating = Gating::new(decoder, mixer, most_bytes, vectors, tuning);
+            Layer { input_norm: vectors.take(width), post_norm: vectors.take(width), linears, gating }
         };
-        let layers = (0..decoder.layers).map(|_| layer(&mut vectors)).collect();
+        let layers = (0..decoder.layers).map(|i| layer(&mut vectors, decoder.mixing.mixer(i))).collect();
         Weights {
             decoder: decoder.clone(),
             embedding: weight(decoder.vocabulary, width),
@@ -216,6 +272,7 @@ impl Weights {
                     put(&format!("{name}.lora_B.weight"), Target::Matrix(&low.b));
                 }
             }
+            layer.gating.targets().into_iter().for_each(|(name, target)| put(&name, target));
         }
         all.push(("model.norm.weight".into(), Target::Vector(&self.norm)));
         all.extend(self.head.iter().map(|head| ("lm_head.weight".to_string(), Target::Matrix(head))));

@@ -2,8 +2,10 @@
 
 use super::super::adapter::Low;
 use super::super::forward::{Activations, Block};
+use super::super::mixing::Mix;
 use super::super::weights::{DOWN, GATE, K, Layer, Linear, O, PROJECTIONS, Q, UP, V, Weights};
 use super::grads::{Grads, Rectangle};
+use super::mixed::{self, MixScratch, To};
 use super::picked::Picked;
 use crate::gpu::{Buffer, Recording, View};
 use crate::kernels::Tuning;
@@ -14,7 +16,9 @@ use crate::kernels::backward::rms_norm_grad::{self, NormGrad};
 use crate::kernels::backward::rope_grad::{self, RopeGrad};
 use crate::kernels::backward::swiglu_grad;
 use crate::kernels::layout::operand::{Operand, other};
+use crate::kernels::layout::weight::Weight;
 use crate::kernels::tensor::matmul::{self, Form, Plus, Product};
+use crate::pretrained::Mixer;
 use std::collections::BTreeMap;
 
 /// What it reads and where gradients go.
@@ -49,6 +53,8 @@ struct Scratch {
     low: [Option<[Operand; 2]>; 7],
     /// Of what they read, where numbers are left out of it.
     read: BTreeMap<usize, Operand>,
+    /// Of each kind of linear attention.
+    mixes: BTreeMap<Mixer, MixScratch>,
 }
 
 impl Scratch {
@@ -79,6 +85,13 @@ impl Scratch {
             read: match activations.chance {
                 Some(_) => activations.adapted.read.keys().map(|cols| (*cols, new(*cols))).collect(),
                 None => BTreeMap::new(),
+            },
+            mixes: {
+                let mut all = BTreeMap::new();
+                for mix in activations.blocks.iter().filter_map(|block| block.mix.as_ref()) {
+                    all.entry(mix.mixer).or_insert_with(|| MixScratch::new(mix, decoder, tuning));
+                }
+                all
             },
         }
     }
@@ -156,11 +169,100 @@ impl LayerGrad<'_> {
         let Some(dmid) = self.mlp(layer, block, dnext, attends, recording) else { return };
         let scratch = &self.all.scratch;
         self.weight(layer, O, dmid, &block.out, recording);
-        if !self.below && !self.trained(&PROJECTIONS[..O]) && !self.trained(&["input_layernorm"]) {
+        // What stands under `self_attn` beside the output's projection is before attention.
+        let before = ["q_proj", "k_proj", "v_proj", "g_proj", "a_proj", "b_proj", "A_log", "dt_bias"];
+        let before = before.iter().any(|own| self.trained(&[&format!("self_attn.{own}")]));
+        if !self.below && !before && !self.trained(&["input_layernorm"]) {
             return;
         }
         let dout = self.input(layer, &[(dmid, O)], &scratch.dout, recording);
         let activations = self.all.activations;
+        let (heads, tuning, cursor) = (activations.heads, self.all.tuning, &activations.cursor);
+        match &block.mix {
+            Some(mix) => {
+                let to = To {
+                    queries: &scratch.dqueries,
+                    keys: &scratch.dkeys,
+                    values: &scratch.dvalues,
+                    dq: &scratch.dq,
+                    dk: &scratch.dk,
+                };
+                let (decoder, own) = (&self.all.weights.decoder, &scratch.mixes[&mix.mixer]);
+                let of = (mix, block, layer);
+                recording.extend(mixed::record(of, decoder, dout, &to, own, cursor, tuning));
+                self.gates(layer, mix, own, block, recording);
+            }
+            None => self.attention(block, dout, recording),
+        }
+        if block.mix.as_ref().is_none_or(|mix| mix.mixer.turns()) {
+            let back = RopeGrad {
+                dqueries: &scratch.dqueries,
+                dkeys: &scratch.dkeys,
+                turns: &activations.turns,
+                dq: &scratch.dq,
+                dk: &scratch.dk,
+                starts: &activations.starts,
+                cursor,
+            };
+            recording.extend(rope_grad::record(&back, heads, tuning));
+        }
+        let all = [(&scratch.dq, Q), (&scratch.dk, K), (&scratch.dvalues, V)];
+        for (dy, which) in all {
+            self.weight(layer, which, dy, &block.h, recording);
+            self.bias(&format!("{}.bias", PROJECTIONS[which]), dy, recording);
+        }
+        if self.below || self.trained(&["input_layernorm"]) {
+            let mut dh = self.input(layer, &all, &scratch.dh, recording);
+            for (dy, weight) in self.gating(layer, block) {
+                for piece in &weight.pieces {
+                    dh = self.back(dy, &piece.operand, None, (Some(dh), &scratch.dh), recording);
+                }
+            }
+            self.norm("input_layernorm.weight", (&block.x, &layer.input_norm), dh, (dmid, dx), recording);
+        }
+    }
+
+    /// Gradients of what decays and shares come from, with the weights that made it.
+    fn gating<'b>(&'b self, layer: &'b Layer, block: &Block) -> Vec<(&'b Operand, &'b Weight)> {
+        let Some(mix) = &block.mix else { return Vec::new() };
+        let own = &self.all.scratch.mixes[&mix.mixer];
+        let decay = layer.gating.decay.as_ref().zip(own.decay.as_ref());
+        let share = layer.gating.share.as_ref().zip(own.share.as_ref());
+        decay
+            .map(|((_, weight, _), dy)| (dy, weight))
+            .into_iter()
+            .chain(share.map(|(w, dy)| (dy, w)))
+            .collect()
+    }
+
+    /// Gradients of what is trained of a mixer's gates.
+    fn gates(&self, layer: &Layer, mix: &Mix, own: &MixScratch, block: &Block, recording: &mut Recording) {
+        if let (Some((name, _, _)), Some(dy)) = (&layer.gating.decay, &own.decay) {
+            self.matrix(&format!("self_attn.{name}.weight"), dy, &block.h, recording);
+            self.bias(&format!("self_attn.{name}.bias"), dy, recording);
+            if mix.mixer == Mixer::GatedDelta {
+                self.bias("self_attn.dt_bias", dy, recording);
+            }
+        }
+        if let Some(dy) = &own.a_log {
+            self.bias("self_attn.A_log", dy, recording);
+        }
+        if let Some(dy) = &own.share {
+            self.matrix("self_attn.b_proj.weight", dy, &block.h, recording);
+        }
+    }
+
+    /// The gradient of a vector that every row was given, if it is trained.
+    fn bias(&self, tensor: &str, dy: &Operand, recording: &mut Recording) {
+        let cursor = &self.all.activations.cursor;
+        if let Some(sums) = self.all.grads.vector(&self.name(tensor)) {
+            recording.extend(col_sums::record(&Terms::Bias(dy), sums, self.add, cursor, self.all.tuning));
+        }
+    }
+
+    /// Through softmax attention.
+    fn attention(&self, block: &Block, dout: &Operand, recording: &mut Recording) {
+        let (activations, scratch) = (self.all.activations, &self.all.scratch);
         let (heads, tuning, cursor) = (activations.heads, self.all.tuning, &activations.cursor);
         let grad = AttentionGrad {
             queries: &block.queries,
@@ -177,28 +279,6 @@ impl LayerGrad<'_> {
             cursor,
         };
         recording.extend(attention_grad::record(&grad, heads, tuning));
-        let back = RopeGrad {
-            dqueries: &scratch.dqueries,
-            dkeys: &scratch.dkeys,
-            turns: &activations.turns,
-            dq: &scratch.dq,
-            dk: &scratch.dk,
-            starts: &activations.starts,
-            cursor,
-        };
-        recording.extend(rope_grad::record(&back, heads, tuning));
-        let all = [(&scratch.dq, Q), (&scratch.dk, K), (&scratch.dvalues, V)];
-        for (dy, which) in all {
-            self.weight(layer, which, dy, &block.h, recording);
-            let bias = self.name(&format!("{}.bias", PROJECTIONS[which]));
-            if let Some(sums) = self.all.grads.vector(&bias) {
-                recording.extend(col_sums::record(&Terms::Bias(dy), sums, self.add, cursor, tuning));
-            }
-        }
-        if self.below || self.trained(&["input_layernorm"]) {
-            let dh = self.input(layer, &all, &scratch.dh, recording);
-            self.norm("input_layernorm.weight", (&block.x, &layer.input_norm), dh, (dmid, dx), recording);
-        }
     }
 
     /// Through the MLP: the gradient behind attention, if anything asks for it.
