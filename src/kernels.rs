@@ -6,6 +6,7 @@ mod given;
 mod lanes;
 pub mod layout;
 pub mod linear;
+pub mod mixing;
 pub mod prompt;
 pub mod shared;
 pub mod tensor;

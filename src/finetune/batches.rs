@@ -1,6 +1,6 @@
 //! Sequences as the batches of a step.
 
-use crate::models::lm::train::{Batch, Capacity};
+use crate::models::learn::{Batch, Capacity};
 use crate::text::{Rows, Sequence};
 
 /// Which sequences a step takes.

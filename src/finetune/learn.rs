@@ -6,7 +6,7 @@ use super::{Experiment, Method, validate};
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::job::Machine;
-use crate::models::lm::train::Learner;
+use crate::models::learn::Learner;
 use crate::params::Spans;
 use crate::store::methods::Loss;
 use crate::store::metrics::{Line, Parts};

@@ -4,7 +4,7 @@ use super::{Experiment, Method, Trains};
 use crate::error::{Error, Result};
 use crate::gpu::Engine;
 use crate::kernels::Tuning;
-use crate::models::lm::train::{Training, plan};
+use crate::models::learn::{Training, plan};
 use crate::models::lm::{MemoryPlan, Weights};
 use crate::units::megabytes;
 

@@ -5,7 +5,7 @@ use super::slopes::{self, Directions};
 use super::{Experiment, Method};
 use crate::error::{Error, Result};
 use crate::gpu::Engine;
-use crate::models::lm::train::{Batch, Capacity, Learner};
+use crate::models::learn::{Batch, Capacity, Learner};
 use crate::params::Spans;
 use crate::store::methods::Slope;
 use crate::text::Sequence;

@@ -7,7 +7,7 @@ use super::{Experiment, Method, Trains, moved, plan, prove, roof, sample, valida
 use crate::config::Keep;
 use crate::error::Result;
 use crate::job::Machine;
-use crate::models::lm::train::{Learner, Training, trainable};
+use crate::models::learn::{Learner, Training, trainable};
 use crate::models::lm::{MemoryPlan, Weights};
 use crate::params::Coverage;
 use crate::store::methods::{Judged, MethodFacts, Methods, Sample};

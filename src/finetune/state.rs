@@ -5,7 +5,7 @@ use super::Method;
 use crate::error::{Error, Mend, Result, shown};
 use crate::fingerprint::{Identity, Noted};
 use crate::gpu::Engine;
-use crate::models::lm::train::Learner;
+use crate::models::learn::Learner;
 use crate::params::Spans;
 use crate::store::checkpoint::{Dtype, MOMENTS, Outline, Reader, stream};
 use std::collections::BTreeMap;

@@ -5,7 +5,7 @@ use super::batches::in_order;
 use crate::error::Result;
 use crate::gpu::Engine;
 use crate::interrupt;
-use crate::models::lm::train::{Capacity, Learner};
+use crate::models::learn::{Capacity, Learner};
 use crate::store::methods::Loss;
 
 /// Nats a token, and their standard error over sequences; none where nothing was kept back.

@@ -9,7 +9,6 @@ pub mod chunk_inverse;
 pub mod chunk_product;
 pub mod chunks;
 pub mod feature_map;
-pub mod mixing;
 pub mod recurrent;
 pub mod state_scan;
 
@@ -45,12 +44,12 @@ pub struct Frame {
 
 impl Frame {
     /// Matrices and rows that gates take: one a chunk and head.
-    fn gate_rows(&self) -> usize {
+    pub(super) fn gate_rows(&self) -> usize {
         self.chunks.count() * self.sizes.heads
     }
 
     /// Textures or buffers that states of following chunks take turns in: one that a step reads is not the one it writes.
-    fn turns(&self) -> usize {
+    pub(super) fn turns(&self) -> usize {
         if self.rule.delta { 2 } else { 1 }
     }
 }

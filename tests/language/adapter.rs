@@ -3,9 +3,9 @@
 use super::tiny::Tiny;
 use floe::gpu::{self, Engine};
 use floe::kernels::Tuning;
+use floe::models::learn::{Batch, Capacity, Learner, Training, trainable};
 use floe::models::lm::adapter::{Adapter, module, reached};
 use floe::models::lm::table::table;
-use floe::models::lm::train::{Batch, Capacity, Learner, Training, trainable};
 use floe::models::lm::{Room, Runner, Weights};
 use floe::optim::{Optimizer, Rule};
 use floe::params::Spans;

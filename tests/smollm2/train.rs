@@ -3,9 +3,9 @@
 use super::model::path;
 use floe::gpu::{self, Engine};
 use floe::kernels::Tuning;
+use floe::models::learn::{Batch, Capacity, Learner, Training};
 use floe::models::lm::Weights;
 use floe::models::lm::table::table;
-use floe::models::lm::train::{Batch, Capacity, Learner, Training};
 use floe::optim::{Optimizer, Rule};
 use floe::params::{Spans, mask};
 use floe::pretrained::Pretrained;

@@ -1,3 +1,4 @@
+// An invocation has a row and head: y of x.
 @compute @workgroup_size(WG)
 fn feature_map(@builtin(global_invocation_id) at: vec3u) {
   if (at.x >= HEADS || at.y >= cursor.x) { return; }

@@ -1,3 +1,4 @@
+// Without the delta rule: what b has, from queries and keys.
 @compute @workgroup_size(WG)
 fn chunk_grad(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {
   let token = group.x * WG + lane;

@@ -7,7 +7,8 @@ fn chunk_inverse(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_
   if (!begin(group.z)) { return; }
   let column = group.x * WG + lane;
   for (var i = 0u; i < LENGTH; i++) { t[i * WG + lane] = select(0.0, 1.0, i == column); }
-  for (var i = 1u; i < LENGTH; i++) {
+  for (var n = 0u; n < LENGTH - 1u; n++) {
+    let i = n + 1u;
     var sum = vec4f();
     // What A has on and above the diagonal is zero.
     for (var quad = 0u; quad < (i + 3u) / 4u; quad++) {

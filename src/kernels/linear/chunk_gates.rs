@@ -66,7 +66,8 @@ pub struct RawGrads<'a> {
 }
 
 impl Raw<'_> {
-    pub(super) fn bind(&self, mut bound: Bound) -> Bound {
+    /// Declares what they are read by; `back` where slopes alone are asked for.
+    pub(super) fn bind(&self, mut bound: Bound, back: bool) -> Bound {
         let of = |raw: &Operand| raw.rows();
         let heads = |view: &View| view.len();
         let (decay, slope);
@@ -104,6 +105,7 @@ fn x_of(row: u32, head_: u32) -> f32 { return get_raw(row, head_ / 4u)[head_ % 4
         let (beta, beta_slope);
         match self.beta {
             Beta::None => (beta, beta_slope) = ("1.0", "0.0"),
+            Beta::Given(_) if back => (beta, beta_slope) = ("1.0", "1.0"),
             Beta::Given(raw) => {
                 bound = bound.read(raw, 6, "share", of(raw));
                 (beta, beta_slope) = ("get_share(row, head_ / 4u)[head_ % 4u]", "1.0");
@@ -160,7 +162,7 @@ fn launch(
 pub fn record(raw: &Raw, gates: &Gates, frame: &Frame, tuning: &Tuning) -> Recording {
     let heads = frame.sizes.heads;
     let bound = raw
-        .bind(units(Bound::default(), &frame.chunks.all(), heads))
+        .bind(units(Bound::default(), &frame.chunks.all(), heads), false)
         .write(&gates.gates, 1, "gates", gates.gates.rows())
         .write(&gates.decays, 2, "decays", gates.decays.rows());
     launch(frame, bound, ("chunk_gates", FORWARD), heads, 3, tuning)
@@ -176,7 +178,10 @@ pub fn record_grad(
     tuning: &Tuning,
 ) -> Recording {
     let heads = frame.sizes.heads;
-    let mut bound = raw.bind(units(Bound::default(), &frame.chunks.all(), heads));
+    // What nobody asks for is not reckoned.
+    let asked = grads.decay.is_some() || grads.a_log.is_some();
+    let raw = Raw { decay: if asked { raw.decay } else { Decay::None }, ..*raw };
+    let mut bound = raw.bind(units(Bound::default(), &frame.chunks.all(), heads), true);
     bound = bound.read(&marks.0, 7, "marks", marks.0.rows());
     let mut kept = "0.0";
     if let Some(dots) = dots {

@@ -36,7 +36,7 @@ pub fn record(taken: &Recurrent, sizes: Sizes, rule: &Rule, tuning: &Tuning) -> 
     let rows = out.rows();
     let mut bound = Bound::default().with(Cursor::binding(0), cursor.view());
     bound.text += "@group(0) @binding(0) var<uniform> cursor: vec4u;   // rows, tokens before them\n";
-    bound = raw.bind(bound).read(q, 7, "q", rows).read(k, 8, "k", rows).read(v, 9, "v", rows);
+    bound = raw.bind(bound, false).read(q, 7, "q", rows).read(k, 8, "k", rows).read(v, 9, "v", rows);
     bound = bound
         .write(out, 10, "out", rows)
         .with(write(11, "state").words(state.words(sizes.keys)), state.view.clone());

@@ -1,7 +1,7 @@
 //! A layer's linear attention: what it holds beside the arrays that every layer has, and the launches between projections
 //! and output.
 
-use super::forward::Block;
+use super::activations::Block;
 use super::weights::{Gating, Layer};
 use crate::gpu::{DType, Recording, View};
 use crate::kernels::Tuning;
@@ -10,15 +10,15 @@ use crate::kernels::layout::operand::{Operand, Rows};
 use crate::kernels::linear::chunk_gates::{self, Beta, Decay, Raw};
 use crate::kernels::linear::chunks::Chunks;
 use crate::kernels::linear::feature_map::{self, Feature};
-use crate::kernels::linear::mixing::{self, Kept, Passing, Taken};
 use crate::kernels::linear::recurrent::{self, Recurrent};
 use crate::kernels::linear::{Frame, Rule, Sizes};
+use crate::kernels::mixing::{self, Kept, Passing, Taken};
 use crate::pretrained::{Decoder, FeatureMap, Mixer, Normaliser};
 use std::collections::BTreeMap;
 
 /// Arrays that a layer with linear attention has of its own.
 #[derive(Clone)]
-pub(super) struct Mix {
+pub(in crate::models) struct Mix {
     pub mixer: Mixer,
     pub frame: Frame,
     /// `[rows, H]`: what decays and shares come from.
@@ -31,7 +31,7 @@ pub(super) struct Mix {
 }
 
 /// The recurrence of a mixer.
-pub(super) fn rule(decoder: &Decoder, mixer: Mixer) -> Rule {
+pub(in crate::models) fn rule(decoder: &Decoder, mixer: Mixer) -> Rule {
     Rule {
         decay: mixer.decays(),
         delta: mixer.replaces(),
@@ -41,7 +41,7 @@ pub(super) fn rule(decoder: &Decoder, mixer: Mixer) -> Rule {
 }
 
 /// What queries and keys become before they meet.
-pub(super) fn feature(decoder: &Decoder, mixer: Mixer) -> Option<Feature> {
+pub(in crate::models) fn feature(decoder: &Decoder, mixer: Mixer) -> Option<Feature> {
     match (mixer, decoder.mixing.feature_map) {
         (mixer, _) if mixer.replaces() => Some(Feature::Unit),
         (Mixer::Linear, FeatureMap::Elu) => Some(Feature::Elu),
@@ -57,7 +57,7 @@ fn sizes(decoder: &Decoder) -> Sizes {
 
 /// What each kind of mixer needs once, in whichever layers it is.
 #[derive(Default)]
-pub(super) struct Shared(BTreeMap<Mixer, Mix>);
+pub(in crate::models) struct Shared(BTreeMap<Mixer, Mix>);
 
 impl Shared {
     /// Room for a layer of this mixer: `kept` for a backward pass, arrays of its own; or, beside a state that stays, arrays
@@ -167,7 +167,7 @@ impl Mix {
 }
 
 /// Logarithms of retention's decays: γ_h = 1 − 2^(−5−h).
-pub(super) fn fixed(heads: usize) -> View {
+pub(in crate::models) fn fixed(heads: usize) -> View {
     let decay = |h: usize| (-(2f64.powi(-5 - h as i32))).ln_1p() as f32;
     let all: Vec<f32> = (0..heads.next_multiple_of(4)).map(decay).collect();
     crate::gpu::Buffer::holding("decays", &all).view(DType::F32)

@@ -1,6 +1,7 @@
 //! A model that is fed tokens: keys and values of those before stay on the device.
 
-use super::forward::{Activations, Head};
+use super::activations::Activations;
+use super::forward::Head;
 use super::weights::Weights;
 use crate::error::Result;
 use crate::gpu::{Engine, Prepared, View};

@@ -15,15 +15,15 @@ use std::ops::Range;
 pub struct Weights {
     /// Sizes.
     pub decoder: Decoder,
-    pub(super) embedding: Weight,
+    pub(in crate::models) embedding: Weight,
     /// None where it is the embedding.
-    pub(super) head: Option<Weight>,
-    pub(super) norm: View,
-    pub(super) layers: Vec<Layer>,
+    pub(in crate::models) head: Option<Weight>,
+    pub(in crate::models) norm: View,
+    pub(in crate::models) layers: Vec<Layer>,
 }
 
 /// A layer's.
-pub(super) struct Layer {
+pub(in crate::models) struct Layer {
     pub input_norm: View,
     pub post_norm: View,
     /// In the order of [`PROJECTIONS`].
@@ -34,7 +34,7 @@ pub(super) struct Layer {
 
 /// What decays and shares of a layer with linear attention come from.
 #[derive(Default)]
-pub(super) struct Gating {
+pub(in crate::models) struct Gating {
     /// `g_proj` or `a_proj`, `[H, C]`, and its bias.
     pub decay: Option<(&'static str, Weight, Option<View>)>,
     /// `b_proj`, `[H, C]`.
@@ -103,16 +103,16 @@ pub const PROJECTIONS: [&str; 7] = [
 ];
 
 /// Places among [`PROJECTIONS`].
-pub(super) const Q: usize = 0;
-pub(super) const K: usize = 1;
-pub(super) const V: usize = 2;
-pub(super) const O: usize = 3;
-pub(super) const GATE: usize = 4;
-pub(super) const UP: usize = 5;
-pub(super) const DOWN: usize = 6;
+pub(in crate::models) const Q: usize = 0;
+pub(in crate::models) const K: usize = 1;
+pub(in crate::models) const V: usize = 2;
+pub(in crate::models) const O: usize = 3;
+pub(in crate::models) const GATE: usize = 4;
+pub(in crate::models) const UP: usize = 5;
+pub(in crate::models) const DOWN: usize = 6;
 
 /// A weight with its bias, and what an adapter adds to it.
-pub(super) struct Linear {
+pub(in crate::models) struct Linear {
     pub weight: Weight,
     pub bias: Option<View>,
     pub low: Option<Low>,
@@ -176,14 +176,14 @@ impl Weights {
     }
 
     /// The rank of its adapter, if it has one.
-    pub(super) fn rank(&self) -> Option<usize> {
+    pub(in crate::models) fn rank(&self) -> Option<usize> {
         let lows =
             self.layers.iter().flat_map(|layer| &layer.linears).filter_map(|linear| linear.low.as_ref());
         lows.map(|low| low.a.rows).next()
     }
 
     /// What turns the last activations into logits.
-    pub(super) fn head(&self) -> &Weight {
+    pub(in crate::models) fn head(&self) -> &Weight {
         self.head.as_ref().unwrap_or(&self.embedding)
     }
 
@@ -256,7 +256,7 @@ impl Weights {
     }
 
     /// Where every tensor goes, by its name.
-    pub(super) fn targets(&self) -> Vec<(String, Target<'_>)> {
+    pub(in crate::models) fn targets(&self) -> Vec<(String, Target<'_>)> {
         let mut all = vec![("model.embed_tokens.weight".to_string(), Target::Matrix(&self.embedding))];
         for (i, layer) in self.layers.iter().enumerate() {
             let mut put = |name: &str, target| all.push((format!("model.layers.{i}.{name}"), target));
@@ -280,7 +280,7 @@ impl Weights {
     }
 }
 
-pub(super) enum Target<'a> {
+pub(in crate::models) enum Target<'a> {
     Matrix(&'a Weight),
     Vector(&'a View),
 }

@@ -1,3 +1,3 @@
 //! Parity cases and benches of products of chunks: whole passes, forward and backward.
 
-pub use crate::kernels::linear::mixing::cases::{benches, cases};
+pub use crate::kernels::mixing::cases::{benches, cases};

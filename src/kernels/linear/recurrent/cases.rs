@@ -8,8 +8,8 @@ use crate::kernels::given::{expect, expect_rows, held, input, output};
 use crate::kernels::layout::cursor::Cursor;
 use crate::kernels::layout::operand::{Operand, Rows};
 use crate::kernels::linear::chunk_gates::{Beta, Decay, Raw};
-use crate::kernels::linear::mixing::cases::by_rows;
 use crate::kernels::linear::{Rule, Sizes};
+use crate::kernels::mixing::cases::by_rows;
 use crate::reference::linear_attention::{self as reference, Sequence};
 
 fn case(sizes: Sizes, rows: usize, [decay, delta]: [bool; 2], tuning: &Tuning) -> Case {

@@ -5,13 +5,13 @@ pub(in crate::kernels) mod cases;
 
 pub use backward::{Grads, Scratch, backward};
 
-use super::Frame;
-use super::chunk_inverse;
-use super::chunk_product::{self, ChunkProduct, Factor, Finish, Gates, Pair, Side};
-use super::state_scan::{self, Ends, Way};
 use crate::gpu::Recording;
 use crate::kernels::Tuning;
 use crate::kernels::layout::operand::Operand;
+use crate::kernels::linear::Frame;
+use crate::kernels::linear::chunk_inverse;
+use crate::kernels::linear::chunk_product::{self, ChunkProduct, Factor, Finish, Gates, Pair, Side};
+use crate::kernels::linear::state_scan::{self, Ends, Way};
 use crate::kernels::tensor::matmul::Form;
 
 /// What goes in, `[rows, …]` each.
@@ -148,7 +148,7 @@ impl<'a> Sides<'a> {
 }
 
 /// Outputs `[rows, H V]` of sequences that begin with `initial`, `[sequences K, H V]`, or with nothing. `kept.gates` hold what
-/// [`chunk_gates`](super::chunk_gates) makes.
+/// [`chunk_gates`](crate::kernels::linear::chunk_gates) makes.
 pub fn forward(
     taken: Taken,
     initial: Option<&Operand>,

@@ -6,18 +6,20 @@
 mod backward;
 mod flops;
 mod grads;
+mod linears;
 mod mixed;
 mod picked;
 mod update;
 
-use super::forward::{Activations, Head};
-use super::{MemoryPlan, Weights, table};
 use crate::error::{Error, Result};
 use crate::gpu::{Engine, Prepared, Recording, View};
 use crate::kernels::Tuning;
 use crate::kernels::backward::embed_grad::Taken;
 use crate::kernels::layout::starts::Starts;
 use crate::kernels::linear::chunks::Room;
+use crate::models::lm::activations::Activations;
+use crate::models::lm::forward::Head;
+use crate::models::lm::{MemoryPlan, Weights, table};
 use crate::optim::Optimizer;
 use crate::params::{ParamTable, Spans};
 use backward::Backward;

@@ -1,19 +1,19 @@
 //! Through a layer's linear attention, backward.
 
-use super::super::forward::Block;
-use super::super::mixing::{Mix, feature};
-use super::super::weights::Layer;
 use crate::gpu::Recording;
 use crate::kernels::Tuning;
 use crate::kernels::layout::cursor::Cursor;
 use crate::kernels::layout::operand::Operand;
 use crate::kernels::linear::chunk_gates::RawGrads;
-use crate::kernels::linear::mixing::{self, Grads, Scratch};
 use crate::kernels::linear::{chunk_grad, feature_map};
+use crate::kernels::mixing::{self, Grads, Scratch};
+use crate::models::lm::activations::Block;
+use crate::models::lm::mixing::{Mix, feature};
+use crate::models::lm::weights::Layer;
 use crate::pretrained::Decoder;
 
 /// Gradients on their way through a mixer, `[rows, …]`.
-pub(in super::super) struct MixScratch {
+pub(super) struct MixScratch {
     chunks: Scratch,
     /// By query heads, where keys and values are shared.
     own: Option<[Operand; 2]>,
