@@ -8,7 +8,7 @@ use crate::interrupt;
 use crate::job::Machine;
 use crate::models::learn::Learner;
 use crate::params::Spans;
-use crate::store::methods::Loss;
+use crate::store::methods::{Loss, Sample};
 use crate::store::metrics::{Line, Parts};
 use crate::train::Told;
 use std::path::PathBuf;
@@ -16,6 +16,8 @@ use std::time::Instant;
 
 /// A method that is being trained.
 pub struct Learning<'a> {
+    /// What the weights go on with, as they are.
+    pub say: &'a dyn Fn(&Learner) -> Result<Vec<Sample>>,
     pub experiment: &'a Experiment,
     pub method: &'a Method,
     pub trained: &'a Spans,
@@ -38,6 +40,8 @@ pub struct Learned {
     pub flops: f64,
     /// The validation loss after the last step.
     pub end: Option<Loss>,
+    /// What it said on the way, by step.
+    pub said: Vec<(u64, Vec<Sample>)>,
 }
 
 impl Learning<'_> {
@@ -53,6 +57,7 @@ impl Learning<'_> {
             Batches::new(&self.experiment.texts.train, self.experiment.row(), each, config.seed);
         let (began, first) = (at.step, at.clone());
         let mut flops = 0.0;
+        let every = config.eval.sample_every;
         while at.step < self.method.steps {
             let step = at.step;
             let stop = interrupt::asked();
@@ -69,6 +74,13 @@ impl Learning<'_> {
                     self.save(learner, &at, true)?;
                 }
                 judged?;
+            }
+            if every > 0
+                && step > 0
+                && step.is_multiple_of(every)
+                && at.said.iter().all(|(own, _)| *own != step)
+            {
+                at.said.push((step, (self.say)(learner)?));
             }
             let clock = Instant::now();
             let (mut loss, mut tokens) = (0.0, 0);
@@ -107,7 +119,7 @@ impl Learning<'_> {
         if let Err(Error::Interrupted(_)) = judged {
             self.save(learner, &at, true)?;
         }
-        Ok(Learned { end: judged?, at, flops })
+        Ok(Learned { end: judged?, said: at.said.clone(), at, flops })
     }
 
     /// Judges what was kept back, and keeps the weights that judge it best.

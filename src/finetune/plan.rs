@@ -18,7 +18,7 @@ pub fn planned(
     most_bytes: u64,
     tuning: &Tuning,
 ) -> Result<MemoryPlan> {
-    let mut weights = Weights::new(experiment.model.decoder(), most_bytes, tuning);
+    let mut weights = Weights::new(method.model.decoder(), most_bytes, tuning);
     if let Trains::Adapter { adapter, .. } = &method.trains {
         weights.adapt(adapter, most_bytes, tuning);
     }

@@ -34,7 +34,7 @@ pub const CLASS: &str = "FloeForCausalLM";
 pub const OWN: &str = "floe";
 
 /// Most bytes of a `tokenizer.json`.
-const TOKENIZER: u64 = 256 << 20;
+pub const TOKENIZER: u64 = 256 << 20;
 
 fn json(path: &Path) -> Result<Value> {
     let text =

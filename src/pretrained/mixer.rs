@@ -93,6 +93,13 @@ impl FeatureMap {
         [("identity", FeatureMap::Identity), ("elu", FeatureMap::Elu), ("relu", FeatureMap::Relu)];
 }
 
+impl FeatureMap {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        FeatureMap::ALL.iter().find(|(_, own)| *own == self).map_or("", |(name, _)| name)
+    }
+}
+
 /// What the outputs of the mixer `linear` are divided by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Normaliser {
@@ -106,6 +113,11 @@ pub enum Normaliser {
 impl Normaliser {
     /// All that there are, by name.
     pub const ALL: [(&'static str, Normaliser); 2] = [("none", Normaliser::None), ("mean", Normaliser::Mean)];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Normaliser::ALL.iter().find(|(_, own)| *own == self).map_or("", |(name, _)| name)
+    }
 }
 
 /// How tokens see each other, layer by layer.

@@ -13,6 +13,8 @@ pub struct Methods {
     pub data: DataFacts,
     /// Before the first step; the same for all methods.
     pub before: Option<Judged>,
+    /// Nats a token that counting has on the same text: unigram, bigram, trigram; none of published models.
+    pub baselines: Vec<(String, f64)>,
     /// Finished ones, in order.
     pub methods: Vec<MethodFacts>,
 }
@@ -87,6 +89,8 @@ pub struct Loss {
     pub stderr: Option<f64>,
     /// How many count.
     pub tokens: usize,
+    /// Bytes that they stand for; 0 where it is not known.
+    pub bytes: usize,
 }
 
 /// A text and what a model goes on with, greedily.
@@ -127,6 +131,8 @@ pub struct MethodFacts {
     pub held: u64,
     /// The gradient, checked on this adapter before the first step.
     pub check: Vec<Slope>,
+    /// What it said on the way, by step.
+    pub on_the_way: Vec<(u64, Vec<Sample>)>,
     /// Afterwards.
     pub after: Judged,
     /// How far tensors have moved.

@@ -53,7 +53,8 @@ fn case(delta: bool, tuning: &Tuning) -> Case {
     let gates = Gates { gates: put("gates", &gates, 64), decays: Operand::new("decays", 1, 16, tuning) };
     let out = Marks(output("marks", 2 * 4, 64, tuning));
     let (to_keys, to_values) = (output("dkeys", rows, keys, tuning), output("dvalues", rows, width, tuning));
-    let terms = delta.then_some(DeltaTerms { v: &v, nk: &nk, ty: &ty, tu: &tu, dk: &to_keys, dv: &to_values });
+    let terms =
+        delta.then_some(DeltaTerms { v: &v, nk: &nk, ty: &ty, tu: &tu, dk: &to_keys, dv: &to_values });
     let terms = Terms { q: &q, k: &k, dq: &dq, dk: &dk, delta: terms };
     recording.extend(record(&terms, &gates, &out, &frame, tuning));
     let case = Case::new(if delta { "delta" } else { "plain" }, recording);
