@@ -11,6 +11,7 @@ mod split;
 
 pub use ngram::{Ngram, ngrams};
 pub use order::Rows;
+pub use plain::count;
 pub use read::{Counts, Language, Texts, open, words};
 
 use std::ops::Range;

@@ -142,6 +142,11 @@ impl Mixing {
         self.mixers.get(layer).copied().unwrap_or(Mixer::Softmax)
     }
 
+    /// Whether tokens have positions in any of so many layers: a model without has no most of them.
+    pub fn turns(&self, layers: usize) -> bool {
+        (0..layers).any(|layer| self.mixer(layer).turns())
+    }
+
     /// Whether any layer has a state instead of keys and values of all tokens.
     pub fn any_linear(&self) -> bool {
         self.mixers.iter().any(|mixer| mixer.is_linear())

@@ -96,3 +96,34 @@ fn gradients_of_linear_attention_are_slopes_of_the_definition() {
         }
     }
 }
+
+#[test]
+fn every_subset_of_projections_has_the_gradients_of_the_whole() {
+    let names = ["q_proj", "k_proj", "v_proj", "o_proj"];
+    for mixer in [Mixer::Linear, Mixer::Retention, Mixer::Gated, Mixer::Delta, Mixer::GatedDelta] {
+        let model = Tiny::mixing(&[mixer]);
+        let batch = batch(model.decoder.vocabulary);
+        let gradients = |patterns: &[&str]| -> Vec<Vec<f32>> {
+            let mut own = made_by(&model, patterns, &adamw(1e-3), false);
+            own.learner.loss(&own.engine, &batch).unwrap();
+            own.learner.backward(&own.engine, false).unwrap();
+            let of = |name: &&str| {
+                let name = format!("model.layers.0.self_attn.{name}.weight");
+                own.learner.gradient(&own.engine, &name).unwrap()
+            };
+            names.iter().map(of).collect()
+        };
+        let whole = gradients(&["*"]);
+        for subset in 1..15u32 {
+            let chosen: Vec<&str> = (0..4).filter(|i| subset >> i & 1 == 1).map(|i| names[i]).collect();
+            let patterns: Vec<String> = chosen.iter().map(|name| format!("*.{name}.weight")).collect();
+            let patterns: Vec<&str> = patterns.iter().map(String::as_str).collect();
+            for ((name, own), all) in names.iter().zip(gradients(&patterns)).zip(&whole) {
+                let scale = all.iter().map(|x| x * x).sum::<f32>().sqrt();
+                let expected = if chosen.contains(name) { 1.0 } else { 0.0 };
+                let off = own.iter().zip(all).map(|(a, b)| (a - expected * b).abs()).fold(0.0, f32::max);
+                assert!(off <= 1e-5 * scale, "{mixer:?}, {chosen:?}: {name} is off by {off} of {scale}");
+            }
+        }
+    }
+}

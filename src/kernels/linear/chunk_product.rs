@@ -33,6 +33,8 @@ pub enum Finish<'a> {
     Plain,
     /// Something is added to it.
     Plus(Side<'a>),
+    /// Rows are multiplied by β.
+    Beta,
     /// Row i and column j of a chunk: times what i still has of j, exp(b_i − b_j); zero where j > i, and where j = i if
     /// `strict`. Rows are multiplied by the reach r_i where `reach`.
     Seen {
@@ -132,6 +134,7 @@ fn launch(
             "fn finished(row: u32, quad: u32, value: vec4f) -> vec4f { return value + get_plus(row, quad); }\n"
                 .to_string()
         }
+        Finish::Beta => "fn finished(row: u32, quad: u32, value: vec4f) -> vec4f { return value * get_gates(gate_row, row).z; }\n".to_string(),
         Finish::Seen { strict, reach } => side::seen(*strict, *reach, frame.rule.decay),
     };
     bound.text += &finished;

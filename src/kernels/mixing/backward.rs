@@ -11,16 +11,16 @@ use crate::kernels::linear::chunk_product::{self, ChunkProduct, Factor, Finish, 
 use crate::kernels::linear::state_scan::{self, Ends, Way};
 use crate::kernels::tensor::matmul::Form;
 
-/// Where gradients go, by query heads where keys and values are shared.
-#[derive(Clone, Copy)]
+/// Where gradients go, by query heads where keys and values are shared; what nobody asks for is not reckoned.
+#[derive(Clone, Copy, Default)]
 pub struct Grads<'a> {
     /// `[rows, H K]`.
-    pub q: &'a Operand,
+    pub q: Option<&'a Operand>,
     /// `[rows, H K]`.
-    pub k: &'a Operand,
+    pub k: Option<&'a Operand>,
     /// `[rows, H V]`.
-    pub v: &'a Operand,
-    /// Of what gates come from.
+    pub v: Option<&'a Operand>,
+    /// Of what gates come from: those of queries, keys and values are asked for too.
     pub gates: Option<(Raw<'a>, RawGrads<'a>)>,
     /// `[sequences K, H V]`: of the first states.
     pub initial: Option<&'a Operand>,
@@ -95,7 +95,11 @@ pub fn backward(
     let record = |product: ChunkProduct| chunk_product::record(&product, frame, gates, tuning);
     let mut recording = Recording::default();
     let tokens = |terms, c, n| ChunkProduct { terms, finish: Finish::Plain, c, m: length, n };
+    // Queries alone ask for nothing of what comes after.
+    let later = grads.k.is_some() || grads.v.is_some() || grads.initial.is_some();
     let within = match &kept.delta {
+        None if !later => at.v(),
+        Some(delta) if !later => at.own(&delta.r),
         None => {
             let added = std::slice::from_ref(scratch.added.as_ref().expect("no delta rule"));
             recording.extend(record(ChunkProduct {
@@ -119,46 +123,54 @@ pub fn backward(
         }
     };
     let dseen = at.square(&scratch.dseen);
-    recording.extend(record(ChunkProduct {
-        terms: vec![pair(Form::Nt, at.own(dout), within, values)],
-        finish: Finish::Seen { strict: false, reach: true },
-        c: dseen,
-        m: length,
-        n: length,
-    }));
-    recording.extend(record(tokens(
-        vec![
+    if grads.q.is_some() || grads.k.is_some() {
+        recording.extend(record(ChunkProduct {
+            terms: vec![pair(Form::Nt, at.own(dout), within, values)],
+            finish: Finish::Seen { strict: false, reach: true },
+            c: dseen,
+            m: length,
+            n: length,
+        }));
+    }
+    if let Some(dq) = grads.q {
+        let terms = vec![
             pair(Form::Nn, dseen, at.k(), length),
             pair(Form::Nt, at.own(dout).by(Factor::Enter), at.state(&kept.states, 0), values),
-        ],
-        at.own(grads.q),
-        keys,
-    )));
+        ];
+        recording.extend(record(tokens(terms, at.own(dq), keys)));
+    }
     let leaving = at.state(&scratch.dstates, 1);
     let mut of_keys = vec![
         pair(Form::Tn, dseen, at.q(), length),
         pair(Form::Nt, within.by(Factor::Leave), leaving, values),
     ];
-    match (&kept.delta, &scratch.delta) {
-        (Some(delta), Some(own)) => {
+    match (&kept.delta, &scratch.delta, grads.k, grads.v) {
+        (Some(delta), Some(own), Some(_), _) => {
             recording.extend(delta_terms(&at, kept, delta, own, tuning));
             let met = at.square(&own.met);
             of_keys.push(pair(Form::Tn, met, at.k().by(Factor::Beta), length));
             recording.extend(record(tokens(of_keys, at.own(&own.dk), keys)));
-            recording.extend(record(tokens(
-                vec![pair(Form::Nn, met, at.k(), length)],
-                at.own(&own.nk),
-                keys,
-            )));
+            let met = vec![pair(Form::Nn, met, at.k(), length)];
+            recording.extend(record(tokens(met, at.own(&own.nk), keys)));
         }
-        _ => {
-            recording.extend(record(tokens(of_keys, at.own(grads.k), keys)));
-            let of_values = vec![
-                pair(Form::Tn, at.square(&kept.seen), at.own(dout), length),
-                pair(Form::Nn, at.k().by(Factor::Leave), leaving, keys),
-            ];
-            recording.extend(record(tokens(of_values, at.own(grads.v), values)));
+        (Some(delta), Some(own), None, Some(dv)) => {
+            let terms = vec![pair(Form::Tn, at.square(&delta.inverse), at.own(&own.dr), length)];
+            let taken = ChunkProduct { finish: Finish::Beta, ..tokens(terms, at.own(dv), values) };
+            recording.extend(record(taken));
         }
+        (None, _, dk, dv) => {
+            if let Some(dk) = dk {
+                recording.extend(record(tokens(of_keys, at.own(dk), keys)));
+            }
+            if let Some(dv) = dv {
+                let of_values = vec![
+                    pair(Form::Tn, at.square(&kept.seen), at.own(dout), length),
+                    pair(Form::Nn, at.k().by(Factor::Leave), leaving, keys),
+                ];
+                recording.extend(record(tokens(of_values, at.own(dv), values)));
+            }
+        }
+        _ => {}
     }
     recording.extend(of_gates(&at, grads, kept, scratch, tuning));
     if let Some(initial) = grads.initial {
@@ -243,16 +255,24 @@ fn of_gates(at: &Sides, grads: &Grads, kept: &Kept, scratch: &Scratch, tuning: &
     if !frame.rule.delta && grads.gates.is_none() {
         return recording;
     }
+    // With the delta rule keys' gradient is put together here, and queries' and values' with it.
+    let (Some(dq), Some(to_keys), Some(dv)) = (grads.q, grads.k, grads.v) else {
+        assert!(
+            grads.gates.is_none() && (!frame.rule.delta || grads.k.is_none()),
+            "what is asked for together"
+        );
+        return recording;
+    };
     let delta = scratch.delta.as_ref().map(|own| DeltaTerms {
         v: at.taken.v,
         nk: &own.nk,
         ty: &own.ty,
         tu: &own.tu,
-        dk: grads.k,
-        dv: grads.v,
+        dk: to_keys,
+        dv,
     });
-    let dk = scratch.delta.as_ref().map_or(grads.k, |own| &own.dk);
-    let terms = Terms { q: at.taken.q, k: at.taken.k, dq: grads.q, dk, delta };
+    let dk = scratch.delta.as_ref().map_or(to_keys, |own| &own.dk);
+    let terms = Terms { q: at.taken.q, k: at.taken.k, dq, dk, delta };
     recording.extend(chunk_grad::record(&terms, gates, marks, frame, tuning));
     if let Some((raw, raw_grads)) = &grads.gates {
         let kept_on = raw_grads.decay.is_some() || raw_grads.a_log.is_some();

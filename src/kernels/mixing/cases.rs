@@ -181,8 +181,13 @@ fn case(sizes: Sizes, sequences: &[usize], length: usize, kind: Kind, tuning: &T
     let raw_grads =
         RawGrads { decay: kind.decay.then_some(&ddecay), a_log: None, beta: kind.delta.then_some(&dbeta) };
     let gated = kind.decay || kind.delta;
-    let grads =
-        Grads { q: &dq, k: &dk, v: &dv, gates: gated.then_some((raw, raw_grads)), initial: Some(&dinitial) };
+    let grads = Grads {
+        q: Some(&dq),
+        k: Some(&dk),
+        v: Some(&dv),
+        gates: gated.then_some((raw, raw_grads)),
+        initial: Some(&dinitial),
+    };
     let scratch = Scratch::new("scratch", &frame, tuning);
     recording.extend(backward(taken, (&dout, Some(&dlast)), &grads, &kept, &scratch, &frame, tuning));
     let cursor = Cursor::at(rows, 0);

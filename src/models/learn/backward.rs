@@ -1,7 +1,7 @@
 //! The backward pass, recorded: from the rows that count down to the lowest layer of which anything is trained.
 
 use super::grads::Grads;
-use super::mixed::{self, MixScratch, To};
+use super::mixed::{self, Asked, MixScratch, To};
 use super::picked::Picked;
 use crate::gpu::{Buffer, Recording, View};
 use crate::kernels::Tuning;
@@ -142,6 +142,9 @@ impl<'a> Backward<'a> {
     }
 }
 
+/// What a mixer has under `self_attn` beside projections.
+const GATES: [&str; 5] = ["g_proj", "a_proj", "b_proj", "A_log", "dt_bias"];
+
 /// One layer's part.
 pub(super) struct LayerGrad<'a> {
     pub all: &'a Backward<'a>,
@@ -168,9 +171,8 @@ impl LayerGrad<'_> {
         let scratch = &self.all.scratch;
         self.weight(layer, O, dmid, &block.out, recording);
         // What stands under `self_attn` beside the output's projection is before attention.
-        let before = ["q_proj", "k_proj", "v_proj", "g_proj", "a_proj", "b_proj", "A_log", "dt_bias"];
-        let before = before.iter().any(|own| self.trained(&[&format!("self_attn.{own}")]));
-        if !self.below && !before && !self.trained(&["input_layernorm"]) {
+        let gates = GATES.iter().any(|own| self.trained(&[&format!("self_attn.{own}")]));
+        if !self.below && !gates && !self.trained(&PROJECTIONS[..O]) && !self.trained(&["input_layernorm"]) {
             return;
         }
         let dout = self.input(layer, &[(dmid, O)], &scratch.dout, recording);
@@ -187,7 +189,15 @@ impl LayerGrad<'_> {
                 };
                 let (decoder, own) = (&self.all.weights.decoder, &scratch.mixes[&mix.mixer]);
                 let of = (mix, block, layer);
-                recording.extend(mixed::record(of, decoder, dout, &to, own, cursor, tuning));
+                let every = self.below || self.trained(&["input_layernorm"]);
+                let of_projection = |which: usize| every || self.trained(&[PROJECTIONS[which]]);
+                let asked = Asked {
+                    queries: of_projection(Q),
+                    keys: of_projection(K),
+                    values: of_projection(V),
+                    gates: every || GATES.iter().any(|own| self.trained(&[&format!("self_attn.{own}")])),
+                };
+                recording.extend(mixed::record(of, decoder, dout, (&to, asked), own, cursor, tuning));
                 self.gates(layer, mix, own, block, recording);
             }
             None => self.attention(block, dout, recording),

@@ -48,13 +48,23 @@ pub(super) struct To<'a> {
     pub dk: &'a Operand,
 }
 
+/// Which of them are asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    pub queries: bool,
+    pub keys: bool,
+    pub values: bool,
+    /// Decays and shares.
+    pub gates: bool,
+}
+
 /// From the gradient of outputs to those of queries, keys (before they are mapped; of those that are turned, turned), values
 /// and gates.
 pub(super) fn record(
     (mix, block, layer): (&Mix, &Block, &Layer),
     decoder: &Decoder,
     dout: &Operand,
-    to: &To,
+    (to, asked): (&To, Asked),
     scratch: &MixScratch,
     cursor: &Cursor,
     tuning: &Tuning,
@@ -68,16 +78,18 @@ pub(super) fn record(
         None => (keys, to.values),
     };
     let gated = mix.decay.is_some() || mix.share.is_some();
+    // With the delta rule the gradient of keys comes with those of all, as that of gates does.
+    let all = asked.gates && gated || asked.keys && mix.mixer.replaces();
     let gates = RawGrads {
         decay: scratch.decay.as_ref(),
         a_log: scratch.a_log.as_ref(),
         beta: scratch.share.as_ref(),
     };
     let grads = Grads {
-        q: queries,
-        k: own_keys,
-        v: own_values,
-        gates: gated.then(|| (mix.raw(&layer.gating), gates)),
+        q: (all || asked.queries).then_some(queries),
+        k: (all || asked.keys).then_some(own_keys),
+        v: (all || asked.values).then_some(own_values),
+        gates: (gated && asked.gates).then(|| (mix.raw(&layer.gating), gates)),
         initial: None,
     };
     let taken = mix.taken(block, decoder);
@@ -86,12 +98,14 @@ pub(super) fn record(
     let dim = decoder.head_dim;
     if scratch.own.is_some() {
         let sharing = decoder.heads / decoder.kv_heads;
-        for (x, y) in [(own_keys, keys), (own_values, to.values)] {
+        let of = [(own_keys, keys, grads.k), (own_values, to.values, grads.v)];
+        for (x, y) in of.into_iter().filter(|(.., there)| there.is_some()).map(|(x, y, _)| (x, y)) {
             recording.extend(chunk_grad::head_sums(x, y, sharing, dim, cursor, tuning));
         }
     }
     if let Some(feature) = mapped {
-        for (x, dy, dx) in [(&block.q, queries, to.dq), (&block.k, keys, to.dk)] {
+        let of = [(&block.q, queries, to.dq, grads.q), (&block.k, keys, to.dk, grads.k)];
+        for (x, dy, dx, _) in of.into_iter().filter(|(.., there)| there.is_some()) {
             recording.extend(feature_map::record_grad(feature, [x, dy, dx], dim, cursor, tuning));
         }
     }

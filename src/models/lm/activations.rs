@@ -168,7 +168,10 @@ impl Activations {
             cursor: Cursor::default(),
             starts,
             rows,
-            turns: Buffer::holding("turns", &rope::turns(tokens, decoder.head_dim, decoder.theta)),
+            turns: {
+                let positions = if decoder.mixing.turns(decoder.layers) { tokens } else { 1 };
+                Buffer::holding("turns", &rope::turns(positions, decoder.head_dim, decoder.theta))
+            },
             h: first.h.clone(),
             last: Operand::new("activations", 1, decoder.width, tuning),
             heads: heads(decoder),
