@@ -15,7 +15,8 @@ fn recurrent(@builtin(global_invocation_id) at: vec3u) {
     var new_ = get_v(row, shared_ * V4 + at.x % V4);
     if (DELTA == 1u) {
       var along = vec4f();
-      for (var i = 0u; i < K4; i++) {
+      // A bound that compilers know they write out, and load all of it at once; the cursor's third number is zero.
+      for (var i = 0u; i < K4 + cursor.z; i++) {
         let k = get_k(row, shared_ * K4 + i);
         let from_ = 4u * i * PITCH + at.x;
         along += k.x * state[from_] + k.y * state[from_ + PITCH] + k.z * state[from_ + 2u * PITCH]
@@ -24,7 +25,7 @@ fn recurrent(@builtin(global_invocation_id) at: vec3u) {
       new_ = beta_of(row, own) * (new_ - a * along);
     }
     var sum = vec4f();
-    for (var i = 0u; i < K4; i++) {
+    for (var i = 0u; i < K4 + cursor.z; i++) {
       let k = get_k(row, shared_ * K4 + i);
       let q = get_q(row, own * K4 + i);
       for (var j = 0u; j < 4u; j++) {

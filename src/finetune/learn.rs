@@ -4,6 +4,7 @@ use super::batches::Batches;
 use super::state::{self, At};
 use super::{Experiment, Method, validate};
 use crate::error::{Error, Result};
+use crate::gpu::Engine;
 use crate::interrupt;
 use crate::job::Machine;
 use crate::models::learn::Learner;
@@ -42,6 +43,14 @@ pub struct Learned {
     pub end: Option<Loss>,
     /// What it said on the way, by step.
     pub said: Vec<(u64, Vec<Sample>)>,
+}
+
+/// Which state of linear attention is not finite, in words.
+fn unsound(learner: &Learner, engine: &Engine) -> Result<String> {
+    let found = learner.unsound(engine)?;
+    Ok(found.map_or(String::new(), |[layer, head]| {
+        format!(", and the state of layer {layer}, head {head} is not finite")
+    }))
 }
 
 impl Learning<'_> {
@@ -97,7 +106,8 @@ impl Learning<'_> {
             if !loss.is_finite() || !norm.is_finite() {
                 let method = self.method.name.clone();
                 let (loss, lr) = (line.loss, line.lr as f32);
-                return Err(Error::Diverged { phase: "finetune", method, step, loss, lr });
+                let place = unsound(learner, engine)?;
+                return Err(Error::Diverged { phase: "finetune", method, step, loss, lr, place });
             }
             at.step += 1;
             at.tokens += tokens;
@@ -132,7 +142,8 @@ impl Learning<'_> {
         if !found.mean.is_finite() {
             let (method, step) = (self.method.name.clone(), at.step.saturating_sub(1));
             let lr = self.method.optimizer.lr_at(step, self.method.steps) as f32;
-            return Err(Error::Diverged { phase: "finetune", method, step, loss: found.mean as f32, lr });
+            let (loss, place) = (found.mean as f32, unsound(learner, self.machine.engine)?);
+            return Err(Error::Diverged { phase: "finetune", method, step, loss, lr, place });
         }
         let mut line = self.line("validate", at.step, found.mean, f32::NAN, 0.0);
         line.parts = Parts(vec![("stderr".into(), found.stderr.map(|x| x as f32))]);

@@ -98,6 +98,13 @@ impl Kept {
     }
 }
 
+impl Kept {
+    /// States on entry of chunks and behind the last ones, `[slots K, H V]`, in the arrays that they take turns in.
+    pub fn states(&self) -> &[Operand] {
+        &self.states
+    }
+}
+
 impl Passing {
     /// Room for it.
     pub fn new(label: &'static str, frame: &Frame, tuning: &Tuning) -> Self {

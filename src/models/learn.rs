@@ -334,6 +334,20 @@ impl Learner {
         self.parts.stepped.norm(engine)
     }
 
+    /// The first layer and head of which a state of linear attention, as the last pass left it, is not finite.
+    ///
+    /// # Errors
+    /// A device failure.
+    pub fn unsound(&self, engine: &Engine) -> Result<Option<[usize; 2]>> {
+        for (layer, block) in self.parts.activations.blocks.iter().enumerate() {
+            let Some(mix) = &block.mix else { continue };
+            if let Some(head) = mix.unsound(engine)? {
+                return Ok(Some([layer, head]));
+            }
+        }
+        Ok(None)
+    }
+
     /// Multiply-adds, twice, of a batch's forward and backward pass.
     pub fn flops(&self, batch: &Batch) -> f64 {
         flops::of(&self.weights, &self.parts.grads, self.parts.activations.recompute, batch)

@@ -59,7 +59,6 @@ pub struct DataFacts {
 
 /// Sequences of one side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
 pub struct SideFacts {
     /// How many.
     pub sequences: usize,
@@ -71,7 +70,6 @@ pub struct SideFacts {
 
 /// How a model judges what was kept back, and what it says.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
 pub struct Judged {
     /// On the sequences to validate on; none without any.
     pub loss: Option<Loss>,
@@ -95,7 +93,6 @@ pub struct Loss {
 
 /// A text and what a model goes on with, greedily.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
 pub struct Sample {
     /// What it is given.
     pub prompt: String,
@@ -143,7 +140,6 @@ pub struct MethodFacts {
 
 /// A slope of the loss beside the gradient's.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
 pub struct Slope {
     /// Which parameters were moved together.
     pub group: String,
@@ -166,7 +162,6 @@ impl Slope {
 
 /// How far a tensor has moved.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
 pub struct Moved {
     /// Its name.
     pub tensor: String,

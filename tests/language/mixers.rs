@@ -127,3 +127,18 @@ fn every_subset_of_projections_has_the_gradients_of_the_whole() {
         }
     }
 }
+
+#[test]
+fn a_state_that_overflows_is_found_by_layer_and_head() {
+    let mut model = Tiny::mixing(&[Mixer::Gated, Mixer::Linear]);
+    let batch = batch(model.decoder.vocabulary);
+    let sound = made_by(&model, &["*"], &adamw(1e-3), false);
+    assert_eq!(sound.learner.unsound(&sound.engine).unwrap(), None);
+    for letter in ["k", "v"] {
+        let name = format!("model.layers.1.self_attn.{letter}_proj.weight");
+        model.weights.get_mut(&name).unwrap().iter_mut().for_each(|w| *w *= 1e22);
+    }
+    let mut broken = made_by(&model, &["*"], &adamw(1e-3), false);
+    assert!(!broken.learner.loss(&broken.engine, &batch).unwrap().is_finite());
+    assert_eq!(broken.learner.unsound(&broken.engine).unwrap(), Some([1, 0]));
+}

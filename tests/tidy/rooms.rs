@@ -183,6 +183,7 @@ pub const ROOMS: &[&[(&str, &[&str])]] = &[
             "report",
             "rows",
             "store",
+            "text",
             "train",
             "tune",
             "units",

@@ -4,10 +4,10 @@ use super::super::places::Places;
 use super::super::print;
 use crate::config::TextTask;
 use crate::error::{Error, Result};
-use crate::findings::grouped;
 use crate::pretrained::Tokenizer;
 use crate::store::atomic::{atomic_write, check_writable};
 use crate::text;
+use crate::units::grouped;
 use std::path::PathBuf;
 
 /// Train a tokenizer on text

@@ -3,10 +3,11 @@
 
 use super::activations::Block;
 use super::weights::{Gating, Layer};
-use crate::gpu::{DType, Recording, View};
+use crate::error::Result;
+use crate::gpu::{DType, Engine, Recording, View};
 use crate::kernels::Tuning;
 use crate::kernels::layout::cursor::Cursor;
-use crate::kernels::layout::operand::{Operand, Rows};
+use crate::kernels::layout::operand::{Operand, PITCH, Rows, texels};
 use crate::kernels::linear::chunk_gates::{self, Beta, Decay, Raw};
 use crate::kernels::linear::chunks::Chunks;
 use crate::kernels::linear::feature_map::{self, Feature};
@@ -99,6 +100,29 @@ impl Mix {
             mixer,
             frame,
         }
+    }
+
+    /// The first head of which a state is not finite.
+    pub fn unsound(&self, engine: &Engine) -> Result<Option<usize>> {
+        for states in self.kept.states() {
+            let values: Vec<f32> = match states {
+                Operand::Rows(rows) => engine.read(&rows.view)?,
+                Operand::Panel(panel) => {
+                    let rows = Rows::new("states read back", panel.rows, panel.cols);
+                    let mut recording = Recording::default();
+                    recording.read_texture(texels(&rows, panel, 0));
+                    engine.submit(&recording, 1)?;
+                    engine.read(&rows.view)?
+                }
+            };
+            let pitch = states.cols().next_multiple_of(PITCH);
+            let heads =
+                values.iter().enumerate().filter(|(i, x)| !x.is_finite() && i % pitch < states.cols());
+            if let Some(head) = heads.map(|(i, _)| i % pitch / self.frame.sizes.values).min() {
+                return Ok(Some(head));
+            }
+        }
+        Ok(None)
     }
 
     /// What decays and shares come from, of so many rows.

@@ -241,7 +241,13 @@ impl Weights {
     pub fn read(&self, engine: &Engine, name: &str) -> Result<Vec<f32>> {
         let found = self.targets().into_iter().find(|(own, _)| own == name);
         match found.expect("a name of the table").1 {
-            Target::Vector(view) => engine.read(view),
+            Target::Vector(view) => {
+                let mut all: Vec<f32> = engine.read(view)?;
+                // Its place ends with a vec4.
+                let shape = self.decoder.tensors().into_iter().find(|(own, _)| own == name);
+                all.truncate(shape.map_or(all.len(), |(_, shape)| shape[0]));
+                Ok(all)
+            }
             Target::Matrix(weight) => {
                 let mut all = Vec::with_capacity(weight.rows * weight.cols);
                 for piece in &weight.pieces {

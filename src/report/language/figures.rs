@@ -113,12 +113,12 @@ pub fn together(lines: &[Line], record: &Methods) -> Option<Figure> {
         let line = Series::line(name, Ink::Series(i), &curve, 1.8, Dash::Solid);
         series.push(Series { marks: Some((MARKS[i % MARKS.len()], 3.2)), beyond: Beyond::None, ..line });
     }
-    let key = |(i, (name, _)): (usize, &(&str, Vec<(f64, f64)>))| Key {
-        label: name.to_string(),
+    let key = |(i, method): (usize, &MethodFacts)| Key {
+        label: method.name.clone(),
         ink: Ink::Series(i),
         sample: Sample::Marked(MARKS[i % MARKS.len()]),
     };
-    let mut legend: Vec<Key> = curves.iter().enumerate().map(key).collect();
+    let mut legend: Vec<Key> = record.methods.iter().enumerate().map(key).collect();
     legend.extend(counted_keys(record));
     let title = "loss on what was kept back";
     let body = Panel { size, title, names: ["step", "nats a token"], x: &x, y: &y, series: &series }.draw();
