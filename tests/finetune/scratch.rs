@@ -66,7 +66,7 @@ fn every_mixer_trains_and_is_held_beside_counting() {
         assert_eq!(own, *name);
         // What is written is read, and goes on.
         let said =
-            succeed("generate", &[text(&run.join(&method.written)), "--prompt".into(), "sun moon".into()]);
+            succeed("generate", &[text(run.join(&method.written)), "--prompt".into(), "sun moon".into()]);
         assert!(!said.out.trim().is_empty(), "{name}");
     }
     let page = std::fs::read_to_string(run.join("report.html")).unwrap();

@@ -21,7 +21,7 @@ fn chunk_gates_grad(@builtin(global_invocation_id) at: vec3u) {
         sum[j] += mark.x;
         decay[j] = sum[j] * slope_of(row, own);
         a_log[j] = sum[j] * decay_of(row, own);
-        beta[j] = mark.y * beta_slope(row, own);
+        beta[j] = (mark.y + more_share(gate_row + own, i)) * beta_slope(row, own);
       }
     }
     put_ddecay(row, quad, decay);

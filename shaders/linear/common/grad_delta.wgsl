@@ -1,4 +1,4 @@
-// With the delta rule: keys also stand in A and in Y, values in U.
+// With the delta rule: keys also stand in A and in Y.
 
 @compute @workgroup_size(WG)
 fn chunk_grad(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {
@@ -16,12 +16,6 @@ fn chunk_grad(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id)
     decay += get_q(row, own) * get_dq(row, own) + key * (gate.z * met - later);
     share += key * met;
     put_dkeys(row, own, later + gate.z * met);
-  }
-  for (var i = 0u; i < V4; i++) {
-    let own = head * V4 + i;
-    let taken = get_tu(row, own);
-    share += get_v(row, head / SHARING * V4 + i) * taken;
-    put_dvalues(row, own, gate.z * taken);
   }
   put_marks(gate_row, token, vec4f(sum4(decay), sum4(share), 0.0, 0.0));
 }

@@ -182,7 +182,13 @@ pub fn record_grad(
     let asked = grads.decay.is_some() || grads.a_log.is_some();
     let raw = Raw { decay: if asked { raw.decay } else { Decay::None }, ..*raw };
     let mut bound = raw.bind(units(Bound::default(), &frame.chunks.all(), heads), true);
-    bound = bound.read(&marks.0, 7, "marks", marks.0.rows());
+    bound = bound.read(&marks.keys, 7, "marks", marks.keys.rows());
+    let mut share = "0.0";
+    if let Some(values) = marks.values.as_ref().filter(|_| grads.beta.is_some()) {
+        bound = bound.read(values, 12, "shares", values.rows());
+        share = "get_shares(row, i).x";
+    }
+    bound.text += &format!("fn more_share(row: u32, i: u32) -> f32 {{ return {share}; }}\n");
     let mut kept = "0.0";
     if let Some(dots) = dots {
         bound = bound.with(read(8, "dots").words(frame.gate_rows()), dots.clone());

@@ -12,9 +12,22 @@ use crate::kernels::layout::cursor::Cursor;
 use crate::kernels::layout::operand::{Bound, Operand};
 use crate::kernels::{Entry, Tuning, program};
 
-/// `[chunks H, 4 c]`: of each token the gradient of b_i, and of β_i.
+/// What tokens' gates get, `[chunks H, 4 c]` each.
 #[derive(Clone, Debug)]
-pub struct Marks(pub Operand);
+pub struct Marks {
+    /// The gradient of b_i, and what keys give to that of β_i.
+    pub keys: Operand,
+    /// With the delta rule: what values give to it.
+    pub values: Option<Operand>,
+}
+
+impl Marks {
+    /// Room for them.
+    pub fn new(label: &'static str, frame: &Frame, tuning: &Tuning) -> Self {
+        let new = || Operand::new(label, frame.gate_rows(), 4 * frame.chunks.length, tuning);
+        Marks { keys: new(), values: frame.rule.delta.then(new) }
+    }
+}
 
 /// What is there of a token, `[rows, H …]` each but for keys and values.
 pub struct Terms<'a> {
@@ -49,32 +62,53 @@ pub struct DeltaTerms<'a> {
 const SHADER: &str = include_str!("../../../shaders/linear/chunk_grad.wgsl");
 const PLAIN: &str = include_str!("../../../shaders/linear/common/grad_plain.wgsl");
 const DELTA: &str = include_str!("../../../shaders/linear/common/grad_delta.wgsl");
+const VALUES: &str = include_str!("../../../shaders/linear/common/grad_values.wgsl");
 const SUMS: &str = include_str!("../../../shaders/linear/common/head_sums.wgsl");
 
 /// Marks of every token.
 pub fn record(terms: &Terms, gates: &Gates, marks: &Marks, frame: &Frame, tuning: &Tuning) -> Recording {
-    let (sizes, length) = (frame.sizes, frame.chunks.length);
+    let sizes = frame.sizes;
     let mut bound = units(Bound::default(), &frame.chunks.all(), sizes.heads)
         .read(terms.q, 1, "q", terms.q.rows())
         .read(terms.k, 2, "k", terms.k.rows())
         .read(terms.dq, 3, "dq", terms.dq.rows())
         .read(terms.dk, 4, "dk", terms.dk.rows())
-        .write(&marks.0, 5, "marks", marks.0.rows());
+        .write(&marks.keys, 5, "marks", marks.keys.rows());
     let mut body = PLAIN;
     if let Some(delta) = &terms.delta {
         bound = bound
             .read(&gates.gates, 6, "gates", gates.gates.rows())
-            .read(delta.v, 7, "v", delta.v.rows())
-            .read(delta.nk, 8, "nk", delta.nk.rows())
-            .read(delta.ty, 9, "ty", delta.ty.rows())
-            .read(delta.tu, 10, "tu", delta.tu.rows())
-            .write(delta.dk, 11, "dkeys", delta.dk.rows())
-            .write(delta.dv, 12, "dvalues", delta.dv.rows());
+            .read(delta.nk, 7, "nk", delta.nk.rows())
+            .read(delta.ty, 8, "ty", delta.ty.rows())
+            .write(delta.dk, 9, "dkeys", delta.dk.rows());
         body = DELTA;
     }
-    let name = "chunk_grad";
-    let loops = ((sizes.keys + sizes.values) / 4) as u64;
-    let entry = Entry { kernel: name, name, workgroup: tuning.workgroup, shared_bytes: 0, loops };
+    let mut recording = launch("chunk_grad", bound, body, sizes.keys, frame, tuning);
+    if let (Some(delta), Some(values)) = (&terms.delta, &marks.values) {
+        // Apart: one launch has no room for so many textures on every device.
+        let bound = units(Bound::default(), &frame.chunks.all(), sizes.heads)
+            .read(&gates.gates, 1, "gates", gates.gates.rows())
+            .read(delta.v, 2, "v", delta.v.rows())
+            .read(delta.tu, 3, "tu", delta.tu.rows())
+            .write(delta.dv, 4, "dvalues", delta.dv.rows())
+            .write(values, 5, "marks", values.rows());
+        recording.extend(launch("chunk_grad_values", bound, VALUES, sizes.values, frame, tuning));
+    }
+    recording
+}
+
+/// A token of a chunk and head an invocation.
+fn launch(
+    name: &'static str,
+    bound: Bound,
+    body: &str,
+    width: usize,
+    frame: &Frame,
+    tuning: &Tuning,
+) -> Recording {
+    let (sizes, length) = (frame.sizes, frame.chunks.length);
+    let loops = (width / 4) as u64;
+    let entry = Entry { kernel: "chunk_grad", name, workgroup: tuning.workgroup, shared_bytes: 0, loops };
     let consts = Consts::default()
         .u32("K4", sizes.keys / 4)
         .u32("V4", sizes.values / 4)

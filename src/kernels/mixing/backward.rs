@@ -58,7 +58,7 @@ impl Scratch {
         let (sizes, rows, delta) = (frame.sizes, frame.chunks.room.rows, frame.rule.delta);
         let new = |width: usize| Operand::new(label, rows, sizes.heads * width, tuning);
         let gated = delta || frame.rule.decay;
-        let marks = || Marks(Operand::new(label, frame.gate_rows(), 4 * frame.chunks.length, tuning));
+        let marks = || Marks::new(label, frame, tuning);
         let more = || DeltaScratch {
             met: square(label, frame, tuning),
             dr: new(sizes.values),

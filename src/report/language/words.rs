@@ -42,8 +42,7 @@ pub fn explanation(record: &Methods) -> String {
         };
         return format!(
             "{models} began from weights that were drawn and learnt to foretell the next token of these texts, with a tokenizer \
-             trained on them. What they say of sequences that they were not trained on is measured in nats a token (lower is \
-             better), beside what counting says: unigram, bigram and trigram models of the same tokens, interpolated by Witten \
+             trained on them. What comes of sequences that were kept back is measured in nats a token (lower is better), beside what counting says: unigram, bigram and trigram models of the same tokens, interpolated by Witten \
              and Bell's rule."
         );
     }

@@ -147,14 +147,18 @@ fn case(from: From, sequences: &[usize], heads: usize, tuning: &Tuning) -> Case 
     };
     recording.extend(record(&raw, &gates, &frame, tuning));
     let (marks, dots) = (values(count * length * 4, 1.0, 5), values(count, 1.0, 6));
-    let marks_in = Marks(input(&mut recording, "marks", &marks, 4 * length, tuning));
+    // What values give, in the first of four numbers.
+    let given_by_values = values(count * length * 4, 1.0, 7);
+    let mut put = |label, data: &[f32]| input(&mut recording, label, data, 4 * length, tuning);
+    let marks_in = Marks { keys: put("marks", &marks), values: Some(put("shares", &given_by_values)) };
     let dots_in = Buffer::holding("dots", &[&dots[..], &vec![0.0; frame.gate_rows() - count]].concat());
     let [ddecay, da_log, dbeta] =
         ["ddecay", "da_log", "dbeta"].map(|label| output(label, rows, heads, tuning));
     let own = from != From::Fixed;
     let grads = RawGrads { decay: own.then_some(&ddecay), a_log: own.then_some(&da_log), beta: Some(&dbeta) };
     recording.extend(record_grad(&raw, &marks_in, own.then_some(&dots_in), &grads, &frame, tuning));
-    let (marks, dots) = (wide(&marks), wide(&dots));
+    let (mut marks, dots) = (wide(&marks), wide(&dots));
+    (0..count * length).for_each(|i| marks[4 * i + 1] += f64::from(given_by_values[4 * i]));
     // Slopes of the loss by every element, one by one.
     let slopes = |change: &dyn Fn(&mut Given, usize, f64)| -> Vec<f64> {
         let slope = |i: usize| {

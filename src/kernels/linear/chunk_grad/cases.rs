@@ -23,6 +23,7 @@ fn case(delta: bool, tuning: &Tuning) -> Case {
     let gates = values(frame.gate_rows() * 64, 1.0, 9);
     let (mut marks, mut dkeys, mut dvalues) =
         (vec![0.0; frame.gate_rows() * 64], vec![0.0; rows * keys], vec![0.0; rows * width]);
+    let mut of_values = vec![0.0; frame.gate_rows() * 16];
     let at = |all: &[f32], i: usize| f64::from(all[i]);
     for row in 0..rows {
         for h in 0..4 {
@@ -39,8 +40,7 @@ fn case(delta: bool, tuning: &Tuning) -> Case {
             }
             for i in 0..32 {
                 let own = row * width + h * 32 + i;
-                marks[gate + 1] +=
-                    if delta { at(&v, row * wide_shared + h / 2 * 32 + i) * at(&tu, own) } else { 0.0 };
+                of_values[gate / 4] += at(&v, row * wide_shared + h / 2 * 32 + i) * at(&tu, own);
                 dvalues[own] = beta * at(&tu, own);
             }
         }
@@ -51,7 +51,11 @@ fn case(delta: bool, tuning: &Tuning) -> Case {
     let (nk, ty, tu) = (put("nk", &nk, keys), put("ty", &ty, keys), put("tu", &tu, width));
     let (k, v) = (put("k", &k, shared), put("v", &v, wide_shared));
     let gates = Gates { gates: put("gates", &gates, 64), decays: Operand::new("decays", 1, 16, tuning) };
-    let out = Marks(output("marks", 2 * 4, 64, tuning));
+    let out = Marks {
+        keys: output("marks", 2 * 4, 64, tuning),
+        values: delta.then(|| output("marks of values", 2 * 4, 64, tuning)),
+    };
+    let mut by_values = vec![0.0; 2 * 4 * 64];
     let (to_keys, to_values) = (output("dkeys", rows, keys, tuning), output("dvalues", rows, width, tuning));
     let terms =
         delta.then_some(DeltaTerms { v: &v, nk: &nk, ty: &ty, tu: &tu, dk: &to_keys, dv: &to_values });
@@ -59,7 +63,13 @@ fn case(delta: bool, tuning: &Tuning) -> Case {
     recording.extend(record(&terms, &gates, &out, &frame, tuning));
     let case = Case::new(if delta { "delta" } else { "plain" }, recording);
     marks.truncate(2 * 4 * 64);
-    let case = expect(case, &out.0, &marks);
+    for (i, own) in of_values.iter().enumerate().take(2 * 4 * 16) {
+        by_values[4 * i] = *own;
+    }
+    let mut case = expect(case, &out.keys, &marks);
+    if let Some(values) = &out.values {
+        case = expect(case, values, &by_values);
+    }
     if delta { expect(expect(case, &to_keys, &dkeys), &to_values, &dvalues) } else { case }
 }
 
@@ -93,7 +103,7 @@ pub fn benches(tuning: &Tuning) -> Vec<Bench> {
     let frame = Frame { sizes, rule, chunks: Chunks::holding(64, &[512; 8]) };
     let [q, k, dq, dk] = ["q", "k", "dq", "dk"].map(|label| Operand::new(label, rows, 256, tuning));
     let gates = Gates::new("gates", &frame, tuning);
-    let marks = Marks(Operand::new("marks", frame.gate_rows(), 256, tuning));
+    let marks = Marks::new("marks", &frame, tuning);
     let terms = Terms { q: &q, k: &k, dq: &dq, dk: &dk, delta: None };
     let recording = record(&terms, &gates, &marks, &frame, tuning);
     let size = (rows * 256) as f64;
