@@ -1,6 +1,7 @@
 //! Times kernels, whole steps and evaluations on one device, for `floe bench`, `cargo bench` and `floe tune`; pairs of
 //! masks and of models for `floe bench` alone.
 
+pub mod attention;
 pub mod compiled;
 pub mod masks;
 mod model;
@@ -237,6 +238,20 @@ impl Turns {
             high: ratios[3 * ratios.len() / 4],
         })
     }
+}
+
+/// What the adapter does at best: multiply-adds twice a second, and bytes a second.
+///
+/// # Errors
+/// A device failure.
+pub fn roofs(engine: &Engine, tuning: &Tuning) -> Result<[f64; 2]> {
+    let mut best = [0.0f64; 2];
+    for work in work::all(tuning)?.iter().filter(|work| work.stems == ["roof"]) {
+        let seconds = Times::of(engine, work)?.best() * 1e-3;
+        best[0] = best[0].max(work.flops / seconds);
+        best[1] = best[1].max(if work.flops > 0.0 { 0.0 } else { work.bytes / seconds });
+    }
+    Ok(best)
 }
 
 /// The middle one.

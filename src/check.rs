@@ -115,6 +115,7 @@ pub fn compare(words: &[u32], expect: &Expect) -> std::result::Result<Distance, 
     let length = match &expect.values {
         Values::F32(values) => values.len(),
         Values::U32(values) => values.len(),
+        Values::Passing(words) => *words,
     };
     let Some((found, behind)) = words.split_at_checked(length) else {
         return Err(format!("{} words where {length} are expected", words.len()));
@@ -132,6 +133,7 @@ pub fn compare(words: &[u32], expect: &Expect) -> std::result::Result<Distance, 
             Some(i) => Err(format!("{:#x} at {i} where {:#x} is expected", found[i], values[i])),
             None => Ok(Distance { rms: 0.0, max: 0.0 }),
         },
+        Values::Passing(_) => Ok(Distance { rms: 0.0, max: 0.0 }),
     }
 }
 

@@ -47,6 +47,7 @@ enum Command {
     Model(language::model::Args),
     Merge(language::merge::Args),
     Generate(language::generate::Args),
+    Tokenizer(language::tokenizer::Args),
     Devices(devices::Args),
     Check(check::Args),
     Bench(bench::Args),
@@ -66,7 +67,7 @@ impl Command {
             | Command::Tune(_)
             | Command::Generate(_)
             | Command::Probe(_) => true,
-            Command::Presets(_) | Command::Init(_) | Command::Report(_) => false,
+            Command::Presets(_) | Command::Init(_) | Command::Report(_) | Command::Tokenizer(_) => false,
             Command::Model(_) | Command::Merge(_) | Command::Devices(_) => false,
         }
     }
@@ -101,6 +102,7 @@ pub fn main() -> Result<()> {
         Command::Model(args) => language::model::run(args),
         Command::Merge(args) => language::merge::run(args),
         Command::Generate(args) => language::generate::run(args),
+        Command::Tokenizer(args) => language::tokenizer::run(args),
         Command::Devices(args) => devices::run(args),
         Command::Check(args) => check::run(args),
         Command::Bench(args) => bench::run(args),

@@ -5,6 +5,7 @@
 
 mod axes;
 mod draft;
+mod language;
 mod load;
 mod presets;
 mod schema;
@@ -12,7 +13,6 @@ mod settings;
 mod source;
 mod sweep;
 mod task;
-mod text;
 mod validate;
 
 pub use crate::optim::{Optimizer, Rule, Schedule};
@@ -21,15 +21,15 @@ pub use crate::prompt::{Loss, Model, QueryKey};
 use serde::{Deserialize, Serialize};
 
 pub use crate::document::words::{closest, missing_file};
+pub use language::{
+    DecoderSizes, Format, Group, Keep, Long, Lora, ModelKind, TextConfig, TextEval, TextFinetune, TextKind,
+    TextMethod, TextModel, TextRecord, TextTask, Written,
+};
 pub use load::{Asked, load, load_any, resolve_language, resolve_made, resolve_text};
 pub use presets::{PRESETS, Preset, preset};
 pub use settings::settings;
 pub use sweep::{Axis, Cell, Sweep, load_sweep, sweep_text};
 pub use task::{Covariance, Decimal, Delimiter, Missing, OwnTask, Regression, Tables, Task, Theta};
-pub use text::{
-    Format, Group, Keep, Long, Lora, TextConfig, TextEval, TextFinetune, TextKind, TextMethod, TextModel,
-    TextRecord, TextTask, Written,
-};
 
 /// A whole experiment: what `floe run` takes and `config.toml` in a run directory holds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

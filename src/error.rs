@@ -78,7 +78,7 @@ pub enum Error {
         have: Option<u64>,
     },
     /// A loss or gradient is not finite.
-    #[error("{phase} `{method}`: the loss is {loss} at step {step}")]
+    #[error("{phase} `{method}`: the loss is {loss} at step {step}{place}")]
     Diverged {
         /// `pretrain` or `finetune`.
         phase: &'static str,
@@ -90,6 +90,8 @@ pub enum Error {
         loss: f32,
         /// Its learning rate.
         lr: f32,
+        /// Where it began, in words behind a comma, if that is known.
+        place: String,
     },
     /// A parameter is not finite after a step whose loss was.
     #[error("{phase} `{method}`: a parameter overflows at step {step}")]

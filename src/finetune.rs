@@ -3,6 +3,7 @@
 mod batches;
 mod experiment;
 pub mod files;
+mod fresh;
 mod learn;
 mod moved;
 mod note;

@@ -5,6 +5,8 @@ mod case;
 mod given;
 mod lanes;
 pub mod layout;
+pub mod linear;
+pub mod mixing;
 pub mod prompt;
 pub mod shared;
 pub mod tensor;
@@ -18,6 +20,7 @@ use crate::gpu::{Access, Binding, Consts, Program, ProgramDesc};
 use backward::{
     attention_grad, col_sums, cross_entropy_grad, embed_grad, rms_norm_grad, rope_grad, swiglu_grad,
 };
+use linear::{chunk_gates, chunk_grad, chunk_inverse, chunk_product, feature_map, recurrent, state_scan};
 use prompt::{prompt_eval, prompt_moments, prompt_sample, prompt_step, prompt_train, qk};
 use shared::{grad_reduce, masked_update, normal, roof};
 use tensor::{attention, cross_entropy, dropout, embed, matmul, matvec, rms_norm, rope, swiglu};
@@ -108,6 +111,23 @@ pub const KERNELS: &[Kernel] = &[
     },
     Kernel { wing: "backward", stem: "embed_grad", cases: embed_grad::cases, benches: embed_grad::benches },
     Kernel { wing: "backward", stem: "col_sums", cases: col_sums::cases, benches: col_sums::benches },
+    Kernel { wing: "linear", stem: "chunk_gates", cases: chunk_gates::cases, benches: chunk_gates::benches },
+    Kernel {
+        wing: "linear",
+        stem: "chunk_product",
+        cases: chunk_product::cases,
+        benches: chunk_product::benches,
+    },
+    Kernel {
+        wing: "linear",
+        stem: "chunk_inverse",
+        cases: chunk_inverse::cases,
+        benches: chunk_inverse::benches,
+    },
+    Kernel { wing: "linear", stem: "state_scan", cases: state_scan::cases, benches: state_scan::benches },
+    Kernel { wing: "linear", stem: "chunk_grad", cases: chunk_grad::cases, benches: chunk_grad::benches },
+    Kernel { wing: "linear", stem: "feature_map", cases: feature_map::cases, benches: feature_map::benches },
+    Kernel { wing: "linear", stem: "recurrent", cases: recurrent::cases, benches: recurrent::benches },
     Kernel { wing: "update", stem: "grad_norm", cases: grad_norm::cases, benches: grad_norm::benches },
     Kernel {
         wing: "update",

@@ -106,6 +106,7 @@ pub mod interrupt;
 pub mod job;
 pub mod kernels;
 mod linalg;
+pub mod linear_attention;
 pub mod lock;
 pub mod models;
 pub mod optim;

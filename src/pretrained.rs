@@ -2,13 +2,18 @@
 //! under one set of names, Hugging Face's.
 
 pub mod adapter;
+mod fresh;
 mod gguf;
 mod hub;
+pub mod mixer;
 mod names;
 pub mod template;
 pub mod tokenizer;
 
 pub use adapter::PeftAdapter;
+pub use fresh::Fresh;
+pub use hub::{CLASS, OWN};
+pub use mixer::{FeatureMap, Mixer, Mixing, Normaliser};
 pub use template::Message;
 pub use tokenizer::Tokenizer;
 
@@ -50,6 +55,8 @@ pub struct Decoder {
     pub tied: bool,
     /// Queries, keys and values have biases.
     pub biases: bool,
+    /// How tokens see each other.
+    pub mixing: Mixing,
 }
 
 impl Decoder {
@@ -68,6 +75,10 @@ impl Decoder {
                 }
             }
             put("self_attn.o_proj.weight", vec![self.width, queries]);
+            let mixer = self.mixing.mixer(layer);
+            for (name, shape) in mixer.tensors(self.heads, self.width) {
+                put(&format!("self_attn.{name}"), shape);
+            }
             put("post_attention_layernorm.weight", vec![self.width]);
             put("mlp.gate_proj.weight", vec![self.mlp, self.width]);
             put("mlp.up_proj.weight", vec![self.mlp, self.width]);
@@ -86,7 +97,7 @@ impl Decoder {
     }
 
     /// Why its sizes are none that can be computed with.
-    fn complaint(&self) -> Option<String> {
+    pub fn complaint(&self) -> Option<String> {
         let sizes = [
             ("hidden_size", self.width),
             ("num_hidden_layers", self.layers),
@@ -109,6 +120,14 @@ impl Decoder {
         ];
         if let Some((name, value, of)) = even.into_iter().find(|(_, value, of)| !value.is_multiple_of(*of)) {
             return Some(format!("`{name}` is {value}; floe computes with multiples of {of}"));
+        }
+        if !self.mixing.mixers.is_empty() && self.mixing.mixers.len() != self.layers {
+            return Some(format!("{} mixers of {} layers", self.mixing.mixers.len(), self.layers));
+        }
+        let linear = self.mixing.mixers.iter().find(|mixer| mixer.is_linear());
+        if let Some(mixer) = linear.filter(|_| !self.head_dim.is_multiple_of(16)) {
+            let (name, width) = (mixer.name(), self.head_dim);
+            return Some(format!("`head_dim` is {width}; floe computes `{name}` with multiples of 16"));
         }
         if !self.heads.is_multiple_of(self.kv_heads) {
             return Some(format!(
@@ -146,6 +165,7 @@ pub struct Pretrained {
 enum Source {
     Gguf(gguf::Gguf),
     Hub(hub::Hub),
+    Fresh(Fresh),
 }
 
 impl Pretrained {
@@ -169,6 +189,19 @@ impl Pretrained {
             (decoder, architecture, Source::Gguf(gguf))
         };
         let model = Pretrained { path: path.to_path_buf(), decoder, architecture, source };
+        model.complete()?;
+        Ok(model)
+    }
+
+    /// A model that is nowhere yet.
+    ///
+    /// # Errors
+    /// Sizes that can't be computed with.
+    pub fn fresh(fresh: Fresh, decoder: Decoder) -> Result<Pretrained> {
+        // With softmax attention throughout it is Llama's, which others open.
+        let own = if decoder.mixing.any_linear() { OWN } else { "llama" };
+        let (path, architecture) = (fresh.path(), own.to_string());
+        let model = Pretrained { path, decoder, architecture, source: Source::Fresh(fresh) };
         model.complete()?;
         Ok(model)
     }
@@ -213,8 +246,14 @@ impl Pretrained {
         let paths: Vec<PathBuf> = match &self.source {
             Source::Gguf(_) => vec![self.path.clone()],
             Source::Hub(hub) => hub.paths(),
+            Source::Fresh(_) => Vec::new(),
         };
         let mut hash = Sha256::new();
+        if let Source::Fresh(fresh) = &self.source {
+            fresh.tensors.values().for_each(|tensor| {
+                tensor.iter().for_each(|x| hash.update(x.to_le_bytes()));
+            });
+        }
         for stored in self.tensors() {
             hash.update(format!("{} {:?} {}\n", stored.name, stored.shape, stored.kind));
         }
@@ -243,7 +282,7 @@ impl Pretrained {
         &self.decoder
     }
 
-    /// `llama`, `mistral` or `qwen2`.
+    /// `llama`, `mistral`, `qwen2` or `floe`.
     pub fn architecture(&self) -> &str {
         &self.architecture
     }
@@ -253,6 +292,7 @@ impl Pretrained {
         match &self.source {
             Source::Gguf(gguf) => gguf.text("general.name"),
             Source::Hub(hub) => hub.name.as_deref(),
+            Source::Fresh(fresh) => Some(&fresh.name),
         }
     }
 
@@ -261,6 +301,7 @@ impl Pretrained {
         match &self.source {
             Source::Gguf(gguf) => format!("GGUF v{}", gguf.version),
             Source::Hub(hub) => hub.format(),
+            Source::Fresh(_) => "from scratch".into(),
         }
     }
 
@@ -269,6 +310,7 @@ impl Pretrained {
         match &self.source {
             Source::Gguf(gguf) => names::stored(gguf),
             Source::Hub(hub) => hub.stored(),
+            Source::Fresh(fresh) => fresh.stored(&self.decoder),
         }
     }
 
@@ -280,6 +322,7 @@ impl Pretrained {
         match &self.source {
             Source::Gguf(gguf) => names::read(gguf, &self.architecture, &self.decoder, name, &mut take),
             Source::Hub(hub) => hub.read(name, &mut take),
+            Source::Fresh(fresh) => fresh.read(name, &mut take),
         }
     }
 
@@ -291,6 +334,7 @@ impl Pretrained {
         let tokenizer = match &self.source {
             Source::Gguf(gguf) => tokenizer::of_gguf(gguf)?,
             Source::Hub(hub) => hub.tokenizer()?,
+            Source::Fresh(fresh) => fresh.tokenizer()?,
         };
         let (tokens, rows) = (tokenizer.len(), self.decoder.vocabulary);
         if tokens > rows {
@@ -305,6 +349,7 @@ impl Pretrained {
         match &self.source {
             Source::Gguf(gguf) => gguf.text("tokenizer.chat_template"),
             Source::Hub(hub) => hub.template.as_deref(),
+            Source::Fresh(_) => None,
         }
     }
 
@@ -313,6 +358,7 @@ impl Pretrained {
         let mut all = match &self.source {
             Source::Gguf(gguf) => gguf.ends(),
             Source::Hub(hub) => hub.ends.clone(),
+            Source::Fresh(fresh) => fresh.ends(),
         };
         all.sort_unstable();
         all.dedup();
@@ -324,6 +370,7 @@ impl Pretrained {
         match &self.source {
             Source::Gguf(gguf) => gguf.start(),
             Source::Hub(hub) => hub.start,
+            Source::Fresh(_) => None,
         }
     }
 }

@@ -4,6 +4,7 @@ pub mod attention;
 pub mod grad_reduce;
 pub mod gradients;
 pub mod layers;
+pub mod linear_attention;
 pub mod masked_update;
 pub mod matmul;
 pub mod prompts;

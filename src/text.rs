@@ -2,13 +2,17 @@
 
 mod chat;
 mod json;
+mod ngram;
 mod order;
 mod plain;
 mod read;
+mod shipped;
 mod split;
 
+pub use ngram::{Ngram, ngrams};
 pub use order::Rows;
-pub use read::{Counts, Language, Texts, open};
+pub use plain::count;
+pub use read::{Counts, Language, Texts, open, words};
 
 use std::ops::Range;
 

@@ -234,6 +234,7 @@ impl Trainer<'_> {
                             step,
                             loss: line.loss,
                             lr: line.lr as f32,
+                            place: String::new(),
                         });
                     }
                     break;

@@ -40,7 +40,10 @@ fn version_and_presets() {
     assert_eq!(succeed("--version", NOTHING).out, format!("floe {}\n", env!("CARGO_PKG_VERSION")));
     let out = succeed("presets", NOTHING).out;
     let first: Vec<&str> = out.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
-    assert_eq!(first, ["paper", "paper-qkv", "tables", "paper-sweep", "finetune"]);
+    assert_eq!(
+        first,
+        ["paper", "paper-qkv", "tables", "paper-sweep", "finetune", "text", "mixers", "text-large"]
+    );
     assert!(out.lines().all(|line| line.split("  ").count() >= 2), "a name and what it is:\n{out}");
 }
 

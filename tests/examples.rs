@@ -79,6 +79,12 @@ fn shown<'a>(text: &'a str, fence: &str, mark: &str) -> Vec<&'a str> {
 }
 
 #[test]
+fn linear_attention_is_a_call() {
+    let out = run("linear_attention");
+    assert!(out.contains("off f64") && out.contains("gradients: |dq|"), "{out}");
+}
+
+#[test]
 fn the_readme_has_the_example_that_the_documentation_runs() {
     let readme = shown(include_str!("../README.md"), "```rust\n", "");
     let documented = shown(include_str!("../src/lib.rs"), "//! ```\n", "//! ");
@@ -98,7 +104,11 @@ fn the_package_holds_what_builds_and_tests_it_and_nothing_else() {
     {
         assert!(files.contains(file), "{file} is not in the package");
     }
-    assert!(files.contains("tests/data/diamonds.csv.gz") && files.contains("examples/own_task.rs"));
+    assert!(
+        files.contains("tests/data/diamonds.csv.gz")
+            && files.contains("tests/data/pride_and_prejudice.txt.gz")
+            && files.contains("examples/own_task.rs")
+    );
     for file in files {
         let outside = ["shared/", "runs/", "target/", ".ci/", ".git", "benches/peers/"];
         assert!(!outside.iter().any(|part| file.starts_with(part)), "{file} is in the package");

@@ -30,6 +30,9 @@ fn keys_of(text: &str) -> Vec<String> {
     out
 }
 
+/// Presets on language models.
+const LANGUAGE: [&str; 4] = ["finetune", "text", "mixers", "text-large"];
+
 /// What makes a preset an experiment for `floe run`.
 fn plain(preset: &str) -> Vec<String> {
     if preset == "paper-sweep" { sets(&["sweep={}"]) } else { Vec::new() }
@@ -39,9 +42,9 @@ fn plain(preset: &str) -> Vec<String> {
 fn presets_load_and_name_every_key() {
     assert_eq!(
         PRESETS.iter().map(|p| p.name).collect::<Vec<_>>(),
-        ["paper", "paper-qkv", "tables", "paper-sweep", "finetune"]
+        ["paper", "paper-qkv", "tables", "paper-sweep", "finetune", "text", "mixers", "text-large"]
     );
-    for preset in PRESETS.iter().filter(|preset| preset.name != "finetune") {
+    for preset in PRESETS.iter().filter(|preset| !LANGUAGE.contains(&preset.name)) {
         let config = load(preset.name, &plain(preset.name)).unwrap_or_else(|e| panic!("{e}"));
         assert!(!preset.about.is_empty() && !preset.about.contains('\n'));
         // Every key that the resolved configuration has is written out in the preset, and no other.
@@ -84,12 +87,41 @@ fn the_preset_of_language_models_is_at_the_defaults_and_names_every_key() {
     assert!(missing.contains("`task.train`"), "{missing}");
 }
 
+#[test]
+fn presets_from_scratch_load_and_name_every_key() {
+    for name in &LANGUAGE[1..] {
+        let text = preset(name).unwrap().toml;
+        let Asked::Text(config) = load_any(name, &[]).unwrap() else { panic!("an experiment on text") };
+        let written = config.to_toml().unwrap();
+        assert_eq!(resolve_language("a.toml", &written, &[]).unwrap(), *config);
+        let mut keys = keys_of(text);
+        keys.retain(|key| !["finetune.groups", "eval.sample_every"].contains(&key.as_str()));
+        let mut have = keys_of(&written);
+        have.retain(|key| !["finetune.groups", "eval.sample_every"].contains(&key.as_str()));
+        assert_eq!(keys, have, "{name}");
+        assert!(text.lines().all(|line| line.len() <= 120), "{name}");
+    }
+    let Asked::Text(all) = load_any("mixers", &[]).unwrap() else { panic!("an experiment on text") };
+    let mixers: Vec<&str> = all.methods.iter().map(|method| method.mixer[0].as_str()).collect();
+    assert_eq!(mixers, ["softmax", "linear", "retention", "gated", "delta", "gated_delta"]);
+}
+
 /// Each setting of a preset has its comment above it, but for the second optimizer, which repeats the first, and the
 /// methods, whose keys are explained together.
 #[test]
 fn presets_explain_every_key() {
     // Fields of a line of JSON are explained together, as is what tells the kind.
-    let together = ["kind = \"text\"", "prompt = ", "completion = ", "messages = "];
+    let together = [
+        "kind = \"text\"",
+        "prompt = ",
+        "completion = ",
+        "messages = ",
+        "holdout = ",
+        "field = ",
+        "long = ",
+        "accumulate = ",
+        "normaliser = ",
+    ];
     for preset in PRESETS {
         let head = preset.toml.split("[[methods]]").next().unwrap();
         let (mut section, mut above) = ("", "");
@@ -133,7 +165,7 @@ fn the_paper_preset_is_the_default_and_six_methods() {
 
 #[test]
 fn resolved_presets_read_back_the_same() {
-    for preset in PRESETS.iter().filter(|preset| preset.name != "finetune") {
+    for preset in PRESETS.iter().filter(|preset| !LANGUAGE.contains(&preset.name)) {
         let changed = sets(&["seed=3", "model.layers=2", "methods.zs-v.lr=0.25"]);
         let config = load(preset.name, &[plain(preset.name), changed].concat()).unwrap();
         assert_eq!(

@@ -17,8 +17,8 @@ fn turned(low: vec4f, high: vec4f, position: u32, i: u32) -> Pair {
 fn rope(@builtin(global_invocation_id) at: vec3u) {
   let row = at.y;
   if (row >= cursor.x) { return; }
-  let place = cursor.y + row;
-  let position = place - start_of(row);
+  let position = cursor.y + row - start_of(row);
+  let place = select(row, cursor.y + row, BEHIND == 1u);
   let head = at.x / HALF;
   let i = at.x % HALF;
   if (head < HEADS) {

@@ -1,5 +1,6 @@
 //! `floe bench`
 
+mod attention;
 mod compiled;
 
 use super::places::Places;
@@ -14,7 +15,10 @@ use std::path::{Path, PathBuf};
 
 /// Time every kernel and whole training steps, against what the device can do at best
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    what: Option<What>,
     /// Only what has one of these in its name, for instance `step:`
     #[arg(long, value_delimiter = ',', value_name = "PART")]
     only: Vec<String>,
@@ -38,7 +42,16 @@ pub struct Args {
     device: Device,
 }
 
-pub fn run(args: Args) -> Result<()> {
+/// What can be timed by itself.
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    Attention(attention::Args),
+}
+
+pub fn run(mut args: Args) -> Result<()> {
+    if let Some(What::Attention(own)) = args.what.take() {
+        return attention::run(own);
+    }
     check_places(args.compare.as_deref(), [("--json", json_file(&args)), ("--csv", args.csv.as_deref())])?;
     if args.compiled {
         return compiled::run(&args);

@@ -8,6 +8,7 @@ pub mod merge;
 pub mod model;
 pub mod probe;
 pub mod run;
+pub mod tokenizer;
 
 use super::source::Device;
 use crate::error::{Error, Result};
@@ -76,8 +77,10 @@ impl Loaded {
 
     /// Holds that so many tokens are no more than the model was made for.
     pub fn fits(&self, tokens: usize, what: &str) -> Result<()> {
-        let most = self.model.decoder().context;
-        match tokens <= most {
+        let decoder = self.model.decoder();
+        let most = decoder.context;
+        // Linear attention without positions goes on for ever.
+        match tokens <= most || !decoder.mixing.turns(decoder.layers) {
             true => Ok(()),
             false => Err(Error::Usage(format!(
                 "{what}: {} tokens are more than the model's context of {}",

@@ -111,7 +111,7 @@ mod tests {
                  shots or the model's size; the last checkpoint is intact",
             ),
             (
-                Error::Diverged { phase, method, step: 3, loss: f32::NAN, lr: 0.5 },
+                Error::Diverged { phase, method, step: 3, loss: f32::NAN, lr: 0.5, place: String::new() },
                 "finetune `all`: the loss is NaN at step 3; lower the learning rate (now 0.5) or set a gradient clip; \
                  the last good checkpoint is intact",
             ),

@@ -75,6 +75,9 @@ impl Draft {
         let mut config = config.map_err(|e| Complaint::whole(e.message()))?;
         let base = self.directory.as_deref();
         absolute("model.from", &mut config.model.from, &self.tree, base)?;
+        if let Some(path) = &mut config.model.tokenizer {
+            absolute("model.tokenizer", path, &self.tree, base)?;
+        }
         for (key, files) in
             [("task.train", &mut config.task.train), ("task.validation", &mut config.task.validation)]
         {

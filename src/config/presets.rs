@@ -37,6 +37,21 @@ pub const PRESETS: &[Preset] = &[
         about: "a pre-trained language model on your text: set model.from and task.train",
         toml: include_str!("../presets/finetune.toml"),
     },
+    Preset {
+        name: "text",
+        about: "a language model with linear attention from scratch, on the novel that floe ships: minutes on two cores",
+        toml: include_str!("../presets/text.toml"),
+    },
+    Preset {
+        name: "mixers",
+        about: "the same with each of the six mixers: their losses side by side",
+        toml: include_str!("../presets/mixers.toml"),
+    },
+    Preset {
+        name: "text-large",
+        about: "100 million parameters with linear attention from scratch, on your text, for a GPU: set task.train",
+        toml: include_str!("../presets/text-large.toml"),
+    },
 ];
 
 /// The preset of that name.

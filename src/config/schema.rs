@@ -1,7 +1,7 @@
 //! Holds a tree against the keys and types of [`Config`], derived from the types themselves: a key is known if a
 //! complete example serialises it, and a value fits if the example still deserialises with it in place.
 
-use super::{Config, Method, Optimizer, OwnTask, Regression, Tables, Task, TextConfig, text};
+use super::{Config, Method, Optimizer, OwnTask, Regression, Tables, Task, TextConfig, language};
 use crate::document::tree::{At, Complaint, Is, Node, label};
 use crate::document::values::{article, plain, wrong};
 use crate::document::words::{closest, meant};
@@ -17,7 +17,7 @@ const OWN: &str = "own";
 /// A serialised configuration of that kind of task with every key that there is; `methods` has one element.
 pub(super) fn example(kind: &str) -> Table {
     if kind == TEXT {
-        return Table::try_from(text::example()).expect("the defaults are representable in TOML");
+        return Table::try_from(language::example()).expect("the defaults are representable in TOML");
     }
     let method = Method {
         name: "m".into(),

@@ -1,8 +1,7 @@
 //! What the types cannot say: numbers in range, names that are distinct and usable as file names, sizes that fit.
 
-mod range;
+pub(super) mod range;
 mod task;
-mod text;
 
 use super::{Config, Loss, Method, Optimizer, QueryKey, Schedule, Task};
 use crate::error::{Error, Result};
@@ -15,7 +14,7 @@ const MOST_BLOCKS: u64 = 1024;
 const MOST_PARAMETERS: u64 = 1 << 22;
 
 /// Most methods.
-const MOST_METHODS: usize = 1000;
+pub(super) const MOST_METHODS: usize = 1000;
 
 /// Most demonstrations of an evaluation: errors at each count are sums of every invocation's own.
 const MOST_SHOTS: usize = 1 << 16;
@@ -158,7 +157,7 @@ impl Config {
     }
 }
 
-fn check_name(path: &str, name: &str) -> Check {
+pub(super) fn check_name(path: &str, name: &str) -> Check {
     let odd = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
     let wrong = if name.is_empty() {
         "is empty; give the method a name".to_string()
@@ -177,7 +176,11 @@ fn check_name(path: &str, name: &str) -> Check {
 }
 
 /// Names are file names, and not every file system tells `A` from `a`.
-fn check_distinct<'n>(path: &str, name: &str, mut earlier: impl Iterator<Item = &'n str>) -> Check {
+pub(super) fn check_distinct<'n>(
+    path: &str,
+    name: &str,
+    mut earlier: impl Iterator<Item = &'n str>,
+) -> Check {
     match earlier.find(|other| other.eq_ignore_ascii_case(name)) {
         None => Ok(()),
         Some(other) => {
@@ -188,7 +191,7 @@ fn check_distinct<'n>(path: &str, name: &str, mut earlier: impl Iterator<Item = 
 }
 
 /// A name of which files are to be made is no other file's, and a file's on every system.
-fn check_reserved(path: &str, name: &str) -> Check {
+pub(super) fn check_reserved(path: &str, name: &str) -> Check {
     let wrong = if name.starts_with('-') || name.ends_with('.') {
         "a name does not begin with a dash or end with a dot, since it names a file"
     } else if name.to_ascii_lowercase().ends_with(".state") {
@@ -211,7 +214,7 @@ fn is_device(name: &str) -> bool {
 }
 
 impl Optimizer {
-    fn check(&self, path: &str) -> Check {
+    pub(super) fn check(&self, path: &str) -> Check {
         positive(&format!("{path}.lr"), self.lr)?;
         decay(&format!("{path}.momentum"), self.momentum)?;
         self.betas.iter().try_for_each(|beta| decay(&format!("{path}.betas"), *beta))?;
@@ -256,7 +259,7 @@ impl Method {
 }
 
 /// The learning rate is up before the phase is over.
-fn warms_up(path: &str, optimizer: &Optimizer, steps: u64) -> Check {
+pub(super) fn warms_up(path: &str, optimizer: &Optimizer, steps: u64) -> Check {
     match optimizer.warmup {
         0 => Ok(()),
         warmup if warmup < steps => Ok(()),

@@ -1,6 +1,6 @@
 //! Sequences as the batches of a step.
 
-use crate::models::lm::train::{Batch, Capacity};
+use crate::models::learn::{Batch, Capacity};
 use crate::text::{Rows, Sequence};
 
 /// Which sequences a step takes.
@@ -57,6 +57,7 @@ pub fn capacity(all: &[Sequence], most: Option<usize>, batch: usize) -> Capacity
         sizes.into_iter().take(batch).sum::<usize>()
     };
     let (longest, counts) = (largest(lengths(all)), largest(all.iter().map(Sequence::counts).collect()));
+    let one = lengths(all).into_iter().max().unwrap_or(0);
     match most {
         // Epochs meet in a pass, so that a sequence may be there twice.
         None => {
@@ -65,10 +66,36 @@ pub fn capacity(all: &[Sequence], most: Option<usize>, batch: usize) -> Capacity
             Capacity {
                 rows: if few { both(|s| s.ids.len()) } else { longest },
                 counted: if few { both(Sequence::counts) } else { counts },
+                sequences: batch,
+                longest: one,
             }
         }
-        Some(most) => Capacity { rows: most * batch, counted: most * batch },
+        Some(most) => Capacity {
+            rows: most * batch,
+            counted: most * batch,
+            sequences: shortest(lengths(all), most, batch),
+            longest: one,
+        },
     }
+}
+
+/// Sequences of a batch.
+pub fn counts_of(batch: &Batch) -> usize {
+    batch.starts.iter().enumerate().filter(|(row, start)| *row == **start as usize).count()
+}
+
+/// How many of the shortest sequences fit into `batch` rows, of as many epochs as may meet in them.
+fn shortest(mut sizes: Vec<usize>, most: usize, batch: usize) -> usize {
+    let epoch = Rows::unshuffled(&sizes, Some(most)).len().max(1);
+    let times = batch.div_ceil(epoch) + 1;
+    sizes.sort_unstable();
+    let (mut count, mut left) = (0, most * batch);
+    for size in sizes {
+        let fit = (left / size.max(1)).min(times);
+        count += fit;
+        left -= fit * size;
+    }
+    count.max(1)
 }
 
 /// Batches of sequences as they stand, of at most so many rows each, each with the weight 1 a token.
@@ -84,6 +111,7 @@ pub fn in_order(
         let sequence = &all[one];
         let fits = |(batch, _): &&mut (Batch, Vec<usize>)| {
             batch.ids.len() + sequence.ids.len() <= room.rows
+                && counts_of(batch) < room.sequences
                 && batch.counted.len() + sequence.counts() <= room.counted
         };
         if found.last_mut().filter(fits).is_none() {
@@ -133,7 +161,9 @@ mod tests {
             for step in 0..40 {
                 let pass = batches.of(step).remove(0);
                 assert!(
-                    pass.ids.len() <= room.rows && pass.counted.len() <= room.counted,
+                    pass.ids.len() <= room.rows
+                        && pass.counted.len() <= room.counted
+                        && counts_of(&pass) <= room.sequences,
                     "{most:?} {batch}"
                 );
                 assert!(

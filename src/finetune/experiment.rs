@@ -1,25 +1,27 @@
 //! An experiment made ready: model and text opened, what methods train resolved, nothing run.
 
 use super::batches::capacity;
-use crate::config::{Group, Lora, TextConfig, TextMethod};
+use super::fresh;
+use crate::config::{Group, Lora, ModelKind, TextConfig, TextMethod};
 use crate::error::{Error, Result};
 use crate::fingerprint::Identity;
+use crate::models::learn::Capacity;
 use crate::models::lm::adapter::{Adapter, reached};
 use crate::models::lm::table::table;
-use crate::models::lm::train::Capacity;
 use crate::models::lm::{PROJECTIONS, Weights};
 use crate::optim::Optimizer;
 use crate::params::{ParamTable, Spans, mask};
 use crate::pretrained::{Pretrained, Tokenizer};
 use crate::store::methods::{DataFacts, ModelFacts, SideFacts};
 use crate::text::{self, Language, Rows, Sequence, Texts};
+use std::rc::Rc;
 
 /// An experiment on a language model.
 pub struct Experiment {
     /// What it was asked for.
     pub config: TextConfig,
-    /// The model that is fine-tuned.
-    pub model: Pretrained,
+    /// The model that is fine-tuned, or the first of those that begin from scratch.
+    pub model: Rc<Pretrained>,
     /// Its own.
     pub tokenizer: Tokenizer,
     /// Sequences.
@@ -35,6 +37,8 @@ pub struct Experiment {
 pub struct Method {
     /// Names its files.
     pub name: String,
+    /// What it begins from.
+    pub model: Rc<Pretrained>,
     /// Optimizer steps.
     pub steps: u64,
     /// What is trained.
@@ -67,22 +71,59 @@ impl Experiment {
     /// # Errors
     /// What is wrong with the model, a text, a pattern or a target that names nothing; sequences longer than the model's context.
     pub fn open(config: TextConfig) -> Result<Self> {
-        let model = Pretrained::open(&config.model.from)?;
-        let tokenizer = model.tokenizer()?;
+        let (models, tokenizer) = match config.model.kind {
+            ModelKind::Pretrained => {
+                let model = Rc::new(Pretrained::open(&config.model.from)?);
+                let tokenizer = model.tokenizer()?;
+                (vec![model; config.methods.len()], tokenizer)
+            }
+            ModelKind::Decoder => {
+                let tokenizer = fresh::tokenizer(&config)?;
+                let mixers: Vec<_> = config.methods.iter().map(|method| method.mixer.clone()).collect();
+                (fresh::models(&config, &tokenizer, &mixers)?, tokenizer)
+            }
+        };
+        let model = models[0].clone();
         let most = model.decoder().context;
         if config.task.context > most {
             let message =
                 format!("`task.context` is {}, more than the model's context of {most}", config.task.context);
             return Err(Error::config("configuration", message));
         }
-        let parameters = table(model.decoder());
-        let method = |method: &TextMethod| resolve(method, &config, &parameters);
-        let methods = config.methods.iter().map(method).collect::<Result<Vec<_>>>()?;
+        let method = |(method, model): (&TextMethod, &Rc<Pretrained>)| resolve(method, &config, model);
+        let methods = config.methods.iter().zip(&models).map(method).collect::<Result<Vec<_>>>()?;
         let texts = text::open(&config.task, &Language { model: &model, tokenizer: &tokenizer })?;
-        let fingerprint = model.fingerprint()?;
+        let mut fingerprint = model.fingerprint()?;
+        for (at, other) in models.iter().enumerate() {
+            // Of models from scratch each that is another.
+            if !models[..at].iter().any(|before| Rc::ptr_eq(before, other)) && at > 0 {
+                fingerprint += &format!("+{}", other.fingerprint()?);
+            }
+        }
         let identity = Identity::new(config.to_toml()?, vec![texts.read.clone()]);
         let identity = Identity { start: Some(fingerprint.clone()), ..identity };
         Ok(Experiment { config, model, tokenizer, texts, methods, identity, fingerprint })
+    }
+
+    /// Whether its models begin from scratch.
+    pub fn is_fresh(&self) -> bool {
+        self.config.model.kind == ModelKind::Decoder
+    }
+
+    /// What counting foretells of the same text: name and nats a token; none of published models.
+    pub fn baselines(&self) -> Vec<(String, f64)> {
+        if !self.is_fresh() {
+            return Vec::new();
+        }
+        let all = text::ngrams(&self.texts.train, &self.judged(), self.tokenizer.len());
+        all.into_iter().map(|one| (one.name.to_string(), one.nats)).collect()
+    }
+
+    /// Sequences that validation takes: rows of those that were kept back, as many as are asked for.
+    fn judged(&self) -> Vec<Sequence> {
+        let lengths: Vec<usize> = self.texts.validation.iter().map(|sequence| sequence.ids.len()).collect();
+        let rows = Rows::unshuffled(&lengths, self.row()).into_iter().take(self.config.eval.rows);
+        rows.flatten().map(|i| self.texts.validation[i].clone()).collect()
     }
 
     /// Most tokens of a row; none where each sequence is one.
@@ -99,6 +140,8 @@ impl Experiment {
         Capacity {
             rows: own.rows.max(longest(|sequence| sequence.ids.len())),
             counted: own.counted.max(longest(Sequence::counts)),
+            sequences: own.sequences,
+            longest: own.longest.max(longest(|sequence| sequence.ids.len())),
         }
     }
 
@@ -137,7 +180,8 @@ impl Experiment {
     }
 }
 
-fn resolve(method: &TextMethod, config: &TextConfig, parameters: &ParamTable) -> Result<Method> {
+fn resolve(method: &TextMethod, config: &TextConfig, model: &Rc<Pretrained>) -> Result<Method> {
+    let parameters = &table(model.decoder());
     let named = |e: Error| Error::config(format!("method `{}`", method.name), e);
     let base = &config.finetune.optimizer;
     let optimizer = Optimizer { lr: method.lr.unwrap_or(base.lr), ..base.clone() };
@@ -155,6 +199,7 @@ fn resolve(method: &TextMethod, config: &TextConfig, parameters: &ParamTable) ->
     };
     Ok(Method {
         name: method.name.clone(),
+        model: model.clone(),
         steps: method.steps.unwrap_or(config.finetune.steps),
         trains,
         optimizer,

@@ -5,7 +5,7 @@ use crate::config::{Lora, Written};
 use crate::error::{Error, Result};
 use crate::models::lm::adapter::Adapter;
 use crate::pretrained::adapter::{CONFIG, PREFIX, TENSORS};
-use crate::pretrained::{Pretrained, Tokenizer};
+use crate::pretrained::{CLASS, OWN, Pretrained, Tokenizer};
 use crate::store::atomic::{atomic_write, sync};
 use crate::store::checkpoint::{Dtype, Outline, Sink, stream};
 use serde_json::{Map, Value, json};
@@ -136,6 +136,7 @@ fn made(base: &Pretrained) -> Map<String, Value> {
     let class = match base.architecture() {
         "mistral" => "MistralForCausalLM",
         "qwen2" => "Qwen2ForCausalLM",
+        OWN => CLASS,
         _ => "LlamaForCausalLM",
     };
     let mut all = json!({
@@ -161,6 +162,12 @@ fn made(base: &Pretrained) -> Map<String, Value> {
     if base.architecture() == "llama" {
         all.insert("attention_bias".into(), false.into());
         all.insert("mlp_bias".into(), false.into());
+    }
+    if base.architecture() == OWN {
+        let mixing = &decoder.mixing;
+        all.insert("mixers".into(), mixing.mixers.iter().map(|mixer| mixer.name()).collect());
+        all.insert("feature_map".into(), mixing.feature_map.name().into());
+        all.insert("normaliser".into(), mixing.normaliser.name().into());
     }
     if base.architecture() == "mistral" {
         all.insert("sliding_window".into(), Value::Null);

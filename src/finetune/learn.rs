@@ -4,11 +4,12 @@ use super::batches::Batches;
 use super::state::{self, At};
 use super::{Experiment, Method, validate};
 use crate::error::{Error, Result};
+use crate::gpu::Engine;
 use crate::interrupt;
 use crate::job::Machine;
-use crate::models::lm::train::Learner;
+use crate::models::learn::Learner;
 use crate::params::Spans;
-use crate::store::methods::Loss;
+use crate::store::methods::{Loss, Sample};
 use crate::store::metrics::{Line, Parts};
 use crate::train::Told;
 use std::path::PathBuf;
@@ -16,6 +17,8 @@ use std::time::Instant;
 
 /// A method that is being trained.
 pub struct Learning<'a> {
+    /// What the weights go on with, as they are.
+    pub say: &'a dyn Fn(&Learner) -> Result<Vec<Sample>>,
     pub experiment: &'a Experiment,
     pub method: &'a Method,
     pub trained: &'a Spans,
@@ -38,6 +41,16 @@ pub struct Learned {
     pub flops: f64,
     /// The validation loss after the last step.
     pub end: Option<Loss>,
+    /// What it said on the way, by step.
+    pub said: Vec<(u64, Vec<Sample>)>,
+}
+
+/// Which state of linear attention is not finite, in words.
+fn unsound(learner: &Learner, engine: &Engine) -> Result<String> {
+    let found = learner.unsound(engine)?;
+    Ok(found.map_or(String::new(), |[layer, head]| {
+        format!(", and the state of layer {layer}, head {head} is not finite")
+    }))
 }
 
 impl Learning<'_> {
@@ -53,6 +66,7 @@ impl Learning<'_> {
             Batches::new(&self.experiment.texts.train, self.experiment.row(), each, config.seed);
         let (began, first) = (at.step, at.clone());
         let mut flops = 0.0;
+        let every = config.eval.sample_every;
         while at.step < self.method.steps {
             let step = at.step;
             let stop = interrupt::asked();
@@ -70,6 +84,13 @@ impl Learning<'_> {
                 }
                 judged?;
             }
+            if every > 0
+                && step > 0
+                && step.is_multiple_of(every)
+                && at.said.iter().all(|(own, _)| *own != step)
+            {
+                at.said.push((step, (self.say)(learner)?));
+            }
             let clock = Instant::now();
             let (mut loss, mut tokens) = (0.0, 0);
             for (i, pass) in batches.of(step).iter().enumerate() {
@@ -85,7 +106,8 @@ impl Learning<'_> {
             if !loss.is_finite() || !norm.is_finite() {
                 let method = self.method.name.clone();
                 let (loss, lr) = (line.loss, line.lr as f32);
-                return Err(Error::Diverged { phase: "finetune", method, step, loss, lr });
+                let place = unsound(learner, engine)?;
+                return Err(Error::Diverged { phase: "finetune", method, step, loss, lr, place });
             }
             at.step += 1;
             at.tokens += tokens;
@@ -107,7 +129,7 @@ impl Learning<'_> {
         if let Err(Error::Interrupted(_)) = judged {
             self.save(learner, &at, true)?;
         }
-        Ok(Learned { end: judged?, at, flops })
+        Ok(Learned { end: judged?, said: at.said.clone(), at, flops })
     }
 
     /// Judges what was kept back, and keeps the weights that judge it best.
@@ -120,7 +142,8 @@ impl Learning<'_> {
         if !found.mean.is_finite() {
             let (method, step) = (self.method.name.clone(), at.step.saturating_sub(1));
             let lr = self.method.optimizer.lr_at(step, self.method.steps) as f32;
-            return Err(Error::Diverged { phase: "finetune", method, step, loss: found.mean as f32, lr });
+            let (loss, place) = (found.mean as f32, unsound(learner, self.machine.engine)?);
+            return Err(Error::Diverged { phase: "finetune", method, step, loss, lr, place });
         }
         let mut line = self.line("validate", at.step, found.mean, f32::NAN, 0.0);
         line.parts = Parts(vec![("stderr".into(), found.stderr.map(|x| x as f32))]);

@@ -4,7 +4,7 @@ use super::{Experiment, Method, Trains};
 use crate::error::{Error, Result};
 use crate::gpu::Engine;
 use crate::kernels::Tuning;
-use crate::models::lm::train::{Training, plan};
+use crate::models::learn::{Training, plan};
 use crate::models::lm::{MemoryPlan, Weights};
 use crate::units::megabytes;
 
@@ -18,7 +18,7 @@ pub fn planned(
     most_bytes: u64,
     tuning: &Tuning,
 ) -> Result<MemoryPlan> {
-    let mut weights = Weights::new(experiment.model.decoder(), most_bytes, tuning);
+    let mut weights = Weights::new(method.model.decoder(), most_bytes, tuning);
     if let Trains::Adapter { adapter, .. } = &method.trains {
         weights.adapt(adapter, most_bytes, tuning);
     }

@@ -1,10 +1,11 @@
 //! The gradient of a run's own loss, checked on this adapter before the first step.
 
+use super::batches::counts_of;
 use super::slopes::{self, Directions};
 use super::{Experiment, Method};
 use crate::error::{Error, Result};
 use crate::gpu::Engine;
-use crate::models::lm::train::{Batch, Capacity, Learner};
+use crate::models::learn::{Batch, Capacity, Learner};
 use crate::params::Spans;
 use crate::store::methods::Slope;
 use crate::text::Sequence;
@@ -61,7 +62,8 @@ fn chosen(all: &[Sequence], room: Capacity) -> Batch {
         let within = sequence.counted.iter().map(|range| range.start..range.end.min(ids.len()));
         let counted: Vec<_> = within.filter(|range| range.start < range.end).collect();
         let count: usize = counted.iter().map(|range| range.len()).sum();
-        if count > 0 && batch.counted.len() + count <= room.counted {
+        let fits = batch.counted.len() + count <= room.counted && counts_of(&batch) < room.sequences;
+        if count > 0 && fits {
             batch.add(ids, &counted);
         }
     }
@@ -84,7 +86,7 @@ mod tests {
             counted: std::iter::once(first..length).collect(),
         };
         let fits = |all: &[Sequence], rows: usize, counted: usize| {
-            let batch = chosen(all, Capacity { rows, counted });
+            let batch = chosen(all, Capacity { counted, ..Capacity::any(rows) });
             assert!((2..=rows.min(CHECKED)).contains(&batch.ids.len()), "{}", batch.ids.len());
             assert!((1..=counted).contains(&batch.counted.len()), "{}", batch.counted.len());
             (batch.ids.len(), batch.counted.len())

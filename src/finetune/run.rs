@@ -7,10 +7,10 @@ use super::{Experiment, Method, Trains, moved, plan, prove, roof, sample, valida
 use crate::config::Keep;
 use crate::error::Result;
 use crate::job::Machine;
-use crate::models::lm::train::{Learner, Training, trainable};
+use crate::models::learn::{Learner, Training, trainable};
 use crate::models::lm::{MemoryPlan, Weights};
 use crate::params::Coverage;
-use crate::store::methods::{Judged, MethodFacts, Methods, Sample};
+use crate::store::methods::{Judged, Loss, MethodFacts, Methods, Sample};
 use crate::store::metrics::MetricsLog;
 use crate::store::rundir::RunDir;
 use crate::train::{Progress, Told};
@@ -81,11 +81,17 @@ fn best(dir: &RunDir, method: &str) -> std::path::PathBuf {
     dir.state(&format!("{method}.best"))
 }
 
+/// The validation loss of what a method begins from, where it is known.
+fn known_start(experiment: &Experiment, method: &Method, record: &Methods) -> Option<Loss> {
+    let before = record.before.as_ref().filter(|_| Rc::ptr_eq(&method.model, &experiment.model))?;
+    before.loss
+}
+
 impl Run<'_> {
     /// Weights as they are published, with the beginning of an adapter where one is trained.
     fn weights(&self, method: &Method) -> Result<Rc<Weights>> {
         let (engine, tuning) = (self.machine.engine, &self.machine.tuning);
-        let mut weights = Weights::load(&self.experiment.model, engine, tuning)?;
+        let mut weights = Weights::load(&method.model, engine, tuning)?;
         if let Trains::Adapter { adapter, .. } = &method.trains {
             weights.adapt(adapter, engine.adapter().storage_bytes, tuning);
             let table = weights.adapter_table().expect("just put there");
@@ -101,7 +107,8 @@ impl Run<'_> {
     }
 
     fn samples(&self, weights: &Rc<Weights>) -> Result<Vec<Sample>> {
-        let words = (&self.experiment.model, &self.experiment.tokenizer);
+        let sampler = sample::sampler(self.experiment);
+        let words = (&*self.experiment.model, &self.experiment.tokenizer, &sampler);
         let tokens = self.experiment.config.eval.sample_tokens;
         let most = self.experiment.model.decoder().context;
         let longest = self.prompts.iter().map(Vec::len).max().unwrap_or(0);
@@ -136,6 +143,9 @@ impl Run<'_> {
             dropout: method.dropout(),
         };
         let mut learner = Learner::new(weights, &training, engine, tuning)?;
+        if record.baselines.is_empty() {
+            record.baselines = experiment.baselines();
+        }
         if let Some(samples) = samples {
             let loss = validate::loss(experiment, &mut learner, experiment.room(), engine)?;
             record.before = Some(Judged { loss, samples });
@@ -153,7 +163,9 @@ impl Run<'_> {
             false => At::default(),
         };
         let check = prove::gradient(experiment, &mut learner, &trained, method, engine)?;
+        let say = |learner: &Learner| self.samples(learner.weights());
         let learning = Learning {
+            say: &say,
             experiment,
             method,
             trained: &trained,
@@ -161,7 +173,7 @@ impl Run<'_> {
             state: state_path,
             best: best(self.dir, &method.name),
             roof: self.measured()?,
-            start: record.before.as_ref().and_then(|judged| judged.loss),
+            start: known_start(experiment, method, record),
         };
         let finished = |name: &str| record.methods.iter().any(|own| own.name == name);
         let log = MetricsLog::open(&self.dir.metrics(), |line| {
@@ -183,10 +195,8 @@ impl Run<'_> {
         drop(learner);
         let after = Judged { loss, samples: self.samples(&weights)? };
         let moved = match &method.trains {
-            Trains::Mask { .. } => moved::of_mask(&experiment.model, &weights, (&table, &trained), engine)?,
-            Trains::Adapter { adapter, .. } => {
-                moved::of_adapter(&experiment.model, &weights, adapter, engine)?
-            }
+            Trains::Mask { .. } => moved::of_mask(&method.model, &weights, (&table, &trained), engine)?,
+            Trains::Adapter { adapter, .. } => moved::of_adapter(&method.model, &weights, adapter, engine)?,
         };
         let written = write::write(experiment, method, (&weights, &trained), self.dir, engine)?;
         info!(
@@ -209,6 +219,7 @@ impl Run<'_> {
             planned: plan.rows,
             held,
             check,
+            on_the_way: learned.said,
             after,
             moved,
             written,

@@ -51,14 +51,22 @@ pub fn prompts(experiment: &Experiment) -> Result<Vec<Vec<u32>>> {
     Ok(from.iter().take(2).map(begin).collect())
 }
 
-/// The likeliest tokens behind each prompt, so many of them, or fewer where the model ends.
+/// How a model goes on: what is likeliest; or, where it begins from scratch and would soon repeat itself, by chance.
+pub fn sampler(experiment: &Experiment) -> Sampler {
+    match experiment.is_fresh() {
+        true => Sampler { temperature: 0.8, seed: experiment.config.seed, ..Sampler::default() },
+        false => Sampler::default(),
+    }
+}
+
+/// The tokens that a sampler chooses behind each prompt, so many of them, or fewer where the model ends.
 ///
 /// # Errors
 /// What the tokenizer or the device gives; [`Error::Interrupted`](crate::Error::Interrupted).
 pub fn go_on(
     prompts: &[Vec<u32>],
     tokens: usize,
-    (model, tokenizer): (&Pretrained, &Tokenizer),
+    (model, tokenizer, sampler): (&Pretrained, &Tokenizer, &Sampler),
     weights: &Rc<Weights>,
     engine: &Engine,
     tuning: &Tuning,
@@ -69,7 +77,7 @@ pub fn go_on(
     }
     let all = (longest + tokens).next_multiple_of(64);
     let mut runner = Runner::new(weights.clone(), Room { rows: longest.min(PASS), tokens: all }, tuning);
-    let (sampler, ends) = (Sampler::default(), model.ends());
+    let ends = model.ends();
     let mut samples = Vec::new();
     for prompt in prompts {
         runner.rewind(0);

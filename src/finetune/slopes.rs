@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::gpu::Engine;
 use crate::interrupt;
-use crate::models::lm::train::{Batch, Learner};
+use crate::models::learn::{Batch, Learner};
 use crate::params::{Param, Spans};
 use crate::random::splitmix::SplitMix64;
 use crate::store::methods::Slope;

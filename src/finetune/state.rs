@@ -5,9 +5,10 @@ use super::Method;
 use crate::error::{Error, Mend, Result, shown};
 use crate::fingerprint::{Identity, Noted};
 use crate::gpu::Engine;
-use crate::models::lm::train::Learner;
+use crate::models::learn::Learner;
 use crate::params::Spans;
 use crate::store::checkpoint::{Dtype, MOMENTS, Outline, Reader, stream};
+use crate::store::methods::Sample;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -22,6 +23,8 @@ pub struct At {
     pub tokens: u64,
     /// The lowest validation loss so far and the step before which it was that.
     pub best: Option<(f64, u64)>,
+    /// What the weights said on the way, by step.
+    pub said: Vec<(u64, Vec<Sample>)>,
 }
 
 /// Writes what is trained, with its moments unless only the weights are to be kept.
@@ -58,6 +61,7 @@ pub fn save(
         ("tokens", at.tokens.to_string()),
         ("best", best),
         ("best_step", best_step),
+        ("said", serde_json::to_string(&at.said).map_err(|e| Error::file(path, e))?),
         ("variant", variant.to_string()),
     ] {
         metadata.insert(key.into(), value);
@@ -110,6 +114,13 @@ pub fn load(
         train_s: number(path, "train_s", text("train_s")?)?,
         tokens: number(path, "tokens", text("tokens")?)?,
         best,
+        // States of before have none.
+        said: match reader.metadata().get("said") {
+            Some(said) => {
+                serde_json::from_str(said).map_err(|e| Error::file(path, format!("`said`: {e}")))?
+            }
+            None => Vec::new(),
+        },
     };
     if at.step > method.steps {
         let message = format!("its step is {}, beyond the {} of the method", at.step, method.steps);

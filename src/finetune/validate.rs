@@ -5,8 +5,14 @@ use super::batches::in_order;
 use crate::error::Result;
 use crate::gpu::Engine;
 use crate::interrupt;
-use crate::models::lm::train::{Capacity, Learner};
+use crate::models::learn::{Batch, Capacity, Learner};
 use crate::store::methods::Loss;
+
+/// Bytes that the tokens that count stand for.
+fn bytes(experiment: &Experiment, batches: &[(Batch, Vec<usize>)]) -> usize {
+    let of = |id: u32| experiment.tokenizer.bytes(id).map_or(0, |bytes| bytes.len());
+    batches.iter().flat_map(|(batch, _)| &batch.counted).map(|own| of(own.target)).sum()
+}
 
 /// Nats a token, and their standard error over sequences; none where nothing was kept back.
 ///
@@ -41,5 +47,5 @@ pub fn loss(
     let count = sums.len() as f64;
     let squares: f64 = sums.iter().map(|(nats, tokens)| (nats - mean * tokens).powi(2)).sum();
     let stderr = (sums.len() > 1).then(|| (squares * count / (count - 1.0)).sqrt() / tokens);
-    Ok(Some(Loss { mean, stderr, tokens: tokens as usize }))
+    Ok(Some(Loss { mean, stderr, tokens: tokens as usize, bytes: bytes(experiment, &batches) }))
 }

@@ -17,7 +17,7 @@ pub fn write(
     dir: &RunDir,
     engine: &Engine,
 ) -> Result<String> {
-    let base = &experiment.model;
+    let base = &*method.model;
     match &method.trains {
         Trains::Mask { .. } => {
             let written = format!("models/{}", method.name);

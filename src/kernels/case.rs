@@ -11,6 +11,8 @@ pub struct Case {
     pub recording: Recording,
     /// What must come out.
     pub expect: Vec<Expect>,
+    /// Textures that are filled on the way to what must come out.
+    passing: BTreeSet<u64>,
 }
 
 /// A launch of realistic size, with what it costs by the kernel's own count.
@@ -39,6 +41,8 @@ pub enum Values {
     F32(Vec<f64>),
     /// Compared to the bit.
     U32(Vec<u32>),
+    /// So many words that are made on the way to others, which tell whether they are right.
+    Passing(usize),
 }
 
 /// Words behind every buffer that no kernel may touch.
@@ -51,7 +55,7 @@ pub const KEPT: f64 = f64::from_bits(0x7ff8_0000_0bad_5eed);
 impl Case {
     /// A case of which nothing is expected yet.
     pub fn new(name: impl Into<String>, recording: Recording) -> Self {
-        Case { name: name.into(), recording, expect: Vec::new() }
+        Case { name: name.into(), recording, expect: Vec::new(), passing: BTreeSet::new() }
     }
 
     /// Expects numbers of a buffer.
@@ -63,6 +67,26 @@ impl Case {
     /// Expects words of a buffer.
     pub fn u32(mut self, buffer: &Buffer, values: Vec<u32>) -> Self {
         self.expect.push(Expect { buffer: buffer.clone(), values: Values::U32(values) });
+        self
+    }
+
+    /// Takes everything else that is written for what other launches of the case read: a chain of kernels is looked at by what
+    /// comes out of it.
+    pub(in crate::kernels) fn passing(mut self) -> Self {
+        let mut known: BTreeSet<u64> = self.expect.iter().map(|expect| expect.buffer.id()).collect();
+        for resource in self.recording.commands.iter().flat_map(written_by) {
+            match resource {
+                Resource::View(view) if known.insert(view.buffer().id()) => {
+                    let words = view.buffer().bytes() as usize / 4;
+                    self.expect
+                        .push(Expect { buffer: view.buffer().clone(), values: Values::Passing(words) });
+                }
+                Resource::View(_) => {}
+                Resource::Texture(texture) => {
+                    self.passing.insert(texture.id());
+                }
+            }
+        }
         self
     }
 
@@ -88,6 +112,7 @@ impl Case {
             Command::ReadTexture(rows) => Some(rows.texture.id()),
             _ => None,
         }));
+        looked_at.extend(&self.passing);
         if let Some((_, label)) = written.iter().find(|(id, _)| !looked_at.contains(id)) {
             return Err(format!("`{label}` may be written, and nothing is expected of it"));
         }
@@ -97,7 +122,7 @@ impl Case {
         let guarded: BTreeMap<u64, Buffer> =
             buffers.into_iter().map(|(id, buffer)| (id, guard(&buffer, written.contains_key(&id)))).collect();
         let other = |buffer: &Buffer| guarded[&buffer.id()].clone();
-        let mut case = Case::new(self.name, Recording::default());
+        let mut case = Case { passing: self.passing, ..Case::new(self.name, Recording::default()) };
         for command in self.recording.commands {
             again(&mut case.recording, command, &guarded);
         }

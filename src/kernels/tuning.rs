@@ -37,6 +37,8 @@ pub struct Tuning {
     pub moments: bool,
     /// How products of matrices are cut where they are not made of texels.
     pub cut: Cut,
+    /// Tokens of a chunk of linear attention.
+    pub chunk: usize,
     /// Weights of language models are kept in half precision.
     pub half: bool,
     /// Large products are made by cooperative matrices, which round what they multiply to half precision.
@@ -59,6 +61,7 @@ const CPU: Tuning = Tuning {
     spread: 256,
     moments: true,
     cut: Cut { most: 3, fill: 160 },
+    chunk: 64,
     half: false,
     matrices: false,
     loops: u64::MAX,
@@ -77,6 +80,7 @@ const GPU: Tuning = Tuning {
     spread: 1 << 20,
     moments: true,
     cut: Cut { most: 3, fill: 160 },
+    chunk: 64,
     half: false,
     matrices: false,
     loops: u64::MAX,

@@ -2,6 +2,7 @@
 
 use super::Spans;
 use crate::random::rng::{self, Stream};
+use crate::random::splitmix::SplitMix64;
 use std::ops::Range;
 
 /// A name by which a mask selects part of a tensor: index i stands for entries `i·block … (i + 1)·block` of dimension
@@ -30,6 +31,10 @@ pub enum Init {
     Normal(f64),
     /// The same number everywhere: 1 for the gains of a norm, 0 for a bias.
     Constant(f32),
+    /// Logarithms of numbers that are uniform between two.
+    LogUniform([f64; 2]),
+    /// What softplus makes numbers of whose logarithms are uniform between those of two.
+    InverseSoftplus([f64; 2]),
 }
 
 /// One tensor, row-major from element `offset` of the arena.
@@ -120,8 +125,19 @@ impl ParamTable {
     pub fn init(&self, seed: u64) -> Vec<f32> {
         let key = rng::key(seed, Stream::Init, 0);
         let normals = rng::normals(0, 0, 0, key, self.len());
+        let uniform = |param: &Param| {
+            let mut chance = SplitMix64::new(u64::from(key) << 32 ^ param.offset as u64);
+            (0..param.len()).map(|_| chance.uniform()).collect::<Vec<f64>>()
+        };
         let start = |param: &Param| -> Vec<f32> {
             match param.init {
+                Init::LogUniform([from, to]) => {
+                    uniform(param).into_iter().map(|u| (from + u * (to - from)).ln() as f32).collect()
+                }
+                Init::InverseSoftplus([from, to]) => {
+                    let of = |u: f64| (from.ln() + u * (to / from).ln()).exp().exp_m1().ln() as f32;
+                    uniform(param).into_iter().map(of).collect()
+                }
                 Init::Normal(std) => normals[param.place()].iter().map(|x| (x * std) as f32).collect(),
                 Init::Constant(value) => vec![value; param.len()],
             }

@@ -1,6 +1,6 @@
 //! Hugging Face directories: `config.json`, safetensors in one file or several, `tokenizer.json`.
 
-use super::{Decoder, Stored, Tokenizer};
+use super::{Decoder, FeatureMap, Mixer, Mixing, Normaliser, Stored, Tokenizer};
 use crate::bounded;
 use crate::error::{Error, Result, shown};
 use crate::store::checkpoint::{Entry, Reader};
@@ -20,11 +20,21 @@ pub struct Hub {
 }
 
 /// Architectures by the class that `config.json` names.
-const KNOWN: [(&str, &str); 3] =
-    [("LlamaForCausalLM", "llama"), ("MistralForCausalLM", "mistral"), ("Qwen2ForCausalLM", "qwen2")];
+const KNOWN: [(&str, &str); 4] = [
+    ("LlamaForCausalLM", "llama"),
+    ("MistralForCausalLM", "mistral"),
+    ("Qwen2ForCausalLM", "qwen2"),
+    // What floe trains from scratch.
+    (CLASS, OWN),
+];
+
+/// The class and the name of models that floe trains from scratch: their `config.json` has Llama's keys and `mixers`.
+pub const CLASS: &str = "FloeForCausalLM";
+/// See [`CLASS`].
+pub const OWN: &str = "floe";
 
 /// Most bytes of a `tokenizer.json`.
-const TOKENIZER: u64 = 256 << 20;
+pub const TOKENIZER: u64 = 256 << 20;
 
 fn json(path: &Path) -> Result<Value> {
     let text =
@@ -261,6 +271,42 @@ fn decoder(config: &Value) -> std::result::Result<(String, Decoder), String> {
         theta: number("rope_theta").or(rope["rope_theta"].as_f64()).unwrap_or(1e4),
         tied: flag("tie_word_embeddings"),
         biases: *architecture == "qwen2",
+        mixing: match *architecture == OWN {
+            true => mixing(config, asked("num_hidden_layers")?)?,
+            false => Mixing::softmax(),
+        },
     };
     Ok((architecture.to_string(), decoder))
+}
+
+/// How tokens see each other, by `mixers`, `feature_map` and `normaliser`.
+fn mixing(config: &Value, layers: usize) -> std::result::Result<Mixing, String> {
+    let names: Vec<&str> = config["mixers"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|name| name.as_str().unwrap_or_default())
+        .collect();
+    if names.len() != layers {
+        return Err(format!("has {} `mixers` for {layers} layers", names.len()));
+    }
+    let mixer = |name: &&str| {
+        let known = || Mixer::ALL.map(|(name, _)| name).join(", ");
+        Mixer::named(name).ok_or_else(|| format!("names the mixer `{}`; there are {}", shown(name), known()))
+    };
+    fn one<T: Copy + Default>(
+        config: &Value,
+        key: &str,
+        all: &[(&str, T)],
+    ) -> std::result::Result<T, String> {
+        let Some(name) = config[key].as_str() else { return Ok(T::default()) };
+        let found = all.iter().find(|(own, _)| *own == name).map(|(_, value)| *value);
+        let names = || all.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+        found.ok_or_else(|| format!("`{key}` is `{}`; there are {}", shown(name), names()))
+    }
+    Ok(Mixing {
+        mixers: names.iter().map(mixer).collect::<std::result::Result<_, _>>()?,
+        feature_map: one(config, "feature_map", &FeatureMap::ALL)?,
+        normaliser: one(config, "normaliser", &Normaliser::ALL)?,
+    })
 }

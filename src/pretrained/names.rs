@@ -1,7 +1,7 @@
 //! GGUF's names and keys as Hugging Face's, and the order of rows that goes with them.
 
 use super::gguf::{Gguf, Tensor};
-use super::{Decoder, Stored};
+use super::{Decoder, Mixing, Stored};
 use crate::error::{Error, Result, shown};
 
 /// Architectures that are known in GGUF files.
@@ -111,6 +111,7 @@ pub fn decoder(gguf: &Gguf) -> Result<(String, Decoder)> {
         theta: optional("rope.freq_base").unwrap_or(1e4),
         tied: find(gguf, "lm_head.weight").is_none(),
         biases: find(gguf, "model.layers.0.self_attn.q_proj.bias").is_some(),
+        mixing: Mixing::softmax(),
     };
     Ok((architecture.to_string(), decoder))
 }

@@ -2,8 +2,10 @@
 
 mod bytes;
 mod gguf;
+mod train;
 
 pub(super) use gguf::of_gguf;
+pub use train::END;
 
 use crate::error::{Error, Result};
 use std::path::PathBuf;

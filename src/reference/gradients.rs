@@ -2,6 +2,7 @@
 //! hold them.
 
 use super::attention::Sizes;
+use super::layers::Feature;
 
 /// Of [`rms_norm`](super::layers::rms_norm): what `dy` makes of `x`, and of the weight.
 pub fn rms_norm(x: &[f64], weight: &[f64], eps: f64, dy: &[f64]) -> [Vec<f64>; 2] {
@@ -27,6 +28,33 @@ pub fn swiglu(gate: &[f64], up: &[f64], dact: &[f64]) -> [Vec<f64>; 2] {
 /// Of [`rope`](super::layers::rope): turned back.
 pub fn rope(dx: &[f64], positions: &[usize], dim: usize, theta: f64) -> Vec<f64> {
     super::layers::turned(dx, positions, dim, theta, -1.0)
+}
+
+/// Of [`feature`](super::layers::feature).
+pub fn feature(x: &[f64], dim: usize, feature: Feature, dy: &[f64]) -> Vec<f64> {
+    let head = |(x, dy): (&[f64], &[f64])| -> Vec<f64> {
+        let length = (x.iter().map(|x| x * x).sum::<f64>() + 1e-6).sqrt();
+        let along: f64 = x.iter().zip(dy).map(|(x, d)| x * d).sum();
+        let of = |(x, d): (&f64, &f64)| match feature {
+            Feature::Unit => d / length - x * along / length.powi(3),
+            Feature::Relu => {
+                if *x > 0.0 {
+                    *d
+                } else {
+                    0.0
+                }
+            }
+            Feature::Elu => {
+                if *x > 0.0 {
+                    *d
+                } else {
+                    d * x.exp()
+                }
+            }
+        };
+        x.iter().zip(dy).map(of).collect()
+    };
+    x.chunks(dim).zip(dy.chunks(dim)).flat_map(head).collect()
 }
 
 /// What [`attention`] gives.
@@ -141,6 +169,10 @@ mod tests {
         holds("up", &up, &dup, &dact, |u| layers::swiglu(&gate, u));
         let (x, dy, positions) = (noise(3 * 16, 7), noise(3 * 16, 8), [0, 5, 9]);
         holds("turned", &x, &rope(&dy, &positions, 8, 1e4), &dy, |x| layers::rope(x, &positions, 8, 1e4));
+        for kind in [Feature::Unit, Feature::Relu, Feature::Elu] {
+            let found = feature(&x, 8, kind, &dy);
+            holds("feature", &x, &found, &dy, |x| layers::feature(x, 8, kind));
+        }
         let ids = [4, 1, 4, 0];
         let (table, dx) = (noise(5 * 3, 9), noise(4 * 3, 10));
         let rows = |t: &[f64]| ids.iter().flat_map(|id| t[id * 3..][..3].to_vec()).collect::<Vec<_>>();

@@ -38,6 +38,32 @@ pub(super) fn turned(x: &[f64], positions: &[usize], dim: usize, theta: f64, tim
     out
 }
 
+/// What linear attention makes of a head's query or key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Feature {
+    /// x over its length, x / sqrt(Σ x² + 1e-6).
+    Unit,
+    /// max(x, 0).
+    Relu,
+    /// elu(x) + 1 (Katharopoulos et al. 2020, arXiv 2006.16236).
+    Elu,
+}
+
+/// A [`Feature`] of heads `dim` wide.
+pub fn feature(x: &[f64], dim: usize, feature: Feature) -> Vec<f64> {
+    let head = |x: &[f64]| -> Vec<f64> {
+        let length = (x.iter().map(|x| x * x).sum::<f64>() + 1e-6).sqrt();
+        let of = |x: &f64| match feature {
+            Feature::Unit => x / length,
+            Feature::Relu => x.max(0.0),
+            Feature::Elu if *x > 0.0 => x + 1.0,
+            Feature::Elu => x.exp(),
+        };
+        x.iter().map(of).collect()
+    };
+    x.chunks(dim).flat_map(head).collect()
+}
+
 /// `-log softmax(logits)[target]` of rows of so many logits; 0 where there is no target.
 pub fn cross_entropy(logits: &[f64], targets: &[Option<usize>]) -> Vec<f64> {
     let cols = logits.len() / targets.len();

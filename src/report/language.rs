@@ -9,7 +9,7 @@ use crate::bounded::{self, Lines};
 use crate::config::{TextConfig, resolve_language};
 use crate::error::{Error, Result};
 use crate::findings::{duration, grouped};
-use crate::plot::number;
+use crate::plot::{Figure, number};
 use crate::store::methods::{MethodFacts, Methods, Sample};
 use crate::store::metrics::{LINE, Line};
 use crate::store::records::{self, RunInfo};
@@ -45,9 +45,11 @@ pub fn write(dir: &Path) -> Result<()> {
 pub fn draw(dir: &Path) -> Result<Drawn> {
     let data = read(dir)?;
     let losses = figures::losses(&data.lines, &data.record);
-    let moved = figures::moved(&data.record);
-    let html = page(dir, &data, &losses, &moved)?;
-    Ok(Drawn::new(dir, losses.iter().chain(&moved), &html))
+    // Of a model from scratch everything has.
+    let moved = if data.record.baselines.is_empty() { figures::moved(&data.record) } else { Vec::new() };
+    let together = figures::together(&data.lines, &data.record);
+    let html = page(dir, &data, [&losses, together.as_slice(), &moved])?;
+    Ok(Drawn::new(dir, losses.iter().chain(&together).chain(&moved), &html))
 }
 
 fn read(dir: &Path) -> Result<Data> {
@@ -68,12 +70,7 @@ fn read(dir: &Path) -> Result<Data> {
     Ok(Data { config, run, record, lines })
 }
 
-fn page(
-    dir: &Path,
-    data: &Data,
-    losses: &[crate::plot::Figure],
-    moved: &[crate::plot::Figure],
-) -> Result<String> {
+fn page(dir: &Path, data: &Data, [losses, together, moved]: [&[Figure]; 3]) -> Result<String> {
     let record = &data.record;
     let names: Vec<String> = record.methods.iter().map(|method| method.name.clone()).collect();
     let conclusion = words::conclusion(record);
@@ -83,7 +80,10 @@ fn page(
         methods => record.methods.iter().map(|method| row(record, method)).collect::<Vec<Value>>(),
         before => record.before.as_ref().and_then(|judged| judged.loss).map(|loss| words::with_error(loss.mean, loss.stderr)),
         losses => shown(losses),
-        losses_legend => keys(&figures::legend()),
+        losses_legend => keys(&figures::legend(record)),
+        together => shown(together),
+        together_legend => keys(together.first().map_or(&[], |figure| &figure.legend)),
+        scratch => !record.baselines.is_empty(),
         moved => shown(moved),
         samples => samples(record),
         checks => checks(record),
@@ -179,6 +179,7 @@ fn row(record: &Methods, method: &MethodFacts) -> Value {
         trained => coverage.map(|c| format!("{} ({} %)", grouped(c.trained as u64), number(share(c.trained)))),
         places => coverage.map(|c| format!("{} of {} tensors", c.matched, c.tensors)),
         after => method.after.loss.map(|loss| words::with_error(loss.mean, loss.stderr)),
+        bits => method.after.loss.and_then(words::bits),
         steps => grouped(method.steps),
         kept => if method.kept_step < method.steps { format!("kept: before step {}", method.kept_step) } else { String::new() },
         speed => grouped(speed.round() as u64),
@@ -193,6 +194,12 @@ fn samples(record: &Methods) -> Vec<Value> {
     let said = |name: &str, sample: &Sample, first: bool| context! { name => name, said => sample.said.clone(), first => first };
     let one = |(i, sample): (usize, &Sample)| {
         let mut all = vec![said("before", sample, true)];
+        for method in &record.methods {
+            let ways = method.on_the_way.iter().filter_map(|(step, samples)| Some((step, samples.get(i)?)));
+            all.extend(
+                ways.map(|(step, sample)| said(&format!("{}, step {step}", method.name), sample, true)),
+            );
+        }
         let after = record.methods.iter().filter_map(|method| Some((method, method.after.samples.get(i)?)));
         all.extend(after.map(|(method, sample)| said(&method.name, sample, false)));
         context! { prompt => sample.prompt.clone(), all => all }

@@ -13,6 +13,8 @@ pub struct Methods {
     pub data: DataFacts,
     /// Before the first step; the same for all methods.
     pub before: Option<Judged>,
+    /// Nats a token that counting has on the same text: unigram, bigram, trigram; none of published models.
+    pub baselines: Vec<(String, f64)>,
     /// Finished ones, in order.
     pub methods: Vec<MethodFacts>,
 }
@@ -57,7 +59,6 @@ pub struct DataFacts {
 
 /// Sequences of one side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
 pub struct SideFacts {
     /// How many.
     pub sequences: usize,
@@ -69,7 +70,6 @@ pub struct SideFacts {
 
 /// How a model judges what was kept back, and what it says.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
 pub struct Judged {
     /// On the sequences to validate on; none without any.
     pub loss: Option<Loss>,
@@ -87,11 +87,12 @@ pub struct Loss {
     pub stderr: Option<f64>,
     /// How many count.
     pub tokens: usize,
+    /// Bytes that they stand for; 0 where it is not known.
+    pub bytes: usize,
 }
 
 /// A text and what a model goes on with, greedily.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
 pub struct Sample {
     /// What it is given.
     pub prompt: String,
@@ -127,6 +128,8 @@ pub struct MethodFacts {
     pub held: u64,
     /// The gradient, checked on this adapter before the first step.
     pub check: Vec<Slope>,
+    /// What it said on the way, by step.
+    pub on_the_way: Vec<(u64, Vec<Sample>)>,
     /// Afterwards.
     pub after: Judged,
     /// How far tensors have moved.
@@ -137,7 +140,6 @@ pub struct MethodFacts {
 
 /// A slope of the loss beside the gradient's.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
 pub struct Slope {
     /// Which parameters were moved together.
     pub group: String,
@@ -160,7 +162,6 @@ impl Slope {
 
 /// How far a tensor has moved.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
 pub struct Moved {
     /// Its name.
     pub tensor: String,

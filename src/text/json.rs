@@ -43,6 +43,21 @@ impl Line<'_> {
         }
     }
 
+    /// Its text, whatever it is: what a tokenizer is trained on.
+    pub fn words(&self, format: Format, task: &TextTask) -> Result<Vec<String>> {
+        let text = |name: &str, key: &str| self.text(name, key).map(str::to_string);
+        match format {
+            Format::Chat => {
+                let messages = self.messages(&task.messages)?;
+                Ok(messages.into_iter().map(|message| message.content).collect())
+            }
+            Format::Pairs => {
+                Ok(vec![text(&task.prompt, "task.prompt")?, text(&task.completion, "task.completion")?])
+            }
+            _ => Ok(vec![text(&task.field, "task.field")?]),
+        }
+    }
+
     fn messages(&self, name: &str) -> Result<Vec<Message>> {
         let list = match self.fields.get(name) {
             None => {

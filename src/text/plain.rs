@@ -23,6 +23,14 @@ pub fn encode(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>> {
     Ok(ids)
 }
 
+/// Tokens of a text of any length.
+///
+/// # Errors
+/// What the tokenizer's model can't do with it.
+pub fn count(tokenizer: &Tokenizer, text: &str) -> Result<usize> {
+    Ok(encode(tokenizer, text)?.len())
+}
+
 /// A text's tokens as sequences of at most so many, each token in one of them; a last one alone is left out.
 pub fn cut(ids: &[u32], most: usize) -> impl Iterator<Item = Sequence> + '_ {
     ids.chunks(most).filter(|piece| piece.len() > 1).map(|piece| Sequence::whole(piece.to_vec()))

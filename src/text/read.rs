@@ -2,7 +2,7 @@
 
 use super::chat::Chat;
 use super::json::{Line, lines};
-use super::{Sequence, plain, split};
+use super::{Sequence, plain, shipped, split};
 use crate::bounded;
 use crate::config::{Format, Long, TextTask};
 use crate::error::{Error, Result};
@@ -69,12 +69,21 @@ pub struct Counts {
 pub fn open(task: &TextTask, language: &Language) -> Result<Texts> {
     let mut read = Data::default();
     let mut counts = Counts::default();
-    let all = files(&task.train, task, language, (&mut read, &mut counts))?;
+    let all = match task.train.is_empty() {
+        true => {
+            let (text, about) = shipped::novel()?;
+            read.files.push(about);
+            counts.examples += 1;
+            plain::cut(&encoded(language, &text)?, task.context).collect()
+        }
+        false => files(&task.train, task, language, (&mut read, &mut counts))?,
+    };
     let (train, validation) = match task.validation.is_empty() {
         true => split::split(all, task.holdout),
         false => (all, files(&task.validation, task, language, (&mut read, &mut counts))?),
     };
-    let place = || Error::file(&task.train[0], "has nothing to fine-tune on: no sequence of two tokens");
+    let first = || task.train.first().map_or(Path::new("the text"), PathBuf::as_path);
+    let place = || Error::file(first(), "has nothing to fine-tune on: no sequence of two tokens");
     if train.is_empty() {
         return Err(place());
     }
@@ -95,18 +104,51 @@ fn files(
 ) -> Result<Vec<Sequence>> {
     let mut all = Vec::new();
     for path in paths {
-        let bytes = bounded::bytes(path, MOST).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => Error::file(path, "there is no such file; give a file of text"),
-            _ => Error::file(path, format!("can't be read: {e}")),
-        })?;
-        read.files.push(FileRead::of(path, &bytes));
-        let text =
-            String::from_utf8(bytes).map_err(|_| Error::file(path, "is not UTF-8 text; convert it first"))?;
-        let text = text.trim_start_matches('\u{feff}');
-        if text.trim().is_empty() {
-            return Err(Error::file(path, "has no text in it"));
+        let (text, about) = contents(path)?;
+        read.files.push(about);
+        file(path, &text, task, language, counts, &mut all)?;
+    }
+    Ok(all)
+}
+
+/// A file's text, and what is noted of it.
+fn contents(path: &Path) -> Result<(String, FileRead)> {
+    let bytes = bounded::bytes(path, MOST).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => Error::file(path, "there is no such file; give a file of text"),
+        _ => Error::file(path, format!("can't be read: {e}")),
+    })?;
+    let about = FileRead::of(path, &bytes);
+    let text =
+        String::from_utf8(bytes).map_err(|_| Error::file(path, "is not UTF-8 text; convert it first"))?;
+    let text = match text.strip_prefix('\u{feff}') {
+        Some(rest) => rest.to_string(),
+        None => text,
+    };
+    match text.trim().is_empty() {
+        true => Err(Error::file(path, "has no text in it")),
+        false => Ok((text, about)),
+    }
+}
+
+/// The text of an experiment's files to train on, as it is before any tokenizer.
+///
+/// # Errors
+/// As [`open`].
+pub fn words(task: &TextTask) -> Result<Vec<String>> {
+    if task.train.is_empty() {
+        return Ok(vec![shipped::novel()?.0]);
+    }
+    let mut all = Vec::new();
+    for path in &task.train {
+        let (text, _) = contents(path)?;
+        match format(path, &text, task)? {
+            Format::Plain => all.push(text),
+            format => {
+                for line in lines(path, &text) {
+                    all.extend(line?.words(format, task)?);
+                }
+            }
         }
-        file(path, text, task, language, counts, &mut all)?;
     }
     Ok(all)
 }

@@ -1,7 +1,10 @@
 //! Tiny random language models, made on the fly: as a Hugging Face directory, as a GGUF file, and in f64.
 #![allow(dead_code)] // Every suite uses a part of it.
 
-use floe::pretrained::Decoder;
+#[path = "mixed.rs"]
+mod mixed;
+
+use floe::pretrained::{Decoder, FeatureMap, Mixer, Mixing, Normaliser};
 use floe::reference::attention::{Sizes, attention};
 use floe::reference::layers::{cross_entropy, rms_norm, rope, swiglu};
 use floe::reference::matmul::{Form, matmul};
@@ -64,8 +67,17 @@ impl Tiny {
             theta: 1e4,
             tied: qwen,
             biases: qwen,
+            mixing: Mixing::softmax(),
         };
         Tiny::of(architecture, decoder)
+    }
+
+    /// With linear attention: two layers, heads that share keys and values.
+    pub fn mixing(mixers: &[Mixer]) -> Self {
+        let mixing = Mixing { mixers: mixers.to_vec(), ..Mixing::softmax() };
+        let base = Tiny::new("llama").decoder;
+        let decoder = Decoder { layers: mixers.len(), head_dim: 16, heads: 2, kv_heads: 1, mixing, ..base };
+        Tiny::of("floe", decoder)
     }
 
     pub fn of(architecture: &'static str, decoder: Decoder) -> Self {
@@ -85,7 +97,7 @@ impl Tiny {
         Tiny { architecture, weights: tensors.collect(), decoder }
     }
 
-    fn wide(&self, name: &str) -> Vec<f64> {
+    pub fn wide(&self, name: &str) -> Vec<f64> {
         self.weights[name].iter().map(|x| f64::from(*x)).collect()
     }
 
@@ -114,9 +126,12 @@ impl Tiny {
             let name = format!("model.layers.{layer}");
             let h = norm(&x, &format!("{name}.input_layernorm"));
             let of = |letter: &str, rows: usize| linear(&h, &format!("{name}.self_attn.{letter}_proj"), rows);
-            let q = rope(&of("q", queries), &positions, d.head_dim, d.theta);
-            let k = rope(&of("k", shared), &positions, d.head_dim, d.theta);
-            let o = attention(&q, &k, &of("v", shared), 0, &vec![0; t], sizes);
+            let (q, k, v) = (of("q", queries), of("k", shared), of("v", shared));
+            let turned = |x: &[f64]| rope(x, &positions, d.head_dim, d.theta);
+            let o = match d.mixing.mixer(layer) {
+                Mixer::Softmax => attention(&turned(&q), &turned(&k), &v, 0, &vec![0; t], sizes),
+                mixer => self.mixed(mixer, &name, &h, [&q, &k, &v]),
+            };
             add(&mut x, linear(&o, &format!("{name}.self_attn.o_proj"), d.width));
             let h = norm(&x, &format!("{name}.post_attention_layernorm"));
             let [gate, up] = ["gate", "up"].map(|part| linear(&h, &format!("{name}.mlp.{part}_proj"), d.mlp));
@@ -140,15 +155,26 @@ impl Tiny {
         let class = match self.architecture {
             "qwen2" => "Qwen2ForCausalLM",
             "mistral" => "MistralForCausalLM",
+            "floe" => "FloeForCausalLM",
             _ => "LlamaForCausalLM",
         };
-        json!({
+        let mut config = json!({
             "architectures": [class], "model_type": self.architecture, "hidden_size": d.width,
             "num_hidden_layers": d.layers, "num_attention_heads": d.heads, "num_key_value_heads": d.kv_heads,
             "head_dim": d.head_dim, "intermediate_size": d.mlp, "vocab_size": d.vocabulary,
             "max_position_embeddings": d.context, "rms_norm_eps": d.eps, "rope_theta": d.theta,
             "tie_word_embeddings": d.tied, "hidden_act": "silu", "eos_token_id": id_of("<|im_end|>"),
-        })
+        });
+        if self.architecture == "floe" {
+            let name = |all: &[(&str, FeatureMap)]| {
+                all.iter().find(|(_, own)| *own == d.mixing.feature_map).map(|(name, _)| name.to_string())
+            };
+            config["mixers"] = d.mixing.mixers.iter().map(|mixer| mixer.name()).collect();
+            config["feature_map"] = name(&FeatureMap::ALL).into();
+            config["normaliser"] =
+                if d.mixing.normaliser == Normaliser::Mean { "mean" } else { "none" }.into();
+        }
+        config
     }
 
     /// A directory with everything in it, tensors in so many files.

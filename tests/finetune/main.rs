@@ -3,6 +3,7 @@
 mod bad;
 #[path = "../common/mod.rs"]
 mod common;
+mod scratch;
 mod texts;
 #[path = "../common/tiny.rs"]
 mod tiny;

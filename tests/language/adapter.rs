@@ -3,9 +3,9 @@
 use super::tiny::Tiny;
 use floe::gpu::{self, Engine};
 use floe::kernels::Tuning;
+use floe::models::learn::{Batch, Capacity, Learner, Training, trainable};
 use floe::models::lm::adapter::{Adapter, module, reached};
 use floe::models::lm::table::table;
-use floe::models::lm::train::{Batch, Capacity, Learner, Training, trainable};
 use floe::models::lm::{Room, Runner, Weights};
 use floe::optim::{Optimizer, Rule};
 use floe::params::Spans;
@@ -56,7 +56,7 @@ fn made(model: &Tiny, targets: &[&str], dropout: f64) -> Made {
     }
     let trained = Spans::all(trainable(&weights).len());
     let groups = [(trained, optimizer())];
-    let room = Capacity { rows: 32, counted: 20 };
+    let room = Capacity { counted: 20, ..Capacity::any(32) };
     let training = Training { groups: &groups, room, recompute: false, dropout };
     let learner = Learner::new(Rc::new(weights), &training, &engine, &tuning).unwrap();
     Made { engine, learner }

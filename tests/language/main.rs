@@ -5,6 +5,7 @@ mod bad;
 #[path = "../common/mod.rs"]
 mod common;
 mod kinds;
+mod mixers;
 #[path = "../common/tiny.rs"]
 mod tiny;
 mod train;

@@ -3,9 +3,9 @@
 use super::tiny::Tiny;
 use floe::gpu::{self, Engine};
 use floe::kernels::Tuning;
+use floe::models::learn::{Batch, Capacity, Learner, Training};
 use floe::models::lm::Weights;
 use floe::models::lm::table::table;
-use floe::models::lm::train::{Batch, Capacity, Learner, Training};
 use floe::optim::{Optimizer, Rule};
 use floe::params::{Spans, mask};
 use floe::pretrained::Pretrained;
@@ -21,7 +21,7 @@ fn sequences(words: usize) -> Vec<Vec<u32>> {
     SEQUENCES.iter().enumerate().map(ids).collect()
 }
 
-fn batch(words: usize) -> Batch {
+pub fn batch(words: usize) -> Batch {
     let mut batch = Batch::default();
     for (ids, (_, first)) in sequences(words).iter().zip(SEQUENCES) {
         batch.push(ids, first);
@@ -31,7 +31,7 @@ fn batch(words: usize) -> Batch {
 }
 
 /// The same loss in f64.
-fn loss(model: &Tiny) -> f64 {
+pub fn loss(model: &Tiny) -> f64 {
     let all: Vec<f64> = sequences(model.decoder.vocabulary)
         .iter()
         .zip(SEQUENCES)
@@ -40,10 +40,10 @@ fn loss(model: &Tiny) -> f64 {
     all.iter().sum::<f64>() / all.len() as f64
 }
 
-struct Made {
-    engine: Engine,
+pub struct Made {
+    pub engine: Engine,
     weights: Rc<Weights>,
-    learner: Learner,
+    pub learner: Learner,
     trained: Spans,
 }
 
@@ -51,7 +51,7 @@ fn made(model: &Tiny, patterns: &[&str], optimizer: &Optimizer) -> Made {
     made_by(model, patterns, optimizer, false)
 }
 
-fn made_by(model: &Tiny, patterns: &[&str], optimizer: &Optimizer, recompute: bool) -> Made {
+pub fn made_by(model: &Tiny, patterns: &[&str], optimizer: &Optimizer, recompute: bool) -> Made {
     let dir = tempfile::tempdir().unwrap();
     let engine = gpu::open("auto").unwrap_or_else(|e| panic!("{e}"));
     let tuning = Tuning::of(engine.adapter());
@@ -60,19 +60,19 @@ fn made_by(model: &Tiny, patterns: &[&str], optimizer: &Optimizer, recompute: bo
     let patterns: Vec<String> = patterns.iter().map(|p| p.to_string()).collect();
     let trained = mask::resolve(&patterns, &table(file.decoder())).unwrap();
     // More room than the batch takes: what stands behind must not count.
-    let room = Capacity { rows: 48, counted: 40 };
+    let room = Capacity { counted: 40, ..Capacity::any(48) };
     let groups = [(trained.clone(), optimizer.clone())];
     let training = Training { groups: &groups, room, recompute, dropout: 0.0 };
     let learner = Learner::new(weights.clone(), &training, &engine, &tuning).unwrap();
     Made { engine, weights, learner, trained }
 }
 
-fn adamw(lr: f64) -> Optimizer {
+pub fn adamw(lr: f64) -> Optimizer {
     Optimizer { rule: Rule::AdamW, lr, betas: [0.9, 0.999], ..Optimizer::default() }
 }
 
 /// Ones and minus ones without a pattern.
-fn direction(count: usize, salt: u64) -> Vec<f32> {
+pub fn direction(count: usize, salt: u64) -> Vec<f32> {
     let mut state = salt.wrapping_mul(2685821657736338717) + 1;
     let mut next = || {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
@@ -232,7 +232,7 @@ fn groups_have_rates_and_decays_of_their_own() {
     let (own, still) = (of("*.v_proj.weight[h=1]"), of("*norm*"));
     let rest = Spans::all(table.len()).without(&own).without(&still);
     let groups = [(rest, adamw(1e-3)), (own.clone(), decayed), (still.clone(), adamw(0.0))];
-    let room = Capacity { rows: 48, counted: 40 };
+    let room = Capacity { counted: 40, ..Capacity::any(48) };
     let training = Training { groups: &groups, room, recompute: false, dropout: 0.0 };
     let tuning = Tuning::of(all.engine.adapter());
     all.learner = Learner::new(all.weights.clone(), &training, &all.engine, &tuning).unwrap();

@@ -3,9 +3,9 @@
 use super::model::path;
 use floe::gpu::{self, Engine};
 use floe::kernels::Tuning;
+use floe::models::learn::{Batch, Capacity, Learner, Training};
 use floe::models::lm::Weights;
 use floe::models::lm::table::table;
-use floe::models::lm::train::{Batch, Capacity, Learner, Training};
 use floe::optim::{Optimizer, Rule};
 use floe::params::{Spans, mask};
 use floe::pretrained::Pretrained;
@@ -41,7 +41,7 @@ fn learner(patterns: &[&str], lr: f64) -> (Engine, Learner) {
     let trained: Spans = mask::resolve(&patterns, &table).unwrap();
     let betas = [0.9, 0.999];
     let optimizer = Optimizer { rule: Rule::AdamW, lr, betas, clip: 0.0, ..Optimizer::default() };
-    let room = Capacity { rows: 128, counted: 40 };
+    let room = Capacity { counted: 40, ..Capacity::any(128) };
     let groups = [(trained, optimizer)];
     let training = Training { groups: &groups, room, recompute: false, dropout: 0.0 };
     let learner = Learner::new(weights, &training, &engine, &tuning).unwrap();

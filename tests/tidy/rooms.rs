@@ -29,7 +29,7 @@ pub const ROOMS: &[&[(&str, &[&str])]] = &[
     ],
     &[
         ("compiler", &["error", "gpu"]),
-        // The CPU's word for word of the kernels. Parity cases and tests alone use it.
+        // The CPU's word for word of the kernels, for parity cases, tests and benches.
         ("reference", &["optim", "prompt", "random"]),
     ],
     &[
@@ -48,6 +48,8 @@ pub const ROOMS: &[&[(&str, &[&str])]] = &[
     ],
     &[
         ("check", &["compare", "error", "gpu", "kernels", "prompt"]),
+        // Without a model.
+        ("linear_attention", &["error", "gpu", "kernels"]),
         ("train", &["error", "fingerprint", "gpu", "interrupt", "models", "params", "profile", "store"]),
         (
             "eval",
@@ -145,8 +147,11 @@ pub const ROOMS: &[&[(&str, &[&str])]] = &[
                 "interrupt",
                 "job",
                 "kernels",
+                "linear_attention",
                 "models",
                 "pretrained",
+                "random",
+                "reference",
             ],
         ),
     ],
@@ -178,6 +183,7 @@ pub const ROOMS: &[&[(&str, &[&str])]] = &[
             "report",
             "rows",
             "store",
+            "text",
             "train",
             "tune",
             "units",

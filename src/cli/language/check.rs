@@ -5,8 +5,8 @@ use super::super::{print, table};
 use super::Loaded;
 use crate::error::{Error, Result};
 use crate::finetune::slopes::{self, Directions};
+use crate::models::learn::{Batch, Capacity, Learner, Training};
 use crate::models::lm::table::table as parameters;
-use crate::models::lm::train::{Batch, Capacity, Learner, Training};
 use crate::optim::Optimizer;
 use crate::params::mask;
 use crate::random::splitmix::SplitMix64;
@@ -27,7 +27,7 @@ pub fn run(model: &Path, train: &[String], directions: usize, device: &Device) -
     let lengths = LENGTHS.map(|length| length.min(loaded.model.decoder().context));
     let rows: usize = lengths.iter().sum();
     let groups = [(trained.clone(), Optimizer::default())];
-    let room = Capacity { rows, counted: rows };
+    let room = Capacity { sequences: 1, ..Capacity::any(rows) };
     let training = Training { groups: &groups, room, recompute: false, dropout: 0.0 };
     let weights = Rc::new(loaded.weights()?);
     let mut learner = Learner::new(weights, &training, engine, tuning)?;

@@ -5,7 +5,7 @@ use super::super::{print, table};
 use super::planned;
 use crate::error::{Error, Result, shown};
 use crate::finetune::slopes::starred;
-use crate::models::lm::train::{self, Capacity, Training};
+use crate::models::learn::{self, Capacity, Training};
 use crate::models::lm::{self, Room, Weights};
 use crate::optim::{Optimizer, Rule};
 use crate::params::Coverage;
@@ -48,9 +48,9 @@ pub fn run(args: Args) -> Result<()> {
         print(&format!("\n{}\n", coverage))?;
         let weights = Weights::new(model.decoder(), engine.adapter().storage_bytes, &tuning);
         let adamw = Optimizer { rule: Rule::AdamW, ..Optimizer::default() };
-        let room = Capacity { rows: tokens, counted: tokens };
+        let room = Capacity { sequences: 1, ..Capacity::any(tokens) };
         let training = Training { groups: &[(trained, adamw)], room, recompute: false, dropout: 0.0 };
-        let plan = train::plan(&weights, &training, &tuning)?;
+        let plan = learn::plan(&weights, &training, &tuning)?;
         let title = format!("to train it by AdamW, a pass of {} tokens", grouped(tokens as u64));
         print(&format!("\n{}", table(&planned(&title, &plan))))?;
     }

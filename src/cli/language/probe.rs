@@ -5,8 +5,8 @@ use super::super::print;
 use super::super::source::Device;
 use super::Loaded;
 use crate::error::{Error, Result};
+use crate::models::learn::{self, Batch, Capacity, Learner, Training};
 use crate::models::lm::Room;
-use crate::models::lm::train::{self, Batch, Capacity, Learner, Training};
 use crate::optim::Optimizer;
 use crate::params::{Param, Spans, mask};
 use crate::store::atomic;
@@ -73,13 +73,13 @@ fn gradients(loaded: &Loaded, ids: &[u32], train: &[String]) -> Result<Vec<(Stri
     }
     let (engine, tuning) = (&loaded.engine, &loaded.tuning);
     let weights = loaded.weights()?;
-    let table = train::trainable(&weights);
+    let table = learn::trainable(&weights);
     let trained = match loaded.adapter {
         Some(_) => Spans::all(table.len()),
         None => mask::resolve(train, &table).map_err(|e| Error::Usage(format!("--train: {e}")))?,
     };
     let groups = [(trained.clone(), Optimizer::default())];
-    let room = Capacity { rows: ids.len(), counted: ids.len() - 1 };
+    let room = Capacity { counted: ids.len() - 1, sequences: 1, ..Capacity::any(ids.len()) };
     let training = Training { groups: &groups, room, recompute: false, dropout: 0.0 };
     let mut learner = Learner::new(Rc::new(weights), &training, engine, tuning)?;
     let mut batch = Batch::default();

@@ -24,7 +24,10 @@ pub fn run(config: TextConfig, args: Args) -> Result<()> {
 
 /// Runs an experiment into a directory, or goes on with it.
 pub fn into(config: TextConfig, out: &Path, how: Open, device: &Device) -> Result<()> {
-    let mut places = Places::default().read("the model", &config.model.from);
+    let mut places = Places::default();
+    if !config.model.from.as_os_str().is_empty() {
+        places = places.read("the model", &config.model.from);
+    }
     for path in config.task.train.iter().chain(&config.task.validation) {
         places = places.read("a text", path);
     }

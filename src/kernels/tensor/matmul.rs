@@ -2,8 +2,8 @@
 
 pub(crate) mod cases;
 mod matrix;
-mod texel;
-mod tile;
+pub(in crate::kernels) mod texel;
+pub(in crate::kernels) mod tile;
 
 pub(in crate::kernels) use cases::{benches, cases};
 pub use tile::{Cut, TILES, Tile};

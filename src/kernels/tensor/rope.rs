@@ -62,12 +62,14 @@ pub struct Rope<'a> {
     pub turns: &'a Buffer,
     /// `[rows, H D]`: the queries, turned.
     pub queries: &'a Operand,
-    /// Takes the keys, turned, and the values behind the tokens of the past.
+    /// Takes the keys, turned, and the values.
     pub cache: &'a Cache,
     /// Where each row's sequence begins.
     pub starts: &'a Starts,
     /// Rows and past.
     pub cursor: &'a Cursor,
+    /// Keys and values go behind those of the past; else to their own rows.
+    pub behind: bool,
 }
 
 /// A launch.
@@ -85,6 +87,7 @@ pub fn record(rope: &Rope, heads: Heads, tuning: &Tuning) -> Recording {
         .write(&rope.cache.values, 7, "values", cached);
     let bound = rope.starts.bind(bound, 8, rows);
     let consts = Consts::default().u32("HALF", half).u32("HEADS", heads.queries).u32("GROUPS", heads.groups);
+    let consts = consts.u32("BEHIND", rope.behind.into());
     let entry =
         Entry { kernel: "rope", name: "rope", workgroup: tuning.workgroup, shared_bytes: 0, loops: 0 };
     let shader = include_str!("../../../shaders/tensor/rope.wgsl");

@@ -26,7 +26,7 @@ pub struct Adapter {
 }
 
 /// `scale` B A, added to a weight.
-pub(super) struct Low {
+pub(in crate::models) struct Low {
     /// `[r, in]`.
     pub a: Weight,
     /// `[out, r]`.
@@ -35,7 +35,7 @@ pub(super) struct Low {
 }
 
 /// What adapters leave out of what they read, step by step.
-pub(super) struct Chance {
+pub(in crate::models) struct Chance {
     share: f64,
     draw: Buffer,
 }

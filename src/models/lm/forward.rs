@@ -1,22 +1,22 @@
 //! The forward pass, recorded: every token of some rows through all layers, behind those of the cache.
 
-use super::adapter::{Chance, Low};
-use super::weights::{DOWN, GATE, K, Layer, Linear, O, Q, UP, V, Weights};
-use crate::gpu::{Buffer, Recording, View};
+use super::activations::Activations;
+use super::adapter::Low;
+use super::mixing::Mix;
+use super::weights::{DOWN, GATE, Gating, K, Layer, Linear, O, Q, UP, V, Weights};
+use crate::error::Result;
+use crate::gpu::{Engine, Recording, View};
 use crate::kernels::Tuning;
-use crate::kernels::layout::cursor::Cursor;
 use crate::kernels::layout::operand::{Operand, Rows};
-use crate::kernels::layout::starts::Starts;
 use crate::kernels::layout::weight::Weight;
 use crate::kernels::tensor::attention::{self, Attention};
 use crate::kernels::tensor::cross_entropy::{self, Losses};
 use crate::kernels::tensor::embed;
 use crate::kernels::tensor::matmul::{self, Plus, Product};
 use crate::kernels::tensor::rms_norm::{self, Normed};
-use crate::kernels::tensor::rope::{self, Cache, Heads, Rope};
+use crate::kernels::tensor::rope::{self, Rope};
 use crate::kernels::tensor::swiglu;
 use crate::pretrained::Decoder;
-use std::collections::BTreeMap;
 
 /// What a pass leaves of a model's judgement.
 pub enum Head {
@@ -30,163 +30,9 @@ pub enum Head {
     Losses(Losses),
 }
 
-/// What a layer reads and leaves, `[rows, …]` each.
-#[derive(Clone)]
-pub(super) struct Block {
-    /// What enters it, what leaves attention, and what leaves it: the residual stream.
-    pub x: Operand,
-    pub mid: Operand,
-    pub next: Operand,
-    /// The two normalised.
-    pub h: Operand,
-    pub h_mid: Operand,
-    pub q: Operand,
-    pub k: Operand,
-    pub v: Operand,
-    /// Turned by their positions.
-    pub queries: Operand,
-    pub cache: Cache,
-    pub out: Operand,
-    /// `[rows, H]`, for a gradient.
-    pub sums: Option<Buffer>,
-    pub gate: Operand,
-    pub up: Operand,
-    pub act: Operand,
-    /// `[rows, r]` of each linear map that has an adapter.
-    pub low: [Option<Operand>; 7],
-}
-
-/// Arrays that rows pass through, and the keys and values that they leave.
-pub struct Activations {
-    /// `[rows]`.
-    pub ids: Buffer,
-    /// Rows and past.
-    pub cursor: Cursor,
-    /// Where each row's sequence begins.
-    pub starts: Starts,
-    /// Most rows of a pass.
-    pub rows: usize,
-    /// A layer's each.
-    pub(super) blocks: Vec<Block>,
-    pub(super) turns: Buffer,
-    /// `[rows, C]`: the last layer's, normalised.
-    h: Operand,
-    /// `[1, C]`.
-    last: Operand,
-    pub(super) heads: Heads,
-    /// Whether layers take turns with all but what enters them, so that a backward pass computes it a second time.
-    pub(super) recompute: bool,
-    /// Where adapters give what they add.
-    pub(super) adapted: Adapted,
-    /// What adapters don't read, while they are trained.
-    pub(super) chance: Option<Chance>,
-}
-
-/// What adapters give and, where numbers are left out, read: an array for each width.
-#[derive(Default)]
-pub(super) struct Adapted {
-    out: BTreeMap<usize, Operand>,
-    pub read: BTreeMap<usize, Operand>,
-}
-
-/// Sizes of a decoder's attention.
-pub(super) fn heads(decoder: &Decoder) -> Heads {
-    Heads { queries: decoder.heads, groups: decoder.kv_heads, dim: decoder.head_dim }
-}
-
 impl Activations {
-    /// Room for passes of so many rows, and for so many tokens in all: layers take turns with all but keys and values.
-    pub fn new(weights: &Weights, rows: usize, tokens: usize, tuning: &Tuning) -> Self {
-        let decoder = &weights.decoder;
-        let first = block(decoder, rows, tokens, tuning);
-        let low = weights.rank().map(|rank| Operand::new("activations", rows, rank, tuning));
-        let layer = |(i, layer): (usize, &Layer)| {
-            let own = match i {
-                0 => first.clone(),
-                _ => Block { cache: Cache::new(tokens, heads(decoder), tuning), ..first.clone() },
-            };
-            Block { low: layer.low(|_| low.clone().expect("a rank of an adapter")), ..own }
-        };
-        let blocks = weights.layers.iter().enumerate().map(layer).collect();
-        Activations::of(weights, blocks, (rows, tokens), Starts::One, tuning)
-    }
-
-    /// Room for sequences of so many rows in all, packed, each layer's kept for a backward pass: all of it, or what enters
-    /// it alone.
-    pub(super) fn kept(weights: &Weights, rows: usize, recompute: bool, tuning: &Tuning) -> Self {
-        let decoder = &weights.decoder;
-        let scratch = block(decoder, rows, rows, tuning);
-        let mut x = scratch.x.clone();
-        let new = |cols: usize| Operand::new("activations", rows, cols, tuning);
-        let own = |layer: &Layer| {
-            let own = block(decoder, rows, rows, tuning);
-            // What is turned, or kept among the values, is not read again.
-            let [q, k, v] = [&scratch.q, &scratch.k, &scratch.v].map(Operand::clone);
-            let sums = Some(Buffer::words("activations", rows * decoder.heads));
-            let low = layer.low(|low| new(low.a.rows));
-            Block { q, k, v, sums, h_mid: new(decoder.width), low, ..own }
-        };
-        // Adapters may be in some layers alone: what they need stands with each.
-        let shared = recompute.then(|| own(&weights.layers[0]));
-        let layer = |layer: &Layer| {
-            let next = new(decoder.width);
-            let before = std::mem::replace(&mut x, next.clone());
-            let all = match &shared {
-                Some(shared) => Block { low: layer.low(|low| new(low.a.rows)), ..shared.clone() },
-                None => own(layer),
-            };
-            Block { x: before, next, ..all }
-        };
-        let blocks = weights.layers.iter().map(layer).collect();
-        let starts = Starts::Packed(Buffer::words("starts", rows));
-        Activations { recompute, ..Activations::of(weights, blocks, (rows, rows), starts, tuning) }
-    }
-
-    fn of(
-        weights: &Weights,
-        blocks: Vec<Block>,
-        (rows, tokens): (usize, usize),
-        starts: Starts,
-        tuning: &Tuning,
-    ) -> Self {
-        let (decoder, first) = (&weights.decoder, blocks.first().expect("a model has layers"));
-        let mut adapted = Adapted::default();
-        for linear in
-            weights.layers.iter().flat_map(|layer| &layer.linears).filter(|linear| linear.low.is_some())
-        {
-            let cols = linear.weight.rows;
-            adapted.out.entry(cols).or_insert_with(|| Operand::new("activations", rows, cols, tuning));
-        }
-        Activations {
-            recompute: false,
-            adapted,
-            chance: None,
-            ids: Buffer::words("ids", rows),
-            cursor: Cursor::default(),
-            starts,
-            rows,
-            turns: Buffer::holding("turns", &rope::turns(tokens, decoder.head_dim, decoder.theta)),
-            h: first.h.clone(),
-            last: Operand::new("activations", 1, decoder.width, tuning),
-            heads: heads(decoder),
-            blocks,
-        }
-    }
-
-    /// Leaves out some of what adapters read.
-    pub(super) fn drop_out(&mut self, weights: &Weights, share: f64, tuning: &Tuning) {
-        self.chance = Some(Chance::new(share));
-        for linear in
-            weights.layers.iter().flat_map(|layer| &layer.linears).filter(|linear| linear.low.is_some())
-        {
-            let cols = linear.weight.cols;
-            let new = || Operand::new("activations", self.rows, cols, tuning);
-            self.adapted.read.entry(cols).or_insert_with(new);
-        }
-    }
-
     /// What an adapter of a layer reads of `x`, and the launch that makes it.
-    pub(super) fn read_by_adapter(
+    pub(in crate::models) fn read_by_adapter(
         &self,
         x: &Operand,
         site: [usize; 2],
@@ -199,14 +45,31 @@ impl Activations {
         to
     }
 
+    /// Puts where a pass of so many rows of one text begins: chunks of linear attention, and states of nothing before the first
+    /// token.
+    pub(in crate::models) fn place(&self, engine: &Engine, rows: usize, past: usize) -> Result<()> {
+        let mixes = || self.blocks.iter().filter_map(|block| block.mix.as_ref());
+        if mixes().next().is_none() {
+            return Ok(());
+        }
+        self.chunks.put(engine, &[rows], past)?;
+        if past == 0 {
+            let mut nothing = Recording::default();
+            mixes().filter_map(|mix| mix.state.as_ref()).for_each(|state| nothing.clear(state.view.clone()));
+            engine.submit(&nothing, 1)?;
+        }
+        Ok(())
+    }
+
     /// What leaves the last layer.
-    pub(super) fn end(&self) -> &Operand {
+    pub(in crate::models) fn end(&self) -> &Operand {
         &self.blocks.last().expect("a model has layers").next
     }
 
     /// A layer's arrays, but for what leaves it, computed a second time.
-    pub(super) fn again(&self, weights: &Weights, at: usize, tuning: &Tuning) -> Recording {
-        let pass = Pass { all: self, eps: weights.decoder.eps, rows: self.rows, tuning };
+    pub(in crate::models) fn again(&self, weights: &Weights, at: usize, tuning: &Tuning) -> Recording {
+        let pass =
+            Pass { all: self, decoder: &weights.decoder, eps: weights.decoder.eps, rows: self.rows, tuning };
         let mut recording = Recording::default();
         pass.layer(&weights.layers[at], at, false, &mut recording);
         recording
@@ -214,7 +77,7 @@ impl Activations {
 
     /// A pass of so many rows.
     pub fn record(&self, weights: &Weights, rows: usize, head: &Head, tuning: &Tuning) -> Recording {
-        let pass = Pass { all: self, eps: weights.decoder.eps, rows, tuning };
+        let pass = Pass { all: self, decoder: &weights.decoder, eps: weights.decoder.eps, rows, tuning };
         let x = self.blocks.first().expect("a model has layers").x.first(rows);
         let mut recording = embed::record(&weights.embedding, &self.ids, &x, &self.cursor, tuning);
         for at in 0..weights.layers.len() {
@@ -225,35 +88,10 @@ impl Activations {
     }
 }
 
-/// A layer's arrays, nothing of which is kept for a gradient.
-fn block(decoder: &Decoder, rows: usize, tokens: usize, tuning: &Tuning) -> Block {
-    let heads = heads(decoder);
-    let (queries, shared) = (heads.queries * heads.dim, heads.groups * heads.dim);
-    let new = |cols: usize| Operand::new("activations", rows, cols, tuning);
-    let (x, h) = (new(decoder.width), new(decoder.width));
-    Block {
-        mid: new(decoder.width),
-        next: x.clone(),
-        x,
-        h_mid: h.clone(),
-        h,
-        q: new(queries),
-        k: new(shared),
-        v: new(shared),
-        queries: new(queries),
-        cache: Cache::new(tokens, heads, tuning),
-        out: new(queries),
-        sums: None,
-        gate: new(decoder.mlp),
-        up: new(decoder.mlp),
-        act: new(decoder.mlp),
-        low: Default::default(),
-    }
-}
-
 /// A recording on its way.
 struct Pass<'a> {
     all: &'a Activations,
+    decoder: &'a Decoder,
     eps: f32,
     rows: usize,
     tuning: &'a Tuning,
@@ -355,11 +193,25 @@ impl Pass<'_> {
         }
         let (queries, out) = (self.rows(&block.queries), self.rows(&block.out));
         let (turns, starts, cursor, cache) = (&all.turns, &all.starts, &all.cursor, &block.cache);
-        let turned = Rope { q: &q, k: &k, v: &v, turns, queries: &queries, cache, starts, cursor };
-        recording.extend(rope::record(&turned, all.heads, tuning));
-        let sums = block.sums.as_ref();
-        let seen = Attention { queries: &queries, cache, out: &out, sums, starts, cursor, rows: self.rows };
-        recording.extend(attention::record(&seen, all.heads, tuning));
+        if block.mix.as_ref().is_none_or(|mix| mix.mixer.turns()) {
+            let behind = block.mix.is_none();
+            let turned =
+                Rope { q: &q, k: &k, v: &v, turns, queries: &queries, cache, starts, cursor, behind };
+            recording.extend(rope::record(&turned, all.heads, tuning));
+        }
+        match &block.mix {
+            Some(mix) => {
+                self.gates(&layer.gating, mix, &h, recording);
+                let of = (layer, self.decoder);
+                recording.extend(mix.record(block, of, self.rows, cursor, tuning));
+            }
+            None => {
+                let sums = block.sums.as_ref();
+                let seen =
+                    Attention { queries: &queries, cache, out: &out, sums, starts, cursor, rows: self.rows };
+                recording.extend(attention::record(&seen, all.heads, tuning));
+            }
+        }
         self.mapped(&linears[O], (at, O), &out, Some(&x), &mid, recording);
 
         let h = self.norm(&mid, &layer.post_norm, &block.h_mid, recording);
@@ -369,6 +221,16 @@ impl Pass<'_> {
         recording.extend(swiglu::record(&gate, &up, &act, cursor, tuning));
         if whole {
             self.mapped(&linears[DOWN], (at, DOWN), &act, Some(&mid), &next, recording);
+        }
+    }
+
+    /// What decays and shares come from.
+    fn gates(&self, gating: &Gating, mix: &Mix, h: &Operand, recording: &mut Recording) {
+        if let (Some((_, weight, bias)), Some(to)) = (&gating.decay, &mix.decay) {
+            self.linear(h, weight, bias.as_ref(), None, &self.rows(to), recording);
+        }
+        if let (Some(weight), Some(to)) = (&gating.share, &mix.share) {
+            self.linear(h, weight, None, None, &self.rows(to), recording);
         }
     }
 

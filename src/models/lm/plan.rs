@@ -1,6 +1,7 @@
 //! What the device will hold, by label, before anything is allocated.
 
-use super::forward::{Activations, Head};
+use super::activations::Activations;
+use super::forward::Head;
 use super::runner::Room;
 use super::weights::Weights;
 use crate::gpu::Ledger;
@@ -22,7 +23,7 @@ impl MemoryPlan {
         self.rows.iter().map(|(_, bytes)| bytes).sum()
     }
 
-    pub(super) fn of(ledger: &Ledger) -> Self {
+    pub(in crate::models) fn of(ledger: &Ledger) -> Self {
         let rows = ledger.rows().into_iter().map(|(label, held)| (label.to_string(), held.bytes));
         MemoryPlan { rows: rows.collect() }
     }

@@ -1,6 +1,7 @@
 //! A model that is fed tokens: keys and values of those before stay on the device.
 
-use super::forward::{Activations, Head};
+use super::activations::Activations;
+use super::forward::Head;
 use super::weights::Weights;
 use crate::error::Result;
 use crate::gpu::{Engine, Prepared, View};
@@ -173,6 +174,7 @@ impl Runner {
     /// Puts tokens and their place where passes read them.
     fn put(&self, engine: &Engine, ids: &[u32]) -> Result<()> {
         let vocabulary = self.vocabulary();
+        self.activations.place(engine, ids.len(), self.past)?;
         assert!(ids.iter().all(|&id| (id as usize) < vocabulary), "ids below {vocabulary}");
         engine.write(&self.activations.ids, ids)?;
         engine.write(&self.activations.cursor.0, &[ids.len() as u32, self.past as u32, 0, 0])

@@ -11,10 +11,13 @@ const SPREAD: f64 = 0.02;
 pub fn table(decoder: &Decoder) -> ParamTable {
     let param = |(name, shape): (String, Vec<usize>)| {
         let axes = axes(&name, &shape, decoder.head_dim);
-        let init = match name.contains("norm") {
-            true => Init::Constant(1.0),
-            false if name.ends_with(".bias") => Init::Constant(0.0),
-            false => Init::Normal(SPREAD),
+        let init = match name.rsplit('.').next() {
+            _ if name.contains("norm") => Init::Constant(1.0),
+            Some("bias") => Init::Constant(0.0),
+            // As published models of this kind begin (Dao and Gu 2024, arXiv 2405.21060): exp(A) up to 16, steps of 1e-3 to 0.1.
+            Some("A_log") => Init::LogUniform([1.0, 16.0]),
+            Some("dt_bias") => Init::InverseSoftplus([1e-3, 0.1]),
+            _ => Init::Normal(SPREAD),
         };
         let group = group(&name);
         Param::new(name, shape, axes, init, group)
@@ -37,13 +40,19 @@ fn axes(name: &str, shape: &[usize], head_dim: usize) -> Vec<Axis> {
         let projection = |letter: char| name.contains(&format!(".{letter}_proj."));
         name.contains(".self_attn.") && letters.chars().any(projection)
     };
+    // A row, or a number, a head.
+    let gate =
+        [".g_proj.", ".a_proj.", ".b_proj.", ".A_log", ".dt_bias"].iter().any(|own| name.contains(own));
+    let each = Axis { name: "h", dim: 0, block: 1 };
     match shape.len() {
+        1 if gate => vec![Axis::of("col", 0), each],
         1 if of("qkv") => vec![Axis::of("col", 0), head(0)],
         1 => vec![Axis::of("col", 0)],
         _ => {
             let mut axes = vec![Axis::of("row", 0), Axis::of("col", 1)];
             axes.extend(of("qkv").then(|| head(0)));
             axes.extend(of("o").then(|| head(1)));
+            axes.extend(gate.then_some(each));
             axes
         }
     }

@@ -1,12 +1,13 @@
 //! A decoder's weights on the device, streamed there from where they are published.
 
 use super::adapter::Low;
+use super::mixing;
 use crate::error::Result;
 use crate::gpu::{Buffer, DType, Engine, Recording, View};
 use crate::kernels::Tuning;
 use crate::kernels::layout::operand::{Operand, PITCH, Rows, lay, texels};
 use crate::kernels::layout::weight::{Piece, Weight, halves};
-use crate::pretrained::{Decoder, Pretrained};
+use crate::pretrained::{Decoder, Mixer, Pretrained};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -14,19 +15,73 @@ use std::ops::Range;
 pub struct Weights {
     /// Sizes.
     pub decoder: Decoder,
-    pub(super) embedding: Weight,
+    pub(in crate::models) embedding: Weight,
     /// None where it is the embedding.
-    pub(super) head: Option<Weight>,
-    pub(super) norm: View,
-    pub(super) layers: Vec<Layer>,
+    pub(in crate::models) head: Option<Weight>,
+    pub(in crate::models) norm: View,
+    pub(in crate::models) layers: Vec<Layer>,
 }
 
 /// A layer's.
-pub(super) struct Layer {
+pub(in crate::models) struct Layer {
     pub input_norm: View,
     pub post_norm: View,
     /// In the order of [`PROJECTIONS`].
     pub linears: [Linear; 7],
+    /// Of a mixer with gates.
+    pub gating: Gating,
+}
+
+/// What decays and shares of a layer with linear attention come from.
+#[derive(Default)]
+pub(in crate::models) struct Gating {
+    /// `g_proj` or `a_proj`, `[H, C]`, and its bias.
+    pub decay: Option<(&'static str, Weight, Option<View>)>,
+    /// `b_proj`, `[H, C]`.
+    pub share: Option<Weight>,
+    /// `A_log`, `[H]`.
+    pub a_log: Option<View>,
+    /// `dt_bias`, `[H]`.
+    pub dt_bias: Option<View>,
+    /// Logarithms of decays that nobody trains, `[H]`.
+    pub fixed: Option<View>,
+}
+
+impl Gating {
+    fn new(decoder: &Decoder, mixer: Mixer, most_bytes: u64, vectors: &mut Vectors, tuning: &Tuning) -> Self {
+        let heads = decoder.heads;
+        let weight = || Weight::new("weights", heads, decoder.width, most_bytes, tuning);
+        let share = mixer.replaces().then(weight);
+        match mixer {
+            Mixer::Softmax | Mixer::Linear => Gating::default(),
+            Mixer::Retention => Gating { fixed: Some(mixing::fixed(heads)), ..Gating::default() },
+            Mixer::Delta => Gating { share, ..Gating::default() },
+            Mixer::Gated => {
+                Gating { decay: Some(("g_proj", weight(), Some(vectors.take(heads)))), ..Gating::default() }
+            }
+            Mixer::GatedDelta => Gating {
+                decay: Some(("a_proj", weight(), None)),
+                share,
+                a_log: Some(vectors.take(heads)),
+                dt_bias: Some(vectors.take(heads)),
+                fixed: None,
+            },
+        }
+    }
+
+    /// Where its tensors go, by their names in a layer.
+    fn targets(&self) -> Vec<(String, Target<'_>)> {
+        let mut all = Vec::new();
+        if let Some((name, weight, bias)) = &self.decay {
+            all.push((format!("self_attn.{name}.weight"), Target::Matrix(weight)));
+            all.extend(bias.iter().map(|bias| (format!("self_attn.{name}.bias"), Target::Vector(bias))));
+        }
+        all.extend(self.share.iter().map(|w| ("self_attn.b_proj.weight".to_string(), Target::Matrix(w))));
+        for (name, view) in [("A_log", &self.a_log), ("dt_bias", &self.dt_bias)] {
+            all.extend(view.iter().map(|view| (format!("self_attn.{name}"), Target::Vector(view))));
+        }
+        all
+    }
 }
 
 impl Layer {
@@ -48,16 +103,16 @@ pub const PROJECTIONS: [&str; 7] = [
 ];
 
 /// Places among [`PROJECTIONS`].
-pub(super) const Q: usize = 0;
-pub(super) const K: usize = 1;
-pub(super) const V: usize = 2;
-pub(super) const O: usize = 3;
-pub(super) const GATE: usize = 4;
-pub(super) const UP: usize = 5;
-pub(super) const DOWN: usize = 6;
+pub(in crate::models) const Q: usize = 0;
+pub(in crate::models) const K: usize = 1;
+pub(in crate::models) const V: usize = 2;
+pub(in crate::models) const O: usize = 3;
+pub(in crate::models) const GATE: usize = 4;
+pub(in crate::models) const UP: usize = 5;
+pub(in crate::models) const DOWN: usize = 6;
 
 /// A weight with its bias, and what an adapter adds to it.
-pub(super) struct Linear {
+pub(in crate::models) struct Linear {
     pub weight: Weight,
     pub bias: Option<View>,
     pub low: Option<Low>,
@@ -92,7 +147,7 @@ impl Weights {
         let weight = |rows, cols| Weight::new("weights", rows, cols, most_bytes, tuning);
         let (width, mlp) = (decoder.width, decoder.mlp);
         let (queries, shared) = (decoder.heads * decoder.head_dim, decoder.kv_heads * decoder.head_dim);
-        let layer = |vectors: &mut Vectors| {
+        let layer = |vectors: &mut Vectors, mixer: Mixer| {
             let mut linear = |at: usize| {
                 let [rows, cols] = [
                     [queries, width],
@@ -107,9 +162,10 @@ impl Weights {
                 Linear { weight: weight(rows, cols), bias, low: None }
             };
             let linears = std::array::from_fn(&mut linear);
-            Layer { input_norm: vectors.take(width), post_norm: vectors.take(width), linears }
+            let gating = Gating::new(decoder, mixer, most_bytes, vectors, tuning);
+            Layer { input_norm: vectors.take(width), post_norm: vectors.take(width), linears, gating }
         };
-        let layers = (0..decoder.layers).map(|_| layer(&mut vectors)).collect();
+        let layers = (0..decoder.layers).map(|i| layer(&mut vectors, decoder.mixing.mixer(i))).collect();
         Weights {
             decoder: decoder.clone(),
             embedding: weight(decoder.vocabulary, width),
@@ -120,14 +176,14 @@ impl Weights {
     }
 
     /// The rank of its adapter, if it has one.
-    pub(super) fn rank(&self) -> Option<usize> {
+    pub(in crate::models) fn rank(&self) -> Option<usize> {
         let lows =
             self.layers.iter().flat_map(|layer| &layer.linears).filter_map(|linear| linear.low.as_ref());
         lows.map(|low| low.a.rows).next()
     }
 
     /// What turns the last activations into logits.
-    pub(super) fn head(&self) -> &Weight {
+    pub(in crate::models) fn head(&self) -> &Weight {
         self.head.as_ref().unwrap_or(&self.embedding)
     }
 
@@ -185,7 +241,13 @@ impl Weights {
     pub fn read(&self, engine: &Engine, name: &str) -> Result<Vec<f32>> {
         let found = self.targets().into_iter().find(|(own, _)| own == name);
         match found.expect("a name of the table").1 {
-            Target::Vector(view) => engine.read(view),
+            Target::Vector(view) => {
+                let mut all: Vec<f32> = engine.read(view)?;
+                // Its place ends with a vec4.
+                let shape = self.decoder.tensors().into_iter().find(|(own, _)| own == name);
+                all.truncate(shape.map_or(all.len(), |(_, shape)| shape[0]));
+                Ok(all)
+            }
             Target::Matrix(weight) => {
                 let mut all = Vec::with_capacity(weight.rows * weight.cols);
                 for piece in &weight.pieces {
@@ -200,7 +262,7 @@ impl Weights {
     }
 
     /// Where every tensor goes, by its name.
-    pub(super) fn targets(&self) -> Vec<(String, Target<'_>)> {
+    pub(in crate::models) fn targets(&self) -> Vec<(String, Target<'_>)> {
         let mut all = vec![("model.embed_tokens.weight".to_string(), Target::Matrix(&self.embedding))];
         for (i, layer) in self.layers.iter().enumerate() {
             let mut put = |name: &str, target| all.push((format!("model.layers.{i}.{name}"), target));
@@ -216,6 +278,7 @@ impl Weights {
                     put(&format!("{name}.lora_B.weight"), Target::Matrix(&low.b));
                 }
             }
+            layer.gating.targets().into_iter().for_each(|(name, target)| put(&name, target));
         }
         all.push(("model.norm.weight".into(), Target::Vector(&self.norm)));
         all.extend(self.head.iter().map(|head| ("lm_head.weight".to_string(), Target::Matrix(head))));
@@ -223,7 +286,7 @@ impl Weights {
     }
 }
 
-pub(super) enum Target<'a> {
+pub(in crate::models) enum Target<'a> {
     Matrix(&'a Weight),
     Vector(&'a View),
 }

@@ -22,8 +22,13 @@ pub fn losses(lines: &[Line], record: &Methods) -> Vec<Figure> {
         }
     }
     names.retain(|name| record.methods.iter().any(|method| method.name == **name));
-    let all: Vec<f64> =
-        lines.iter().map(|line| f64::from(line.loss)).filter(|loss| loss.is_finite()).collect();
+    let counted = record.baselines.iter().map(|(_, nats)| *nats);
+    let all: Vec<f64> = lines
+        .iter()
+        .map(|line| f64::from(line.loss))
+        .filter(|loss| loss.is_finite())
+        .chain(counted)
+        .collect();
     let (low, high) = all.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| (a.min(*x), b.max(*x)));
     if all.is_empty() {
         return Vec::new();
@@ -48,7 +53,8 @@ pub fn losses(lines: &[Line], record: &Methods) -> Vec<Figure> {
             beyond: Beyond::None,
             ..judged
         };
-        let series = [line, judged];
+        let mut series = counting(record, last);
+        series.extend([line, judged]);
         let body =
             Panel { size: SIZE, title: name, names: ["step", "nats a token"], x: &x, y: &y, series: &series }
                 .draw();
@@ -57,16 +63,89 @@ pub fn losses(lines: &[Line], record: &Methods) -> Vec<Figure> {
             label: format!("Training and validation loss of {name} against steps"),
             size: SIZE,
             body,
-            legend: legend(),
+            legend: legend(record),
             notes: Vec::new(),
         }
     };
     names.iter().enumerate().map(panel).collect()
 }
 
+/// Strokes of n-gram models.
+const COUNTED: [Dash; 3] = [Dash::Dots, Dash::Short, Dash::Long];
+
+/// What counting foretells, as level lines.
+fn counting(record: &Methods, last: f64) -> Vec<Series> {
+    let level = |((name, nats), dash): (&(String, f64), Dash)| {
+        Series::line(name, Ink::Text, &[(0.0, *nats), (last, *nats)], 1.0, dash)
+    };
+    record.baselines.iter().zip(COUNTED).map(level).collect()
+}
+
+/// Validation losses of all methods in one figure, where there are several models.
+pub fn together(lines: &[Line], record: &Methods) -> Option<Figure> {
+    if record.baselines.is_empty() || record.methods.len() < 2 {
+        return None;
+    }
+    let of = |name: &str| -> Vec<(f64, f64)> {
+        let own = lines.iter().filter(|line| line.method == name && line.phase == "validate");
+        own.map(|line| (line.step as f64, f64::from(line.loss)))
+            .filter(|(_, loss)| loss.is_finite())
+            .collect()
+    };
+    let curves: Vec<(&str, Vec<(f64, f64)>)> =
+        record.methods.iter().map(|method| (method.name.as_str(), of(&method.name))).collect();
+    let all = || curves.iter().flat_map(|(_, curve)| curve);
+    let last = all().map(|(step, _)| *step).fold(1.0, f64::max);
+    // Of the first step all that is told is the size of the vocabulary.
+    let shown = all().filter(|(step, _)| *step > 0.0).map(|(_, loss)| *loss);
+    let counted = record.baselines.iter().map(|(_, nats)| *nats);
+    let (low, high) =
+        shown.chain(counted).fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| (a.min(x), b.max(x)));
+    if !low.is_finite() {
+        return None;
+    }
+    let room = 0.05 * (high - low).max(1e-3);
+    let (x, y) = (Axis::counts(last as u64), Axis::linear(low - room, high + room, 6));
+    let size = (720.0, 380.0);
+    let mut series = counting(record, last);
+    for (i, (name, curve)) in curves.iter().enumerate() {
+        let curve: Vec<(f64, f64)> = curve.iter().copied().filter(|(step, _)| *step > 0.0).collect();
+        let line = Series::line(name, Ink::Series(i), &curve, 1.8, Dash::Solid);
+        series.push(Series { marks: Some((MARKS[i % MARKS.len()], 3.2)), beyond: Beyond::None, ..line });
+    }
+    let key = |(i, method): (usize, &MethodFacts)| Key {
+        label: method.name.clone(),
+        ink: Ink::Series(i),
+        sample: Sample::Marked(MARKS[i % MARKS.len()]),
+    };
+    let mut legend: Vec<Key> = record.methods.iter().enumerate().map(key).collect();
+    legend.extend(counted_keys(record));
+    let title = "loss on what was kept back";
+    let body = Panel { size, title, names: ["step", "nats a token"], x: &x, y: &y, series: &series }.draw();
+    Some(Figure {
+        stem: "losses-together".into(),
+        label: "Validation losses of all models against steps, beside n-gram models".into(),
+        size,
+        body,
+        legend,
+        notes: Vec::new(),
+    })
+}
+
+const MARKS: [Marker; 4] = [Marker::Circle, Marker::Square, Marker::Triangle, Marker::Diamond];
+
+fn counted_keys(record: &Methods) -> Vec<Key> {
+    let key = |((name, nats), dash): (&(String, f64), Dash)| Key {
+        label: format!("{name} model, {nats:.3}"),
+        ink: Ink::Text,
+        sample: Sample::Line(dash),
+    };
+    record.baselines.iter().zip(COUNTED).map(key).collect()
+}
+
 /// What the strokes mean.
-pub fn legend() -> Vec<Key> {
-    vec![
+pub fn legend(record: &Methods) -> Vec<Key> {
+    let mut all = vec![
         Key {
             label: "training loss, a step's text".into(),
             ink: Ink::Muted,
@@ -77,7 +156,9 @@ pub fn legend() -> Vec<Key> {
             ink: Ink::Series(0),
             sample: Sample::Marked(Marker::Circle),
         },
-    ]
+    ];
+    all.extend(counted_keys(record));
+    all
 }
 
 /// A map a method: rows are projections, columns layers.

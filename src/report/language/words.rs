@@ -11,13 +11,41 @@ pub fn title(record: &Methods) -> String {
         [one] => one.clone(),
         [one, ..] => format!("{one} and more"),
     };
+    if is_scratch(record) {
+        return match record.methods.len() {
+            0 | 1 => format!("A language model from scratch on {files}"),
+            n => format!("{} language models from scratch on {files}", count(n)),
+        };
+    }
     match record.methods.len() {
         0 | 1 => format!("{} fine-tuned on {files}", record.model.name),
         n => format!("{} ways to fine-tune {} on {files}", count(n), record.model.name),
     }
 }
 
+/// Whether models began from scratch: counting is held beside those alone.
+pub fn is_scratch(record: &Methods) -> bool {
+    !record.baselines.is_empty()
+}
+
+/// Bits a byte, so that tokenizers compare.
+pub fn bits(loss: Loss) -> Option<String> {
+    let per_byte = loss.mean * loss.tokens as f64 / loss.bytes.max(1) as f64 / std::f64::consts::LN_2;
+    (loss.bytes > 0).then(|| format!("{per_byte:.3} bits a byte"))
+}
+
 pub fn explanation(record: &Methods) -> String {
+    if is_scratch(record) {
+        let models = match record.methods.len() {
+            1 => "A language model".to_string(),
+            n => format!("{} language models of the same sizes", count(n)),
+        };
+        return format!(
+            "{models} began from weights that were drawn and learnt to foretell the next token of these texts, with a tokenizer \
+             trained on them. What comes of sequences that were kept back is measured in nats a token (lower is better), beside what counting says: unigram, bigram and trigram models of the same tokens, interpolated by Witten \
+             and Bell's rule."
+        );
+    }
     let ways = match record.methods.len() {
         1 => "in one way".to_string(),
         n => format!("in {n} ways, each from the same weights"),
@@ -89,7 +117,10 @@ pub fn conclusion(record: &Methods) -> Vec<String> {
         ];
     }
     for (method, before, after) in &told {
-        sentences.push(one(method, *before, *after));
+        sentences.push(match is_scratch(record) {
+            true => beside_counting(record, method, *after),
+            false => one(method, *before, *after),
+        });
     }
     sentences.extend(compared(&told));
     let stopped = |(method, ..): &&Told| method.kept_step < method.steps;
@@ -102,6 +133,25 @@ pub fn conclusion(record: &Methods) -> Vec<String> {
         ));
     }
     sentences
+}
+
+/// A model's loss, and which of the n-gram models it is better than.
+fn beside_counting(record: &Methods, method: &MethodFacts, after: Loss) -> String {
+    let better: Vec<String> = record
+        .baselines
+        .iter()
+        .filter(|(_, nats)| after.mean < *nats)
+        .map(|(name, nats)| format!("{name} ({nats:.3})"))
+        .collect();
+    let beats = match &better[..] {
+        [] => "counting alone does better: more steps or more text may help".to_string(),
+        all => {
+            let names: Vec<&str> = all.iter().map(String::as_str).collect();
+            format!("below the {} {}", list(&names), if all.len() == 1 { "model" } else { "models" })
+        }
+    };
+    let bits = bits(after).map_or(String::new(), |bits| format!(", {bits}"));
+    format!("{} ends at {} nats a token{bits}: {beats}.", method.name, with_error(after.mean, after.stderr))
 }
 
 fn one(method: &MethodFacts, before: Loss, after: Loss) -> String {

@@ -34,34 +34,96 @@ pub(super) fn record(product: &Product, tuning: &Tuning) -> Recording {
     let b = Operand::Panel(product.b.panel(&mut recording));
     let parts = Parts::with(product, &a, &b);
     let [m, n, k] = parts.sizes;
-    let shape = Shape { lanes: tuning.subgroup, rows: tile_rows(product.form, m), form: product.form };
-    let blocks = |k: usize| {
-        let blocks = k.div_ceil(shape.depth());
-        debug_assert!(blocks * shape.depth() <= 4 * stride(k));
-        blocks
-    };
-    let also = product.also.map_or(0, |[a, _]| blocks(a.cols()));
-    let blocks = blocks(k);
+    let mut terms = vec![Term { form: product.form, names: ["a", "b"], k }];
+    terms.extend(product.also.map(|[a, _]| Term { form: product.form, names: ["a2", "b2"], k: a.cols() }));
+    let tile =
+        Tile { name: "matmul", lanes: tuning.subgroup, rows: tile_rows(product.form, m), terms: &terms };
+    let rows = tile.rows;
+    debug_assert!(tile.terms.iter().all(|term| tile.reach(term) <= 4 * stride(term.k)));
     let entry = Entry {
         kernel: "matmul",
         name: "matmul",
-        workgroup: shape.lanes,
+        workgroup: tile.lanes,
         shared_bytes: 0,
-        loops: (blocks + also) as u64,
+        loops: tile.loops(),
     };
+    // The last group of tiles may reach below the last one.
+    let opening = format!(
+        "  let tile = group.z * {BELOW}u + group.x;\n  if (tile * {rows}u >= rows()) {{ return; }}\n"
+    );
     let text = parts.text();
-    let mut consts = parts.consts.u32("BLOCKS", blocks);
-    if also > 0 {
-        consts = consts.u32("ALSO", also);
-    }
-    let program = program(entry, &[&text, &shape.text(also > 0)], consts, parts.bound.bindings);
-    let tiles = m.div_ceil(shape.rows);
-    let groups = [tiles.min(BELOW), n.div_ceil(4 * shape.lanes), tiles.div_ceil(BELOW)];
+    let program = program(entry, &[&text, &tile.text(&opening)], parts.consts, parts.bound.bindings);
+    let tiles = m.div_ceil(rows);
+    let groups = [tiles.min(BELOW), n.div_ceil(4 * tile.lanes), tiles.div_ceil(BELOW)];
     recording.launch(program, parts.bound.resources, groups.map(|n| n as u32));
     recording
 }
 
-/// A tile: `rows` × 4 `lanes` of C.
+/// A product of a sum of them: its operands are read by `get_<name>(row, quad)`.
+pub(in crate::kernels) struct Term {
+    pub form: Form,
+    pub names: [&'static str; 2],
+    /// Terms of its sums.
+    pub k: usize,
+}
+
+/// The kernel of a tile: `rows` × 4 `lanes` of C.
+pub(in crate::kernels) struct Tile<'a> {
+    /// Of the entry point.
+    pub name: &'static str,
+    pub lanes: usize,
+    pub rows: usize,
+    pub terms: &'a [Term],
+}
+
+impl Tile<'_> {
+    fn shape(&self, term: &Term) -> Shape {
+        Shape { lanes: self.lanes, rows: self.rows, form: term.form }
+    }
+
+    /// k's that a term's blocks reach.
+    pub fn reach(&self, term: &Term) -> usize {
+        term.k.next_multiple_of(self.shape(term).depth())
+    }
+
+    /// Rounds of an invocation's loops.
+    pub fn loops(&self) -> u64 {
+        self.terms.iter().map(|term| (self.reach(term) / self.shape(term).depth()) as u64).sum()
+    }
+
+    /// The entry point, which begins with text that says which `tile` of rows it is, from `group`, and leaves where there is
+    /// none; it ends with `finish(row, quad, value)`.
+    pub fn text(&self, opening: &str) -> String {
+        let mut w = String::new();
+        self.write(&mut w, opening).expect("a string takes it");
+        w
+    }
+
+    fn write(&self, w: &mut String, opening: &str) -> std::fmt::Result {
+        let (lanes, rows) = (self.lanes, self.rows);
+        writeln!(w, "@compute @workgroup_size({lanes})")?;
+        writeln!(
+            w,
+            "fn {}(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {{",
+            self.name
+        )?;
+        write!(w, "{opening}")?;
+        writeln!(w, "  let quad = group.y * {lanes}u + lane;")?;
+        for row in 0..rows {
+            writeln!(w, "  var c{row} = vec4f();")?;
+        }
+        for term in self.terms {
+            let shape = self.shape(term);
+            shape.sum(w, term.names, self.reach(term) / shape.depth())?;
+        }
+        for row in 0..rows {
+            writeln!(w, "  finish(tile * {rows}u + {row}u, quad, c{row});")?;
+        }
+        writeln!(w, "}}")
+    }
+}
+
+/// A tile of one form.
 struct Shape {
     lanes: usize,
     rows: usize,
@@ -123,40 +185,10 @@ impl Shape {
         }
     }
 
-    fn text(&self, also: bool) -> String {
-        let mut w = String::new();
-        self.write(&mut w, also).expect("a string takes it");
-        w
-    }
-
-    fn write(&self, w: &mut String, also: bool) -> std::fmt::Result {
-        let (lanes, rows) = (self.lanes, self.rows);
-        writeln!(w, "@compute @workgroup_size({lanes})")?;
-        writeln!(
-            w,
-            "fn matmul(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {{"
-        )?;
-        writeln!(w, "  let tile = group.z * {BELOW}u + group.x;")?;
-        // The last group of tiles may reach below the last one.
-        writeln!(w, "  if (tile * {rows}u >= rows()) {{ return; }}")?;
-        writeln!(w, "  let quad = group.y * {lanes}u + lane;")?;
-        for row in 0..rows {
-            writeln!(w, "  var c{row} = vec4f();")?;
-        }
-        self.sum(w, ["a", "b"], "BLOCKS")?;
-        if also {
-            self.sum(w, ["a2", "b2"], "ALSO")?;
-        }
-        for row in 0..rows {
-            writeln!(w, "  finish(tile * {rows}u + {row}u, quad, c{row});")?;
-        }
-        writeln!(w, "}}")
-    }
-
     /// A loop over the blocks of two operands, whose product is added to the tile.
-    fn sum(&self, w: &mut String, [a, b]: [&str; 2], blocks: &str) -> std::fmt::Result {
+    fn sum(&self, w: &mut String, [a, b]: [&str; 2], blocks: usize) -> std::fmt::Result {
         let (rows, depth) = (self.rows, self.depth());
-        writeln!(w, "  for (var block = 0u; block < {blocks}; block++) {{")?;
+        writeln!(w, "  for (var block = 0u; block < {blocks}u; block++) {{")?;
         // All loads of the block first.
         for load in 0..self.loads() {
             writeln!(w, "    let a{load} = {};", self.load_of_a(a, load))?;

@@ -1,6 +1,7 @@
 //! The product by tiles in workgroup memory, for GPUs: a workgroup has a tile of C, each invocation some vec4 of it in
 //! registers; blocks of A and B pass through workgroup memory, the next one's loads under way.
 
+use super::texel::Term;
 use super::{Form, Parts, Product};
 use crate::gpu::Recording;
 use crate::kernels::{Entry, program};
@@ -75,22 +76,22 @@ impl Cut {
 }
 
 impl Tile {
-    fn workgroup(&self) -> usize {
+    pub(in crate::kernels) fn workgroup(&self) -> usize {
         self.wide * self.high
     }
 
     /// Rows of C.
-    fn rows(&self) -> usize {
+    pub(in crate::kernels) fn rows(&self) -> usize {
         4 * self.fours * self.high
     }
 
     /// vec4 of a row of C.
-    fn width(&self) -> usize {
+    pub(in crate::kernels) fn width(&self) -> usize {
         self.quads * self.wide
     }
 
     /// Bytes of workgroup memory.
-    fn shared(&self) -> usize {
+    pub(in crate::kernels) fn shared(&self) -> usize {
         16 * self.depth * (self.rows() / 4 + self.width())
     }
 }
@@ -99,35 +100,41 @@ pub(super) fn record(product: &Product, cut: &Cut) -> Recording {
     let parts = Parts::of(product);
     let [m, n, k] = parts.sizes;
     let tile = cut.tile(m, n);
-    let blocks = k.div_ceil(tile.depth);
+    let terms = [Term { form: product.form, names: ["a", "b"], k }];
+    let own = Text { name: "matmul", tile, terms: &terms, m, n };
     let entry = Entry {
         kernel: "matmul",
         name: "matmul",
         workgroup: tile.workgroup(),
         shared_bytes: tile.shared(),
-        loops: (blocks * (tile.depth + 1)) as u64,
+        loops: own.loops(),
     };
     let text = parts.text();
-    let consts = parts.consts.u32("BLOCKS", blocks).u32("COLS", n).u32("K", k).u32("DEPTH", tile.depth);
-    let own = Text { tile, form: product.form, m, n }.whole();
-    let program = program(entry, &[&text, &own], consts, parts.bound.bindings);
+    let program = program(entry, &[&text, &own.whole("")], parts.consts, parts.bound.bindings);
     let groups = [n.div_ceil(4 * tile.width()) as u32, m.div_ceil(tile.rows()) as u32];
     let mut recording = Recording::default();
     recording.launch(program, parts.bound.resources, groups);
     recording
 }
 
-struct Text<'a> {
-    tile: &'a Tile,
-    form: Form,
-    m: usize,
-    n: usize,
+/// The kernel of a tile of a sum of products.
+pub(in crate::kernels) struct Text<'a> {
+    /// Of the entry point.
+    pub name: &'static str,
+    pub tile: &'a Tile,
+    pub terms: &'a [Term],
+    pub m: usize,
+    pub n: usize,
 }
 
 /// One side of a tile, as it comes from memory.
 struct Side {
-    /// `a` or `b`.
+    /// `a` or `b`, of which block of workgroup memory.
+    block: &'static str,
+    /// Of what is read: `get_<name>(row, quad)`.
     name: &'static str,
+    /// Terms of the sums.
+    k: usize,
     /// vec4 along m or n.
     quads: usize,
     /// Whether a vec4 of memory runs along k.
@@ -139,85 +146,67 @@ struct Side {
 }
 
 impl Text<'_> {
-    fn sides(&self) -> [Side; 2] {
-        let Text { tile, form, m, n } = self;
-        let rows = if *form == Form::Tn { format!("{}u", m - 1) } else { "rows() - 1u".into() };
+    fn sides(&self, term: &Term) -> [Side; 2] {
+        let Text { tile, m, n, .. } = self;
+        let Term { form, names, k } = *term;
+        let rows = if form == Form::Tn { format!("{}u", m - 1) } else { "rows() - 1u".into() };
         [
             Side {
-                name: "a",
+                block: "a",
+                name: names[0],
+                k,
                 quads: tile.rows() / 4,
-                along_k: *form != Form::Tn,
+                along_k: form != Form::Tn,
                 start: format!("group.y * {}u", tile.rows()),
                 last: rows,
             },
             Side {
-                name: "b",
+                block: "b",
+                name: names[1],
+                k,
                 quads: tile.width(),
-                along_k: *form == Form::Nt,
+                along_k: form == Form::Nt,
                 start: format!("group.x * {}u", 4 * tile.width()),
                 last: format!("{}u", n - 1),
             },
         ]
     }
 
-    fn whole(&self) -> String {
+    /// Rounds of an invocation's loops.
+    pub fn loops(&self) -> u64 {
+        let depth = self.tile.depth;
+        self.terms.iter().map(|term| (term.k.div_ceil(depth) * (depth + 1)) as u64).sum()
+    }
+
+    /// The entry point, which begins with text that may leave where there is nothing to do; it ends with
+    /// `finish(row, quad, value)`.
+    pub fn whole(&self, opening: &str) -> String {
         let mut w = String::new();
-        self.write(&mut w).expect("a string takes it");
+        self.write(&mut w, opening).expect("a string takes it");
         w
     }
 
-    fn write(&self, w: &mut String) -> std::fmt::Result {
+    fn write(&self, w: &mut String, opening: &str) -> std::fmt::Result {
         let tile = self.tile;
-        let (workgroup, sides) = (tile.workgroup(), self.sides());
-        for side in &sides {
-            writeln!(
-                w,
-                "var<workgroup> block_{}: array<vec4f, {}>; // [DEPTH, {}]",
-                side.name,
-                tile.depth * side.quads,
-                side.quads
-            )?;
+        let workgroup = tile.workgroup();
+        for (block, quads) in [("a", tile.rows() / 4), ("b", tile.width())] {
+            let (depth, room) = (tile.depth, tile.depth * quads);
+            writeln!(w, "var<workgroup> block_{block}: array<vec4f, {room}>; // [{depth}, {quads}]")?;
         }
         writeln!(w, "@compute @workgroup_size({workgroup})")?;
         writeln!(
             w,
-            "fn matmul(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {{"
+            "fn {}(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {{",
+            self.name
         )?;
+        write!(w, "{opening}")?;
         writeln!(w, "  let x = lane % {}u;\n  let y = lane / {}u;", tile.wide, tile.wide)?;
         for row in 0..4 * tile.fours {
             for quad in 0..tile.quads {
                 writeln!(w, "  var c{row}_{quad} = vec4f();")?;
             }
         }
-        for side in &sides {
-            self.places(w, side)?;
-            self.load(w, side, "0u", "var ")?;
-        }
-        writeln!(w, "  for (var block = 0u; block < BLOCKS; block++) {{")?;
-        writeln!(w, "    workgroupBarrier();")?;
-        for side in &sides {
-            self.put(w, side)?;
-        }
-        writeln!(w, "    workgroupBarrier();\n    if (block + 1u < BLOCKS) {{")?;
-        for side in &sides {
-            self.load(w, side, "(block + 1u)", "")?;
-        }
-        writeln!(w, "    }}\n    for (var k = 0u; k < DEPTH; k++) {{")?;
-        for i in 0..tile.fours {
-            let (high, quads) = (tile.high, sides[0].quads);
-            writeln!(w, "      let a{i} = block_a[k * {quads}u + y + {}u];", i * high)?;
-        }
-        for j in 0..tile.quads {
-            let (wide, quads) = (tile.wide, sides[1].quads);
-            writeln!(w, "      let b{j} = block_b[k * {quads}u + x + {}u];", j * wide)?;
-        }
-        for row in 0..4 * tile.fours {
-            for quad in 0..tile.quads {
-                let (i, c) = (row / 4, ["x", "y", "z", "w"][row % 4]);
-                writeln!(w, "      c{row}_{quad} = fma(vec4f(a{i}.{c}), b{quad}, c{row}_{quad});")?;
-            }
-        }
-        writeln!(w, "    }}\n  }}")?;
+        self.terms.iter().try_for_each(|term| self.sum(w, term))?;
         for row in 0..4 * tile.fours {
             for quad in 0..tile.quads {
                 writeln!(
@@ -232,6 +221,41 @@ impl Text<'_> {
             }
         }
         writeln!(w, "}}")
+    }
+
+    /// A loop over the blocks of two operands, whose product is added to the tile.
+    fn sum(&self, w: &mut String, term: &Term) -> std::fmt::Result {
+        let tile = self.tile;
+        let (sides, depth, blocks) = (self.sides(term), tile.depth, term.k.div_ceil(tile.depth));
+        for side in &sides {
+            self.places(w, side)?;
+            self.load(w, side, "0u", "var ")?;
+        }
+        writeln!(w, "  for (var block = 0u; block < {blocks}u; block++) {{")?;
+        writeln!(w, "    workgroupBarrier();")?;
+        for side in &sides {
+            self.put(w, side)?;
+        }
+        writeln!(w, "    workgroupBarrier();\n    if (block + 1u < {blocks}u) {{")?;
+        for side in &sides {
+            self.load(w, side, "(block + 1u)", "")?;
+        }
+        writeln!(w, "    }}\n    for (var k = 0u; k < {depth}u; k++) {{")?;
+        for i in 0..tile.fours {
+            let (high, quads) = (tile.high, sides[0].quads);
+            writeln!(w, "      let a{i} = block_a[k * {quads}u + y + {}u];", i * high)?;
+        }
+        for j in 0..tile.quads {
+            let (wide, quads) = (tile.wide, sides[1].quads);
+            writeln!(w, "      let b{j} = block_b[k * {quads}u + x + {}u];", j * wide)?;
+        }
+        for row in 0..4 * tile.fours {
+            for quad in 0..tile.quads {
+                let (i, c) = (row / 4, ["x", "y", "z", "w"][row % 4]);
+                writeln!(w, "      c{row}_{quad} = fma(vec4f(a{i}.{c}), b{quad}, c{row}_{quad});")?;
+            }
+        }
+        writeln!(w, "    }}\n  }}")
     }
 
     /// vec4 of a side's block that an invocation loads.
@@ -265,7 +289,7 @@ impl Text<'_> {
 
     /// Loads of a block into registers: zeros beyond the last k, the last row or column beyond it.
     fn load(&self, w: &mut String, side: &Side, block: &str, var: &str) -> std::fmt::Result {
-        let (name, depth) = (side.name, self.tile.depth);
+        let (name, depth, terms, cols) = (side.name, self.tile.depth, side.k, self.n);
         for load in 0..self.loads(side) {
             let (start, last) = (&side.start, &side.last);
             let value = match side.along_k {
@@ -273,18 +297,20 @@ impl Text<'_> {
                     let k = format!("{block} * {}u + {name}_k{load}", depth / 4);
                     let at = format!("min({start} + {name}_at{load}, {last})");
                     // Columns of C behind the last are zero.
-                    let there = match name {
-                        "b" => format!(" && {start} + {name}_at{load} < COLS"),
+                    let there = match side.block {
+                        "b" => format!(" && {start} + {name}_at{load} < {cols}u"),
                         _ => String::new(),
                     };
                     format!(
-                        "select(vec4f(), get_{name}({at}, min({k}, (K - 1u) / 4u)), {k} < (K + 3u) / 4u{there})"
+                        "select(vec4f(), get_{name}({at}, min({k}, {}u)), {k} < {}u{there})",
+                        (terms - 1) / 4,
+                        terms.div_ceil(4)
                     )
                 }
                 false => {
                     let k = format!("{block} * {depth}u + {name}_k{load}");
                     let at = format!("min(({start}) / 4u + {name}_at{load}, ({last}) / 4u)");
-                    format!("select(vec4f(), get_{name}(min({k}, K - 1u), {at}), {k} < K)")
+                    format!("select(vec4f(), get_{name}(min({k}, {}u), {at}), {k} < {terms}u)", terms - 1)
                 }
             };
             writeln!(w, "  {var}{name}{load}_next = {value};")?;
@@ -294,7 +320,7 @@ impl Text<'_> {
 
     /// Registers into workgroup memory, k by k.
     fn put(&self, w: &mut String, side: &Side) -> std::fmt::Result {
-        let (name, quads) = (side.name, side.quads);
+        let (name, block, quads) = (side.name, side.block, side.quads);
         for load in 0..self.loads(side) {
             let guard = self.guard(side, load);
             if let Some(guard) = &guard {
@@ -305,13 +331,13 @@ impl Text<'_> {
                     for (c, x) in ["x", "y", "z", "w"].iter().enumerate() {
                         writeln!(
                             w,
-                            "    block_{name}[(4u * {name}_k{load} + {c}u) * {quads}u + {name}_at{load} / 4u][{name}_at{load} % 4u] = {name}{load}_next.{x};"
+                            "    block_{block}[(4u * {name}_k{load} + {c}u) * {quads}u + {name}_at{load} / 4u][{name}_at{load} % 4u] = {name}{load}_next.{x};"
                         )?;
                     }
                 }
                 false => writeln!(
                     w,
-                    "    block_{name}[{name}_k{load} * {quads}u + {name}_at{load}] = {name}{load}_next;"
+                    "    block_{block}[{name}_k{load} * {quads}u + {name}_at{load}] = {name}{load}_next;"
                 )?,
             }
             if guard.is_some() {

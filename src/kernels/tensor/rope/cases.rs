@@ -30,6 +30,7 @@ fn case(heads: Heads, rows: usize, starts: Option<&[usize]>, tuning: &Tuning) ->
         cache: &cache,
         starts: &given::starts(starts),
         cursor: &Cursor::at(rows, 0),
+        behind: true,
     };
     recording.extend(record(&taken, heads, tuning));
     let packed = if starts.is_some() { ", packed" } else { "" };
@@ -61,6 +62,7 @@ pub fn benches(tuning: &Tuning) -> Vec<Bench> {
         cache: &Cache::new(rows, heads, tuning),
         starts: &Starts::One,
         cursor: &Cursor::at(rows, 0),
+        behind: true,
     };
     let size = (rows * (width + 2 * shared)) as f64;
     let recording = record(&taken, heads, tuning);

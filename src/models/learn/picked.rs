@@ -1,6 +1,5 @@
 //! The rows that count: taken from the last layer for the head, their gradients put back.
 
-use super::super::Weights;
 use super::grads::Grads;
 use super::{Batch, Capacity};
 use crate::error::Result;
@@ -15,6 +14,7 @@ use crate::kernels::layout::weight::{Piece, Weight};
 use crate::kernels::tensor::cross_entropy::{self, CHUNK, Losses};
 use crate::kernels::tensor::embed;
 use crate::kernels::tensor::rms_norm::{self, Normed};
+use crate::models::lm::Weights;
 
 pub(super) struct Picked {
     /// How many.

@@ -1,6 +1,12 @@
 //! Experiments on language models: a pre-trained one is fine-tuned on text, by mask or by adapter.
 
+mod model;
+mod validate;
+
+pub use model::{DecoderSizes, ModelKind, TextModel};
+
 use super::{Optimizer, Record, Rule, Schedule};
+use model::one_or_several;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::path::PathBuf;
 
@@ -22,14 +28,6 @@ pub struct TextConfig {
     pub record: TextRecord,
     /// The ways of fine-tuning, in order.
     pub methods: Vec<TextMethod>,
-}
-
-/// `[model]`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TextModel {
-    /// A Hugging Face directory, or a .gguf file.
-    pub from: PathBuf,
 }
 
 /// `[task]`
@@ -161,6 +159,9 @@ pub struct TextEval {
     pub samples: Vec<String>,
     /// Tokens of each.
     pub sample_tokens: usize,
+    /// Samples every so many steps on the way too; 0 for none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub sample_every: u64,
 }
 
 /// `[record]`
@@ -206,6 +207,13 @@ pub struct TextMethod {
     /// Instead of `finetune.optimizer.lr`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lr: Option<f64>,
+    /// Instead of `model.mixer`, of a decoder from scratch.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_several")]
+    pub mixer: Vec<String>,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A low-rank adapter (Hu et al. 2021, arXiv 2106.09685): W + s B A of each target.
@@ -292,7 +300,7 @@ impl Default for TextFinetune {
 
 impl Default for TextEval {
     fn default() -> Self {
-        TextEval { every: 20, rows: 32, samples: Vec::new(), sample_tokens: 48 }
+        TextEval { every: 20, rows: 32, samples: Vec::new(), sample_tokens: 48, sample_every: 0 }
     }
 }
 
@@ -324,7 +332,9 @@ pub(super) fn example() -> TextConfig {
         lora: Some(Lora::default()),
         steps: Some(1),
         lr: Some(1.0),
+        mixer: vec!["m".into()],
     };
+    let eval = TextEval { sample_every: 1, ..Default::default() };
     let finetune = TextFinetune { groups: vec![group], ..Default::default() };
-    TextConfig { finetune, methods: vec![method], ..Default::default() }
+    TextConfig { model: TextModel::example(), finetune, eval, methods: vec![method], ..Default::default() }
 }

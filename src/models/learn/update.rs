@@ -1,8 +1,6 @@
 //! A masked optimizer step on what is trained: on weights where they are, or, of those in textures, on some rows at a time that
 //! are copied out and back.
 
-use super::super::Weights;
-use super::super::weights::Target;
 use super::grads::{Grads, Rectangle};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, DType, Engine, Recording, TexelRows, View};
@@ -12,6 +10,8 @@ use crate::kernels::layout::weight::Weight;
 use crate::kernels::shared::masked_update::{hyper, schedule_row};
 use crate::kernels::update::arena::{Piece, Update};
 use crate::kernels::update::{block_update, grad_norm};
+use crate::models::lm::Weights;
+use crate::models::lm::weights::Target;
 use crate::optim::Optimizer;
 use crate::params::blocks::{Blocks, Part};
 use crate::params::{Param, ParamTable, Spans};

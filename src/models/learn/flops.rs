@@ -1,9 +1,9 @@
 //! How much a batch asks for: multiply-adds of its products, twice.
 
-use super::super::Weights;
-use super::super::weights::{DOWN, PROJECTIONS};
 use super::Batch;
 use super::grads::Grads;
+use crate::models::lm::Weights;
+use crate::models::lm::weights::{DOWN, PROJECTIONS};
 
 /// Of a forward and a backward pass. What is no product is left out: it takes time, and little arithmetic.
 pub(super) fn of(weights: &Weights, grads: &Grads, recompute: bool, batch: &Batch) -> f64 {

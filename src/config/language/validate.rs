@@ -1,11 +1,15 @@
 //! Of an experiment on a language model.
 
-use super::range::{Check, count, decay, fail, not_negative, positive, share};
-use super::{Fault, MOST_METHODS, check_distinct, check_name, check_reserved, warms_up};
-use crate::config::{Lora, TextConfig, TextMethod, TextTask};
+use crate::config::validate::range::{Check, count, decay, fail, not_negative, positive, share};
+use crate::config::validate::{Fault, MOST_METHODS, check_distinct, check_name, check_reserved, warms_up};
+use crate::config::{Lora, ModelKind, TextConfig, TextMethod, TextTask};
 
 /// Most tokens of a pass, and most examples of one: what is made ready before a device is asked is little memory.
 const MOST_TOKENS: usize = 1 << 24;
+/// Most of a decoder's sizes.
+const MOST_SIZE: usize = 1 << 20;
+/// Fewest tokens of a tokenizer.
+const LEAST_TOKENS: usize = 257;
 /// Most rank of an adapter.
 const MOST_RANK: usize = 1024;
 
@@ -19,8 +23,9 @@ impl TextConfig {
         if self.seed > i64::MAX as u64 {
             return fail("seed", format!("is {}; at most {} (2^63 − 1)", self.seed, i64::MAX));
         }
-        if self.model.from.as_os_str().is_empty() {
-            return fail("model.from", "is not given; name a Hugging Face directory or a .gguf file".into());
+        self.check_model()?;
+        if self.task.train.is_empty() && self.model.kind == ModelKind::Pretrained {
+            return fail("task.train", "is empty; name files of text to fine-tune on".into());
         }
         self.task.check()?;
         let finetune = &self.finetune;
@@ -55,6 +60,64 @@ impl TextConfig {
         self.check_methods()
     }
 
+    fn check_model(&self) -> Check {
+        let model = &self.model;
+        let given = !model.from.as_os_str().is_empty();
+        if model.kind == ModelKind::Pretrained {
+            return match (given, model.size_given()) {
+                (_, Some(key)) => {
+                    let what = "is a size of a decoder that is trained from scratch; write model.kind = \"decoder\" too, or \
+                                leave it out";
+                    fail(format!("model.{key}"), what.into())
+                }
+                (false, None) => {
+                    fail("model.from", "is not given; name a Hugging Face directory or a .gguf file".into())
+                }
+                (true, None) => Ok(()),
+            };
+        }
+        if given {
+            let what =
+                "is given beside model.kind = \"decoder\", which begins from scratch; leave one of them out";
+            return fail("model.from", what.into());
+        }
+        let sizes = model.sizes(&[]);
+        for (key, size) in [
+            ("hidden_size", sizes.width),
+            ("num_hidden_layers", sizes.layers),
+            ("num_attention_heads", sizes.heads[0]),
+            ("num_key_value_heads", sizes.heads[1]),
+            ("head_dim", sizes.head_dim),
+            ("intermediate_size", sizes.mlp),
+            ("max_position_embeddings", sizes.context),
+        ] {
+            if size == 0 || size > MOST_SIZE {
+                return fail(format!("model.{key}"), format!("is {size}; 1 to {MOST_SIZE}"));
+            }
+        }
+        if !(LEAST_TOKENS..=MOST_SIZE).contains(&sizes.vocabulary) {
+            let what = format!(
+                "is {}; {LEAST_TOKENS} (every byte, and the end of a text) to {MOST_SIZE}",
+                sizes.vocabulary
+            );
+            return fail("model.vocab_size", what);
+        }
+        let own = ("model.mixer".to_string(), &model.mixer);
+        let methods =
+            self.methods.iter().map(|method| (format!("methods.{}.mixer", method.name), &method.mixer));
+        for (path, names) in std::iter::once(own).chain(methods) {
+            if names.len() > 1 && names.len() != sizes.layers {
+                let what = format!(
+                    "names {} mixers for {} layers; give one, or one a layer",
+                    names.len(),
+                    sizes.layers
+                );
+                return fail(path, what);
+            }
+        }
+        Ok(())
+    }
+
     fn check_methods(&self) -> Check {
         if self.methods.is_empty() {
             let what = "is empty; say what to train under [[methods]]: a name, and train = [\"*.v_proj.weight\"] or lora";
@@ -71,6 +134,14 @@ impl TextConfig {
             check_distinct(&format!("{place}.name"), &method.name, earlier)?;
             let path = format!("methods.{}", method.name);
             method.check(&path)?;
+            if !method.mixer.is_empty() && self.model.kind == ModelKind::Pretrained {
+                let what = "is given, and the model is published; it is for model.kind = \"decoder\"";
+                return fail(format!("{path}.mixer"), what.into());
+            }
+            if method.lora.is_some() && self.model.kind == ModelKind::Decoder {
+                let what = "stands beside a model from scratch; adapters are for published models: give train = [\"*\"]";
+                return fail(format!("{path}.lora"), what.into());
+            }
             if let Some(steps) = method.steps {
                 warms_up(&format!("{path}.steps"), &self.finetune.optimizer, steps)?;
             }
@@ -81,9 +152,6 @@ impl TextConfig {
 
 impl TextTask {
     fn check(&self) -> Check {
-        if self.train.is_empty() {
-            return fail("task.train", "is empty; name files of text to fine-tune on".into());
-        }
         for (key, files) in [("task.train", &self.train), ("task.validation", &self.validation)] {
             if files.iter().any(|path| path.as_os_str().is_empty()) {
                 return fail(key, "has an empty file name in it".into());

@@ -6,16 +6,20 @@
 mod backward;
 mod flops;
 mod grads;
+mod linears;
+mod mixed;
 mod picked;
 mod update;
 
-use super::forward::{Activations, Head};
-use super::{MemoryPlan, Weights, table};
 use crate::error::{Error, Result};
 use crate::gpu::{Engine, Prepared, Recording, View};
 use crate::kernels::Tuning;
 use crate::kernels::backward::embed_grad::Taken;
 use crate::kernels::layout::starts::Starts;
+use crate::kernels::linear::chunks::Room;
+use crate::models::lm::activations::Activations;
+use crate::models::lm::forward::Head;
+use crate::models::lm::{MemoryPlan, Weights, table};
 use crate::optim::Optimizer;
 use crate::params::{ParamTable, Spans};
 use backward::Backward;
@@ -72,6 +76,18 @@ impl Batch {
         }
     }
 
+    /// Tokens of each sequence.
+    fn lengths(&self) -> Vec<usize> {
+        let mut all: Vec<usize> = Vec::new();
+        for (row, start) in self.starts.iter().enumerate() {
+            match all.last_mut() {
+                Some(tokens) if *start as usize != row => *tokens += 1,
+                _ => all.push(1),
+            }
+        }
+        all
+    }
+
     /// Makes the loss the mean over the rows that count.
     pub fn mean(&mut self) {
         let weight = 1.0 / self.counted.len().max(1) as f32;
@@ -86,6 +102,21 @@ pub struct Capacity {
     pub rows: usize,
     /// Most of them that count.
     pub counted: usize,
+    /// Most sequences.
+    pub sequences: usize,
+    /// Most tokens of a sequence.
+    pub longest: usize,
+}
+
+impl Capacity {
+    /// Of rows of which each may count and begin or end a sequence.
+    pub fn any(rows: usize) -> Self {
+        Capacity { rows, counted: rows, sequences: rows, longest: rows }
+    }
+
+    fn chunks(&self) -> Room {
+        Room { rows: self.rows, sequences: self.sequences, longest: self.longest }
+    }
 }
 
 /// What is trained, and how.
@@ -118,7 +149,7 @@ impl Parts {
             return Err(Error::Usage(format!("variant `{}` {what}", tuning.name)));
         }
         let trained = training.groups.iter().fold(Spans::default(), |all, (own, _)| all.union(own));
-        let mut activations = Activations::kept(weights, training.room.rows, training.recompute, tuning);
+        let mut activations = Activations::kept(weights, training.room.chunks(), training.recompute, tuning);
         if training.dropout > 0.0 {
             activations.drop_out(weights, training.dropout, tuning);
         }
@@ -261,6 +292,9 @@ impl Learner {
         if let Starts::Packed(starts) = &activations.starts {
             engine.write(starts, &batch.starts)?;
         }
+        if self.weights.decoder.mixing.any_linear() {
+            activations.chunks.put(engine, &batch.lengths(), 0)?;
+        }
         let [count, tokens, order] = Taken::of(&batch.ids);
         engine.write(&taken.count, &count)?;
         engine.write(&taken.tokens, &tokens)?;
@@ -298,6 +332,20 @@ impl Learner {
         self.parts.stepped.put(engine, step, factor)?;
         engine.run(&self.update)?;
         self.parts.stepped.norm(engine)
+    }
+
+    /// The first layer and head of which a state of linear attention, as the last pass left it, is not finite.
+    ///
+    /// # Errors
+    /// A device failure.
+    pub fn unsound(&self, engine: &Engine) -> Result<Option<[usize; 2]>> {
+        for (layer, block) in self.parts.activations.blocks.iter().enumerate() {
+            let Some(mix) = &block.mix else { continue };
+            if let Some(head) = mix.unsound(engine)? {
+                return Ok(Some([layer, head]));
+            }
+        }
+        Ok(None)
     }
 
     /// Multiply-adds, twice, of a batch's forward and backward pass.

@@ -1,12 +1,12 @@
 //! Where gradients are: of each tensor of which anything is trained, the smallest rectangle that products can write.
 
-use super::super::Weights;
-use super::super::weights::Target;
 use crate::error::Result;
 use crate::gpu::{Buffer, DType, Engine, View};
 use crate::kernels::backward::cross_entropy_grad::Tokens;
 use crate::kernels::layout::operand::{PITCH, Rows};
 use crate::kernels::layout::weight::Weight;
+use crate::models::lm::Weights;
+use crate::models::lm::weights::Target;
 use crate::params::{Param, ParamTable, Spans};
 use std::collections::BTreeMap;
 use std::ops::Range;

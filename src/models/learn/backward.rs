@@ -1,9 +1,7 @@
 //! The backward pass, recorded: from the rows that count down to the lowest layer of which anything is trained.
 
-use super::super::adapter::Low;
-use super::super::forward::{Activations, Block};
-use super::super::weights::{DOWN, GATE, K, Layer, Linear, O, PROJECTIONS, Q, UP, V, Weights};
-use super::grads::{Grads, Rectangle};
+use super::grads::Grads;
+use super::mixed::{self, Asked, MixScratch, To};
 use super::picked::Picked;
 use crate::gpu::{Buffer, Recording, View};
 use crate::kernels::Tuning;
@@ -14,22 +12,26 @@ use crate::kernels::backward::rms_norm_grad::{self, NormGrad};
 use crate::kernels::backward::rope_grad::{self, RopeGrad};
 use crate::kernels::backward::swiglu_grad;
 use crate::kernels::layout::operand::{Operand, other};
-use crate::kernels::tensor::matmul::{self, Form, Plus, Product};
+use crate::kernels::layout::weight::Weight;
+use crate::models::lm::activations::{Activations, Block};
+use crate::models::lm::mixing::Mix;
+use crate::models::lm::weights::{DOWN, GATE, K, Layer, O, PROJECTIONS, Q, UP, V, Weights};
+use crate::pretrained::Mixer;
 use std::collections::BTreeMap;
 
 /// What it reads and where gradients go.
 pub(super) struct Backward<'a> {
     weights: &'a Weights,
-    activations: &'a Activations,
+    pub activations: &'a Activations,
     picked: &'a Picked,
     taken: &'a Taken,
-    grads: &'a Grads,
-    scratch: Scratch,
-    tuning: &'a Tuning,
+    pub grads: &'a Grads,
+    pub scratch: Scratch,
+    pub tuning: &'a Tuning,
 }
 
 /// Gradients on their way, `[rows, …]` each; a sum of several products goes from one of two to the other.
-struct Scratch {
+pub(super) struct Scratch {
     /// Of the residual stream: what enters a layer, and behind attention.
     d: [Operand; 2],
     dmid: Operand,
@@ -46,9 +48,11 @@ struct Scratch {
     dots: Buffer,
     scales: Buffer,
     /// Of what adapters give between their two matrices: `[rows, r]`, of each linear map of a layer.
-    low: [Option<[Operand; 2]>; 7],
+    pub low: [Option<[Operand; 2]>; 7],
     /// Of what they read, where numbers are left out of it.
-    read: BTreeMap<usize, Operand>,
+    pub read: BTreeMap<usize, Operand>,
+    /// Of each kind of linear attention.
+    mixes: BTreeMap<Mixer, MixScratch>,
 }
 
 impl Scratch {
@@ -79,6 +83,13 @@ impl Scratch {
             read: match activations.chance {
                 Some(_) => activations.adapted.read.keys().map(|cols| (*cols, new(*cols))).collect(),
                 None => BTreeMap::new(),
+            },
+            mixes: {
+                let mut all = BTreeMap::new();
+                for mix in activations.blocks.iter().filter_map(|block| block.mix.as_ref()) {
+                    all.entry(mix.mixer).or_insert_with(|| MixScratch::new(mix, decoder, tuning));
+                }
+                all
             },
         }
     }
@@ -131,17 +142,20 @@ impl<'a> Backward<'a> {
     }
 }
 
+/// What a mixer has under `self_attn` beside projections.
+const GATES: [&str; 5] = ["g_proj", "a_proj", "b_proj", "A_log", "dt_bias"];
+
 /// One layer's part.
-struct LayerGrad<'a> {
-    all: &'a Backward<'a>,
-    at: usize,
-    add: bool,
+pub(super) struct LayerGrad<'a> {
+    pub all: &'a Backward<'a>,
+    pub at: usize,
+    pub add: bool,
     /// Whether anything below asks for a gradient.
-    below: bool,
+    pub below: bool,
 }
 
 impl LayerGrad<'_> {
-    fn name(&self, tensor: &str) -> String {
+    pub fn name(&self, tensor: &str) -> String {
         format!("model.layers.{}.{tensor}", self.at)
     }
 
@@ -156,11 +170,107 @@ impl LayerGrad<'_> {
         let Some(dmid) = self.mlp(layer, block, dnext, attends, recording) else { return };
         let scratch = &self.all.scratch;
         self.weight(layer, O, dmid, &block.out, recording);
-        if !self.below && !self.trained(&PROJECTIONS[..O]) && !self.trained(&["input_layernorm"]) {
+        // What stands under `self_attn` beside the output's projection is before attention.
+        let gates = GATES.iter().any(|own| self.trained(&[&format!("self_attn.{own}")]));
+        if !self.below && !gates && !self.trained(&PROJECTIONS[..O]) && !self.trained(&["input_layernorm"]) {
             return;
         }
         let dout = self.input(layer, &[(dmid, O)], &scratch.dout, recording);
         let activations = self.all.activations;
+        let (heads, tuning, cursor) = (activations.heads, self.all.tuning, &activations.cursor);
+        match &block.mix {
+            Some(mix) => {
+                let to = To {
+                    queries: &scratch.dqueries,
+                    keys: &scratch.dkeys,
+                    values: &scratch.dvalues,
+                    dq: &scratch.dq,
+                    dk: &scratch.dk,
+                };
+                let (decoder, own) = (&self.all.weights.decoder, &scratch.mixes[&mix.mixer]);
+                let of = (mix, block, layer);
+                let every = self.below || self.trained(&["input_layernorm"]);
+                let of_projection = |which: usize| every || self.trained(&[PROJECTIONS[which]]);
+                let asked = Asked {
+                    queries: of_projection(Q),
+                    keys: of_projection(K),
+                    values: of_projection(V),
+                    gates: every || GATES.iter().any(|own| self.trained(&[&format!("self_attn.{own}")])),
+                };
+                recording.extend(mixed::record(of, decoder, dout, (&to, asked), own, cursor, tuning));
+                self.gates(layer, mix, own, block, recording);
+            }
+            None => self.attention(block, dout, recording),
+        }
+        if block.mix.as_ref().is_none_or(|mix| mix.mixer.turns()) {
+            let back = RopeGrad {
+                dqueries: &scratch.dqueries,
+                dkeys: &scratch.dkeys,
+                turns: &activations.turns,
+                dq: &scratch.dq,
+                dk: &scratch.dk,
+                starts: &activations.starts,
+                cursor,
+            };
+            recording.extend(rope_grad::record(&back, heads, tuning));
+        }
+        let all = [(&scratch.dq, Q), (&scratch.dk, K), (&scratch.dvalues, V)];
+        for (dy, which) in all {
+            self.weight(layer, which, dy, &block.h, recording);
+            self.bias(&format!("{}.bias", PROJECTIONS[which]), dy, recording);
+        }
+        if self.below || self.trained(&["input_layernorm"]) {
+            let mut dh = self.input(layer, &all, &scratch.dh, recording);
+            for (dy, weight) in self.gating(layer, block) {
+                for piece in &weight.pieces {
+                    dh = self.back(dy, &piece.operand, None, (Some(dh), &scratch.dh), recording);
+                }
+            }
+            self.norm("input_layernorm.weight", (&block.x, &layer.input_norm), dh, (dmid, dx), recording);
+        }
+    }
+
+    /// Gradients of what decays and shares come from, with the weights that made it.
+    fn gating<'b>(&'b self, layer: &'b Layer, block: &Block) -> Vec<(&'b Operand, &'b Weight)> {
+        let Some(mix) = &block.mix else { return Vec::new() };
+        let own = &self.all.scratch.mixes[&mix.mixer];
+        let decay = layer.gating.decay.as_ref().zip(own.decay.as_ref());
+        let share = layer.gating.share.as_ref().zip(own.share.as_ref());
+        decay
+            .map(|((_, weight, _), dy)| (dy, weight))
+            .into_iter()
+            .chain(share.map(|(w, dy)| (dy, w)))
+            .collect()
+    }
+
+    /// Gradients of what is trained of a mixer's gates.
+    fn gates(&self, layer: &Layer, mix: &Mix, own: &MixScratch, block: &Block, recording: &mut Recording) {
+        if let (Some((name, _, _)), Some(dy)) = (&layer.gating.decay, &own.decay) {
+            self.matrix(&format!("self_attn.{name}.weight"), dy, &block.h, recording);
+            self.bias(&format!("self_attn.{name}.bias"), dy, recording);
+            if mix.mixer == Mixer::GatedDelta {
+                self.bias("self_attn.dt_bias", dy, recording);
+            }
+        }
+        if let Some(dy) = &own.a_log {
+            self.bias("self_attn.A_log", dy, recording);
+        }
+        if let Some(dy) = &own.share {
+            self.matrix("self_attn.b_proj.weight", dy, &block.h, recording);
+        }
+    }
+
+    /// The gradient of a vector that every row was given, if it is trained.
+    fn bias(&self, tensor: &str, dy: &Operand, recording: &mut Recording) {
+        let cursor = &self.all.activations.cursor;
+        if let Some(sums) = self.all.grads.vector(&self.name(tensor)) {
+            recording.extend(col_sums::record(&Terms::Bias(dy), sums, self.add, cursor, self.all.tuning));
+        }
+    }
+
+    /// Through softmax attention.
+    fn attention(&self, block: &Block, dout: &Operand, recording: &mut Recording) {
+        let (activations, scratch) = (self.all.activations, &self.all.scratch);
         let (heads, tuning, cursor) = (activations.heads, self.all.tuning, &activations.cursor);
         let grad = AttentionGrad {
             queries: &block.queries,
@@ -177,28 +287,6 @@ impl LayerGrad<'_> {
             cursor,
         };
         recording.extend(attention_grad::record(&grad, heads, tuning));
-        let back = RopeGrad {
-            dqueries: &scratch.dqueries,
-            dkeys: &scratch.dkeys,
-            turns: &activations.turns,
-            dq: &scratch.dq,
-            dk: &scratch.dk,
-            starts: &activations.starts,
-            cursor,
-        };
-        recording.extend(rope_grad::record(&back, heads, tuning));
-        let all = [(&scratch.dq, Q), (&scratch.dk, K), (&scratch.dvalues, V)];
-        for (dy, which) in all {
-            self.weight(layer, which, dy, &block.h, recording);
-            let bias = self.name(&format!("{}.bias", PROJECTIONS[which]));
-            if let Some(sums) = self.all.grads.vector(&bias) {
-                recording.extend(col_sums::record(&Terms::Bias(dy), sums, self.add, cursor, tuning));
-            }
-        }
-        if self.below || self.trained(&["input_layernorm"]) {
-            let dh = self.input(layer, &all, &scratch.dh, recording);
-            self.norm("input_layernorm.weight", (&block.x, &layer.input_norm), dh, (dmid, dx), recording);
-        }
     }
 
     /// Through the MLP: the gradient behind attention, if anything asks for it.
@@ -228,142 +316,6 @@ impl LayerGrad<'_> {
         let (x, dmid) = ((&block.mid, &layer.post_norm), &scratch.dmid);
         self.norm("post_attention_layernorm.weight", x, dh, (dnext, dmid), recording);
         Some(dmid)
-    }
-
-    /// Σ dy W: what layers make of the gradient of what they gave. An adapter's part between its matrices is there.
-    fn input<'b>(
-        &self,
-        layer: &Layer,
-        terms: &[(&Operand, usize)],
-        to: &'b [Operand; 2],
-        recording: &mut Recording,
-    ) -> &'b Operand {
-        let mut sum: Option<&'b Operand> = None;
-        for (dy, which) in terms {
-            let linear = &layer.linears[*which];
-            let last = linear.weight.pieces.len() - 1;
-            // In the launch of the last piece, where that can be.
-            let low = linear.low.as_ref();
-            let joined = low.filter(|low| {
-                let one = low.a.pieces.len() == 1 && self.all.activations.chance.is_none();
-                one && matmul::takes_two(self.all.tuning)
-            });
-            for (i, piece) in linear.weight.pieces.iter().enumerate() {
-                let dy = dy.columns(piece.rows.start, piece.rows.len());
-                let also = joined.filter(|_| i == last);
-                let also = also.map(|low| [self.between(low, *which), &low.a.pieces[0].operand]);
-                sum = Some(self.back(&dy, &piece.operand, also, (sum, to), recording));
-            }
-            if let Some(low) = low.filter(|_| joined.is_none()) {
-                sum = Some(self.low_input(low, *which, sum, to, recording));
-            }
-        }
-        sum.expect("a term at least")
-    }
-
-    /// `sum + dy w`, in the one of two that the sum is not in.
-    fn back<'b>(
-        &self,
-        dy: &Operand,
-        w: &Operand,
-        also: Option<[&Operand; 2]>,
-        (sum, to): (Option<&Operand>, &'b [Operand; 2]),
-        recording: &mut Recording,
-    ) -> &'b Operand {
-        let next = other(to, sum);
-        let product = Product {
-            form: Form::Nn,
-            also,
-            plus: sum.map_or(Plus::Nothing, Plus::Other),
-            cursor: Some(&self.all.activations.cursor),
-            ..Product::nt(dy, w, next)
-        };
-        recording.extend(matmul::record(&product, self.all.tuning));
-        next
-    }
-
-    /// `sum + du A`, what was left out of what the adapter read left out again.
-    fn low_input<'b>(
-        &self,
-        low: &Low,
-        which: usize,
-        sum: Option<&'b Operand>,
-        to: &'b [Operand; 2],
-        recording: &mut Recording,
-    ) -> &'b Operand {
-        let (scratch, activations) = (&self.all.scratch, self.all.activations);
-        let du = self.between(low, which);
-        let mut sum = sum;
-        let Some(chance) = &activations.chance else {
-            for piece in &low.a.pieces {
-                let du = du.columns(piece.rows.start, piece.rows.len());
-                sum = Some(self.back(&du, &piece.operand, None, (sum, to), recording));
-            }
-            return sum.expect("an adapter has rows");
-        };
-        let read = &scratch.read[&low.a.cols];
-        let [piece] = &low.a.pieces[..] else { panic!("an adapter's rows in several pieces") };
-        let product = Product {
-            form: Form::Nn,
-            cursor: Some(&activations.cursor),
-            ..Product::nt(du, &piece.operand, read)
-        };
-        recording.extend(matmul::record(&product, self.all.tuning));
-        let next = other(to, sum);
-        let site = [self.at, which];
-        recording.extend(chance.record((read, sum), next, site, &activations.cursor, self.all.tuning));
-        next
-    }
-
-    /// Where the gradient of an adapter's part between its matrices ends up: sums over pieces go from one of two to the other.
-    fn between(&self, low: &Low, which: usize) -> &Operand {
-        let two = self.all.scratch.low[which].as_ref().expect("an adapter's");
-        &two[(low.b.pieces.len() - 1) % 2]
-    }
-
-    /// Gradients of what is trained of a linear map, and an adapter's part between its matrices.
-    fn weight(&self, layer: &Layer, which: usize, dy: &Operand, x: &Operand, recording: &mut Recording) {
-        self.matrix(&format!("{}.weight", PROJECTIONS[which]), dy, x, recording);
-        let Linear { low: Some(low), .. } = &layer.linears[which] else { return };
-        let (activations, tuning) = (self.all.activations, self.all.tuning);
-        let u = activations.blocks[self.at].low[which].as_ref().expect("an adapter's");
-        let two = self.all.scratch.low[which].as_ref().expect("an adapter's");
-        let mut sum: Option<&Operand> = None;
-        for piece in &low.b.pieces {
-            let (dy, next) = (dy.columns(piece.rows.start, piece.rows.len()), other(two, sum));
-            let product = Product {
-                form: Form::Nn,
-                scale: low.scale,
-                plus: sum.map_or(Plus::Nothing, Plus::Other),
-                cursor: Some(&activations.cursor),
-                ..Product::nt(&dy, &piece.operand, next)
-            };
-            recording.extend(matmul::record(&product, tuning));
-            sum = Some(next);
-        }
-        let du = self.between(low, which);
-        self.matrix(&format!("{}.lora_B.weight", PROJECTIONS[which]), dy, u, recording);
-        let name = format!("{}.lora_A.weight", PROJECTIONS[which]);
-        if self.all.grads.matrix(&self.name(&name)).is_some() {
-            let read = activations.read_by_adapter(x, [self.at, which], recording, tuning);
-            self.matrix(&name, du, &read, recording);
-        }
-    }
-
-    /// dyᵀ x, of what is trained of a weight.
-    fn matrix(&self, tensor: &str, dy: &Operand, x: &Operand, recording: &mut Recording) {
-        let Some(all) = self.all.grads.matrix(&self.name(tensor)) else { return };
-        for Rectangle { rows, cols, grad, .. } in all {
-            let (dy, x) = (dy.columns(rows.start, rows.len()), x.columns(cols.start, cols.len()));
-            let to = Operand::Rows(grad.clone());
-            let product = Product {
-                form: Form::Tn,
-                plus: if self.add { Plus::Itself } else { Plus::Nothing },
-                depth: Some(&self.all.activations.cursor),
-                ..Product::nt(&dy, &x, &to)
-            };
-            recording.extend(matmul::record(&product, self.all.tuning));
-        }
     }
 
     /// Through a norm of `x`, whose gradient is added to that of the residual stream.
