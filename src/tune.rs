@@ -1,6 +1,7 @@
 //! Which variant is fastest on one device: a short measurement, run when it is asked for and never on the way.
 
 pub mod cache;
+pub mod chunks;
 pub mod cuts;
 
 use crate::bench::{Parity, work};
@@ -88,7 +89,8 @@ pub fn chosen(adapter: &AdapterSummary) -> Option<Tuning> {
     };
     let tuning = Tuning::named(&entry.variant, adapter).map_err(|_| unknown()).ok()?;
     let cut = entry.cut.as_deref().and_then(Cut::named).unwrap_or(tuning.cut);
-    Some(Tuning { cut, ..tuning })
+    let chunk = entry.chunk.filter(|length| chunks::LENGTHS.contains(length)).unwrap_or(tuning.chunk);
+    Some(Tuning { cut, chunk, ..tuning })
 }
 
 /// Times every variant for the device's class, the default first. A variant with a red kernel, or one that needs more

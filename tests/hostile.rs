@@ -295,7 +295,7 @@ fn results_kept_for_later() {
     std::fs::create_dir(&cache).unwrap();
     let adapter = floe::gpu::open("auto").unwrap_or_else(|e| panic!("{e}")).adapter().clone();
     let key = floe::tune::cache::Key::of(&adapter);
-    let entry = floe::tune::cache::Entry { key, variant: EVIL.into(), cut: None, ratio: 0.5 };
+    let entry = floe::tune::cache::Entry { key, variant: EVIL.into(), cut: None, chunk: None, ratio: 0.5 };
     floe::tune::cache::keep(&cache.join("tune.json"), entry).unwrap();
     for damaged in [false, true] {
         if damaged {

@@ -28,7 +28,7 @@ fn other() -> &'static str {
 
 /// A cache file with `other()` chosen for a key.
 fn tuned_for(dir: &Path, key: Key) {
-    let entry = Entry { key, variant: other().into(), cut: None, ratio: 0.5 };
+    let entry = Entry { key, variant: other().into(), cut: None, chunk: None, ratio: 0.5 };
     cache::keep(&dir.join("tune.json"), entry).unwrap();
 }
 
@@ -132,7 +132,7 @@ fn another_driver_or_version_is_no_choice_and_a_bad_file_one_warning() {
 
     let cache = dir.path().join("bad");
     let file = cache.join("tune.json");
-    cache::keep(&file, Entry { key, variant: "fast".into(), cut: None, ratio: 1.0 }).unwrap();
+    cache::keep(&file, Entry { key, variant: "fast".into(), cut: None, chunk: None, ratio: 1.0 }).unwrap();
     let unknown = read(&file);
     for (i, text) in [unknown.as_str(), &unknown[..20], "\u{0}"].into_iter().enumerate() {
         std::fs::write(&file, text).unwrap();

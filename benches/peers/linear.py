@@ -192,7 +192,7 @@ def main():
     piece = folder / "piece.txt"
     piece.write_text(Tokenizer.from_file(str(directory / "tokenizer.json")).decode(ids[: args.tokens]))
     own = subprocess.run(
-        [args.floe, "eval", "--model", str(directory), "--text", str(piece), "--json"], capture_output=True, text=True
+        [args.floe, "eval", str(directory), "--text", str(piece), "--context", str(args.tokens)], capture_output=True, text=True
     )
     again = Tokenizer.from_file(str(directory / "tokenizer.json")).encode(piece.read_text()).ids
     whole = len(again) // args.chunk * args.chunk

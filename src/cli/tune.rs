@@ -5,7 +5,7 @@ use super::{print, table};
 use crate::error::Result;
 use crate::kernels::Tuning;
 use crate::kernels::tensor::matmul::Cut;
-use crate::tune::{self, Candidate, MARGIN, WORKLOADS, cache, cuts};
+use crate::tune::{self, Candidate, MARGIN, WORKLOADS, cache, chunks, cuts};
 
 /// Time the variants that fit a device and keep the fastest for later runs
 #[derive(Debug, clap::Args)]
@@ -41,9 +41,17 @@ pub fn run(args: Args) -> Result<()> {
     if let Some(cut) = &cut {
         print(&format!("\n{}`{cut}` is chosen\n", table(&products(&cuts))))?;
     }
+    let lengths = chunks::measure(&engine, &tuning)?;
+    let chunk = chunks::choose(&lengths).map(|(length, _)| length);
+    if let Some(chunk) = chunk {
+        print(&format!("\n{}chunks of {chunk} tokens are chosen\n", table(&chunked(&lengths))))?;
+    }
     if let Some(path) = path {
         let ratio = middle(&candidates[best].ratios(&candidates[0]));
-        cache::keep(&path, cache::Entry { key, variant: candidates[best].variant.into(), cut, ratio })?;
+        cache::keep(
+            &path,
+            cache::Entry { key, variant: candidates[best].variant.into(), cut, chunk, ratio },
+        )?;
         print(&format!("kept in {}\n", path.display()))?;
     }
     Ok(())
@@ -57,6 +65,16 @@ fn products(cuts: &[(Cut, [f64; cuts::SIZES.len()])]) -> Vec<Vec<String>> {
         std::iter::once(cut.name()).chain(times.iter().map(|ms| format!("{ms:.4}"))).collect()
     };
     std::iter::once(header).chain(cuts.iter().map(row)).collect()
+}
+
+/// Milliseconds of linear attention, forward and backward, a row a length.
+fn chunked(lengths: &[(usize, [f64; chunks::WHAT.len()])]) -> Vec<Vec<String>> {
+    let what = chunks::WHAT.map(|name| format!("{name}, ms"));
+    let header = std::iter::once("linear attention by chunks of".to_string()).chain(what).collect();
+    let row = |(length, times): &(usize, [f64; chunks::WHAT.len()])| {
+        std::iter::once(length.to_string()).chain(times.iter().map(|ms| format!("{ms:.4}"))).collect()
+    };
+    std::iter::once(header).chain(lengths.iter().map(row)).collect()
 }
 
 fn middle(ratios: &[f64]) -> f64 {

@@ -35,6 +35,9 @@ pub struct Entry {
     /// How products of matrices are cut, where they are; none in files from before that was chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut: Option<String>,
+    /// Tokens of a chunk of linear attention; likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chunk: Option<usize>,
     /// Time of the paper's experiment with it, over that with the default variant.
     pub ratio: f64,
 }
@@ -157,7 +160,7 @@ mod tests {
             driver_info: driver_info.into(),
             floe: "0.1.0".into(),
         };
-        Entry { key, variant: variant.into(), cut: None, ratio: 0.9 }
+        Entry { key, variant: variant.into(), cut: None, chunk: None, ratio: 0.9 }
     }
 
     #[test]

@@ -135,7 +135,7 @@ pub const ROOMS: &[&[(&str, &[&str])]] = &[
     )],
     &[
         ("probe", &["config", "error", "gpu", "job", "kernels", "models", "params", "store"]),
-        ("tune", &["bench", "bounded", "error", "gpu", "kernels", "store"]),
+        ("tune", &["bench", "bounded", "error", "gpu", "kernels", "linear_attention", "store"]),
         (
             "bench",
             &[

@@ -221,6 +221,11 @@ pub fn cases(tuning: &Tuning) -> Vec<Case> {
         all.push(case(sizes(2, 1, 16, 16), &[5, 1, 37], 16, kind, tuning));
         all.push(case(sizes(3, 3, 64, 32), &[130, 64], 64, kind, tuning));
     }
+    // The widths that models have.
+    let last = KINDS[KINDS.len() - 1];
+    all.push(case(sizes(2, 1, 32, 64), &[66, 2], 32, last, tuning));
+    all.push(case(sizes(1, 1, 128, 128), &[130, 3], 64, last, tuning));
+    all.push(case(sizes(2, 2, 16, 128), &[129], 128, last, tuning));
     all
 }
 
