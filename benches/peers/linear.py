@@ -197,7 +197,9 @@ def main():
     again = Tokenizer.from_file(str(directory / "tokenizer.json")).encode(piece.read_text()).ids
     whole = len(again) // args.chunk * args.chunk
     with torch.no_grad():
-        print(f"PyTorch's loss of floe's weights: {model.loss(torch.tensor([again[:whole]])):.5f}; floe eval:", own.stdout.strip()[:200], own.stderr.strip()[-200:])
+        loss = model.loss(torch.tensor([again[:whole]]))
+        row = own.stdout.strip().splitlines()[-1].split() if own.returncode == 0 else sys.exit(own.stderr)
+        print(f"loss of floe's weights on {whole} tokens: {loss:.5f} by PyTorch; floe eval: {row[3]} ({row[2]} tokens)")
     optimizer = torch.optim.AdamW(model.p.values(), lr=1e-3, betas=(0.9, 0.999), weight_decay=0.0)
 
     def torch_speed():

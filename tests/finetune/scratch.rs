@@ -69,6 +69,20 @@ fn every_mixer_trains_and_is_held_beside_counting() {
             succeed("generate", &[text(run.join(&method.written)), "--prompt".into(), "sun moon".into()]);
         assert!(!said.out.trim().is_empty(), "{name}");
     }
+    let last = text(run.join("models/gated_delta"));
+    assert!(succeed("model", &[&last]).out.contains("2 layers (gated_delta)"));
+    let said = succeed("check", &["--model", &last]).out;
+    assert!(said.contains("slopes are the gradient's") && said.contains("self_attn.dt_bias"), "{said}");
+    // An adapter on one of them, and a head of its gates.
+    let words = text(dir.path().join("text.txt"));
+    for (how, to) in [("--lora", "v_proj"), ("--train", "*.b_proj.weight[h=1]")] {
+        let out = text(dir.path().join(to.chars().filter(char::is_ascii_alphabetic).collect::<String>()));
+        let said = succeed(
+            "finetune",
+            &["--model", &last, "--text", &words, how, to, "--steps", "2", "--out", &out],
+        );
+        assert!(said.err.contains("the gradient is right on this adapter"), "{}", said.err);
+    }
     let page = std::fs::read_to_string(run.join("report.html")).unwrap();
     for part in [
         "Side by side",

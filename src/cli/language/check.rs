@@ -27,7 +27,7 @@ pub fn run(model: &Path, train: &[String], directions: usize, device: &Device) -
     let lengths = LENGTHS.map(|length| length.min(loaded.model.decoder().context));
     let rows: usize = lengths.iter().sum();
     let groups = [(trained.clone(), Optimizer::default())];
-    let room = Capacity { sequences: 1, ..Capacity::any(rows) };
+    let room = Capacity { sequences: LENGTHS.len(), ..Capacity::any(rows) };
     let training = Training { groups: &groups, room, recompute: false, dropout: 0.0 };
     let weights = Rc::new(loaded.weights()?);
     let mut learner = Learner::new(weights, &training, engine, tuning)?;

@@ -69,12 +69,17 @@ fn about(model: &Pretrained) -> Result<String> {
         true => String::new(),
         false => format!(" that share {} of keys and values", decoder.kv_heads),
     };
+    let mut mixers: Vec<&str> = decoder.mixing.mixers.iter().map(|mixer| mixer.name()).collect();
+    if mixers.iter().all(|name| *name == mixers[0]) {
+        mixers.truncate(1);
+    }
+    let mixers = if mixers.is_empty() { String::new() } else { format!(" ({})", mixers.join(", ")) };
     let tokenizer = model.tokenizer()?;
     let ends: Vec<String> =
         model.ends().iter().filter_map(|id| tokenizer.token(*id)).map(|t| shown(&t)).collect();
     Ok(format!(
         "{name}: {} parameters ({}, {}: {} of {})\n\
-         {} layers, width {}, {} heads of {}{groups}, MLP {}, context {}\n\
+         {} layers{mixers}, width {}, {} heads of {}{groups}, MLP {}, context {}\n\
          {} tokens{}, {}; {}\n",
         grouped(decoder.parameters() as u64),
         model.architecture(),

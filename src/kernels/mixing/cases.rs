@@ -238,18 +238,22 @@ pub fn benches(tuning: &Tuning) -> Vec<Bench> {
         let frame = Frame { sizes, rule, chunks: Chunks::holding(64, &[512; 8]) };
         let new = |label| Operand::new(label, rows, 256, tuning);
         let [q, k, v, out] = ["q", "k", "v", "out"].map(new);
+        let [dout, dq, dk, dv] = ["dout", "dq", "dk", "dv"].map(new);
         let kept = Kept::new("kept", &frame, tuning);
         let passing = Passing::new("passing", &frame, tuning);
         let taken = Taken { q: &q, k: &k, v: &v };
-        let recording = forward(taken, None, &out, &kept, &passing, &frame, tuning);
-        let flops = super::flops(&frame, rows)[0];
-        let size = 4.0 * (rows * 256 * 4) as f64;
-        all.push(Bench {
-            name: format!("{}, 8 × 512 tokens, 4 heads of 64", kind.name),
-            recording,
-            flops,
-            bytes: size,
-        });
+        let pass = forward(taken, None, &out, &kept, &passing, &frame, tuning);
+        let grads = Grads { q: Some(&dq), k: Some(&dk), v: Some(&dv), ..Grads::default() };
+        let scratch = Scratch::new("scratch", &frame, tuning);
+        let back = backward(taken, (&dout, None), &grads, &kept, &scratch, &frame, tuning);
+        let size = 4.0 * (rows * 256) as f64;
+        let flops = super::flops(&frame, rows);
+        for (way, recording, flops, arrays) in
+            [("", pass, flops[0], 4.0), (", backward", back, flops[1], 7.0)]
+        {
+            let name = format!("{}, 8 × 512 tokens, 4 heads of 64{way}", kind.name);
+            all.push(Bench { name, recording, flops, bytes: arrays * size });
+        }
     }
     all
 }
