@@ -1,7 +1,7 @@
 //! Models with linear attention: logits and gradients against the definition in f64, all at once and a token at a time.
 
 use super::tiny::Tiny;
-use super::train::{adamw, batch, direction, loss, made_by};
+use super::train::{adamw, batch, hold_slopes, loss, made_by};
 use floe::gpu;
 use floe::kernels::Tuning;
 use floe::models::lm::{Room, Runner, Weights};
@@ -76,23 +76,9 @@ fn gradients_of_linear_attention_are_slopes_of_the_definition() {
             assert!((found - loss(&model)).abs() < 1e-5, "{name}: {found} {}", loss(&model));
             all.learner.backward(&all.engine, false).unwrap();
             let names: Vec<String> = all.learner.table().params.iter().map(|p| p.name.clone()).collect();
-            for (salt, tensor) in names.iter().enumerate() {
-                let gradient = all.learner.gradient(&all.engine, tensor).unwrap();
-                let along = direction(gradient.len(), salt as u64);
-                let moved = |sign: f32| {
-                    let mut other = model.clone();
-                    let weight = other.weights.get_mut(tensor).unwrap();
-                    weight.iter_mut().zip(&along).for_each(|(w, d)| *w += sign * d * 2f32.powi(-14));
-                    loss(&other)
-                };
-                let slope = (moved(1.0) - moved(-1.0)) * f64::from(2f32.powi(13));
-                let own: f64 = gradient.iter().zip(&along).map(|(g, d)| f64::from(*g) * f64::from(*d)).sum();
-                let norm = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
-                assert!(
-                    norm > 0.0 && (own - slope).abs() < 2e-4 * norm,
-                    "{name}: {tensor}: {own} {slope}, norm {norm}"
-                );
-            }
+            let gradients: Vec<Vec<f32>> =
+                names.iter().map(|tensor| all.learner.gradient(&all.engine, tensor).unwrap()).collect();
+            hold_slopes(&name, &model, names.iter().zip(&gradients));
         }
     }
 }

@@ -72,13 +72,38 @@ pub fn adamw(lr: f64) -> Optimizer {
 }
 
 /// Ones and minus ones without a pattern.
-pub fn direction(count: usize, salt: u64) -> Vec<f32> {
+fn direction(count: usize, salt: u64) -> Vec<f32> {
     let mut state = salt.wrapping_mul(2685821657736338717) + 1;
     let mut next = || {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         if state >> 62 & 1 == 1 { 1.0 } else { -1.0 }
     };
     (0..count).map(|_| next()).collect()
+}
+
+/// Holds that gradients by name are the slopes of the definition's loss.
+pub fn hold_slopes<'a>(
+    what: &str,
+    model: &Tiny,
+    gradients: impl Iterator<Item = (&'a String, &'a Vec<f32>)>,
+) {
+    for (salt, (name, gradient)) in gradients.enumerate() {
+        let along = direction(gradient.len(), salt as u64);
+        // Weights have few bits: a step of this size is exact.
+        let moved = |sign: f32| {
+            let mut other = model.clone();
+            let weight = other.weights.get_mut(name).unwrap();
+            weight.iter_mut().zip(&along).for_each(|(w, d)| *w += sign * d * 2f32.powi(-14));
+            loss(&other)
+        };
+        let slope = (moved(1.0) - moved(-1.0)) * f64::from(2f32.powi(13));
+        let own: f64 = gradient.iter().zip(&along).map(|(g, d)| f64::from(*g) * f64::from(*d)).sum();
+        let norm = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+        assert!(
+            norm > 0.0 && (own - slope).abs() < 2e-4 * norm,
+            "{what}: {name}: {own} {slope}, norm {norm}"
+        );
+    }
 }
 
 #[test]
@@ -93,23 +118,7 @@ fn gradients_are_slopes_of_the_definition() {
         let names: Vec<String> = all.learner.table().params.iter().map(|p| p.name.clone()).collect();
         let first: Vec<Vec<f32>> =
             names.iter().map(|name| all.learner.gradient(&all.engine, name).unwrap()).collect();
-        for (salt, (name, gradient)) in names.iter().zip(&first).enumerate() {
-            let along = direction(gradient.len(), salt as u64);
-            // Weights have few bits: a step of this size is exact.
-            let moved = |sign: f32| {
-                let mut other = model.clone();
-                let weight = other.weights.get_mut(name).unwrap();
-                weight.iter_mut().zip(&along).for_each(|(w, d)| *w += sign * d * 2f32.powi(-14));
-                loss(&other)
-            };
-            let slope = (moved(1.0) - moved(-1.0)) * f64::from(2f32.powi(13));
-            let own: f64 = gradient.iter().zip(&along).map(|(g, d)| f64::from(*g) * f64::from(*d)).sum();
-            let norm = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
-            assert!(
-                norm > 0.0 && (own - slope).abs() < 2e-4 * norm,
-                "{architecture}: {name}: {own} {slope}, norm {norm}"
-            );
-        }
+        hold_slopes(architecture, &model, names.iter().zip(&first));
         // Once more, added to what is there.
         all.learner.loss(&all.engine, &batch).unwrap();
         all.learner.backward(&all.engine, true).unwrap();
