@@ -106,7 +106,7 @@ pub fn together(lines: &[Line], record: &Methods) -> Option<Figure> {
     }
     let room = 0.05 * (high - low).max(1e-3);
     let (x, y) = (Axis::counts(last as u64), Axis::linear(low - room, high + room, 6));
-    let size = (720.0, 380.0);
+    let size = (SIZE.0, 1.3 * SIZE.1);
     let mut series = counting(record, last);
     for (i, (name, curve)) in curves.iter().enumerate() {
         let curve: Vec<(f64, f64)> = curve.iter().copied().filter(|(step, _)| *step > 0.0).collect();
