@@ -2,6 +2,9 @@
 // exp(b_i), exp(b_c − b_i), β_i and b_i. The host side writes `decay_of` and `beta_of`: src/kernels/linear/chunk_gates.rs; what
 // follows is common/gates_forward.wgsl or common/gates_backward.wgsl.
 
+// What underflows is zero.
+fn exp_of(x: f32) -> f32 { return select(exp1(x), 0.0, x < -87.0); }
+
 fn sigmoid(x: f32) -> f32 { return 1.0 / (1.0 + exp1(-x)); }
 
 // log(1 + exp(x)), to a few units in the last place on either side.

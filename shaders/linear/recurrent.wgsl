@@ -8,10 +8,7 @@ fn recurrent(@builtin(global_invocation_id) at: vec3u) {
   let shared_ = own / SHARING;
   for (var row = 0u; row < cursor.x; row++) {
     var a = 1.0;
-    if (DECAY == 1u) {
-      let g = decay_of(row, own);
-      a = select(exp1(g), 0.0, g < -87.0);
-    }
+    if (DECAY == 1u) { a = exp_of(decay_of(row, own)); }
     var new_ = get_v(row, shared_ * V4 + at.x % V4);
     if (DELTA == 1u) {
       var along = vec4f();

@@ -38,9 +38,12 @@ pub fn models(
         let known = all.iter().find(|(other, _)| *other == sizes).map(|(_, model)| model.clone());
         let model = match known {
             Some(model) => model,
-            None => Rc::new(model(config, &sizes, tokenizer)?),
+            None => {
+                let model = Rc::new(model(config, &sizes, tokenizer)?);
+                all.push((sizes, model.clone()));
+                model
+            }
         };
-        all.push((sizes, model.clone()));
         found.push(model);
     }
     Ok(found)

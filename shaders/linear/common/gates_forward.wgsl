@@ -1,7 +1,5 @@
 // An invocation has a chunk and head.
 
-fn exp_of(x: f32) -> f32 { return select(exp1(x), 0.0, x < -87.0); }
-
 @compute @workgroup_size(WG)
 fn chunk_gates(@builtin(global_invocation_id) at: vec3u) {
   if (at.x >= COUNT || !begin(at.x)) { return; }

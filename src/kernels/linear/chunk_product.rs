@@ -27,7 +27,7 @@ pub struct Pair<'a> {
 }
 
 /// What is made of a sum before it is written.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 pub enum Finish<'a> {
     /// It is written.
     Plain,

@@ -53,12 +53,6 @@ pub struct Side<'a> {
     pub times: f32,
 }
 
-impl PartialEq for Side<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        std::ptr::eq(self.arrays, other.arrays) && self.place == other.place && self.factor == other.factor
-    }
-}
-
 impl<'a> Side<'a> {
     /// A head of an array of tokens.
     pub fn tokens(array: &'a Operand, heads: usize) -> Self {
