@@ -207,3 +207,34 @@ fn bench_shows_that_masks_pay_and_times_whole_evaluations() {
     let eval = report.figures.iter().find(|f| f.name == "eval: paper").unwrap();
     assert!(eval.ms > 0.0 && eval.device_ms.is_none());
 }
+
+#[test]
+fn attention_is_timed_and_what_has_no_room_is_one_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let (json, csv) = (dir.path().join("a.json"), dir.path().join("a.csv"));
+    let all = ["attention", "--shape", "1,20,2,16", "--mixer", "gated,delta"].map(String::from);
+    let files = ["--json".to_string(), common::text(&json), "--csv".into(), common::text(&csv)];
+    let out = succeed("bench", &[&all[..], &files[..]].concat()).out;
+    for part in ["gated", "delta", "1,20,2,16", "forward ms", "v alone", "roofs: "] {
+        assert!(out.contains(part), "{part}: {out}");
+    }
+    let table: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
+    let lines = table["lines"].as_array().unwrap();
+    assert_eq!(lines.len(), 2);
+    for line in lines {
+        let number = |name: &str| line[name].as_f64().unwrap();
+        assert!(
+            number("error") < 1e-5 && number("forward_ms") > 0.0 && number("both_ms") > number("forward_ms")
+        );
+    }
+    assert_eq!(std::fs::read_to_string(&csv).unwrap().lines().count(), 3);
+    let words = |args: &[&str]| {
+        let said = say("bench", &[&["attention"], args].concat());
+        assert!(said.code == 2 && said.err.contains("--"), "{args:?}: {}", said.err);
+        said.err
+    };
+    assert!(words(&["--mixer", "softmax"]).contains("there are linear, retention"));
+    assert!(words(&["--dtype", "f8"]).contains("there are f32 and f16"));
+    assert!(words(&["--shape", "1,2,3"]).contains("four numbers"));
+    assert!(words(&["--shape", "1,1000000,1,16", "--mixer", "linear"]).contains("name a smaller one"));
+}

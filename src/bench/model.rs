@@ -29,6 +29,11 @@ impl Pass {
             return runner.losses(engine, &self.ids).map(drop);
         }
         let past = self.ids.len() - 1;
+        // A token costs a state the same wherever it is.
+        if runner.has_states() {
+            runner.rewind(0);
+            return runner.feed(engine, &self.ids[past..]).map(drop);
+        }
         if runner.past() < past {
             runner.rewind(0);
             runner.feed(engine, &self.ids[..past])?;

@@ -171,7 +171,10 @@ fn summary(data: &Data) -> Value {
 
 fn row(record: &Methods, method: &MethodFacts) -> Value {
     let coverage = method.coverage.as_ref();
-    let share = |trained: usize| 100.0 * trained as f64 / record.model.parameters.max(1) as f64;
+    // An adapter's elements are beside the model's; of models from scratch each has its own number.
+    let own = coverage.map_or(0, |coverage| coverage.total);
+    let all = record.model.parameters.max(if words::is_scratch(record) { own as u64 } else { 1 });
+    let share = |trained: usize| 100.0 * trained as f64 / all as f64;
     let speed = method.tokens as f64 / method.train_s.max(1e-9);
     context! {
         name => method.name.clone(),

@@ -51,6 +51,16 @@ fn shape(text: &str) -> std::result::Result<[usize; 4], String> {
     }
 }
 
+/// What is said of a shape that the device has no room for.
+fn too_large(error: Error, [b, t, h, d]: [usize; 4]) -> Error {
+    match error {
+        Error::OutOfMemory { .. } => Error::Usage(format!(
+            "--shape {b},{t},{h},{d}: {error}; name a smaller one, or, where it is a texture that is too small, --variant gpu"
+        )),
+        other => other,
+    }
+}
+
 /// A table and what it was taken on.
 #[derive(Debug, Serialize, Deserialize)]
 struct Table {
@@ -94,7 +104,7 @@ pub fn run(args: Args) -> Result<()> {
         for mixer in &mixers {
             let asked = Asked { shape, mixer: *mixer, half, chunk: args.chunk };
             log::info!("{} at {shape:?}", mixer.name());
-            lines.push(time(&asked, roof, &engine, &tuning)?);
+            lines.push(time(&asked, roof, &engine, &tuning).map_err(|e| too_large(e, shape))?);
         }
     }
     let known = lines.iter().any(|line| line.published.is_some());
@@ -161,8 +171,8 @@ fn text(all: &Table) -> String {
         None => String::new(),
     };
     format!(
-        "{}\nroofs: {:.1} GFLOP/s multiply-add, {:.1} GB/s ({}, {}, `{}`). Two figures are of forward, and of forward with backward;\n\
-         `v alone`: both with queries, keys and gates frozen. TFLOP/s count products; MB are tensors in and out; `error` is the\n\
+        "{}\nroofs: {:.1} GFLOP/s multiply-add, {:.1} GB/s ({}, {}, `{}`). Two figures are\n\
+         of forward, and of forward with backward; `v alone`: both with queries, keys and gates frozen. TFLOP/s count products; MB are tensors in and out; `error` is the\n\
          largest difference of a head's outputs from f64, over their root mean square.\n{published}",
         table(&rows),
         all.roof_gflops,

@@ -75,9 +75,16 @@ impl Runner {
         self.past
     }
 
-    /// Forgets all tokens from one on.
+    /// Forgets all tokens from one on; all of them where a state has taken them up, which has no way back.
     pub fn rewind(&mut self, past: usize) {
-        self.past = past.min(self.past);
+        if past < self.past {
+            self.past = if self.has_states() { 0 } else { past };
+        }
+    }
+
+    /// Whether it keeps a state of the tokens so far instead of their keys and values, in any layer.
+    pub fn has_states(&self) -> bool {
+        self.weights.decoder.mixing.any_linear()
     }
 
     /// Takes tokens, and gives the logits of what comes next: `[W]`.
